@@ -1,0 +1,1 @@
+"""What the three plugins share: errors, settings, dead letter, redaction, Singer input."""

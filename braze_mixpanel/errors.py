@@ -1,0 +1,39 @@
+"""Errors by what happens next.
+
+    ConnectorError
+    ├── SettingsError    fix a setting or a permission, then run again      exit code 78
+    ├── TemporaryError   nothing to fix: run again later                    exit code 75
+    └── InputError       look at a file, line or record that is not right   exit code 65
+
+The exit codes are those of sysexits.h, so that an orchestrator can tell a retry from a page.
+Every message is one line that says what is wrong, where, and what to do. It never holds a secret
+or a customer's record.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConnectorError(Exception):
+    """A foreseeable failure, told to the user in one line instead of a stack trace."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingsError(ConnectorError):
+    """The settings or the credentials are wrong: no retry will help until somebody changes them."""
+
+    exit_code = 78
+
+
+class TemporaryError(ConnectorError):
+    """A service stayed unavailable for longer than the run may wait; state is as it was."""
+
+    exit_code = 75
+
+
+class InputError(ConnectorError):
+    """Some input cannot be read; all the rest was dealt with before this is raised."""
+
+    exit_code = 65
