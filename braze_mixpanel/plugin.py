@@ -107,7 +107,8 @@ class ConnectorPlugin(PluginBase):
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
     """Say in one line which setting is wrong and how to mend it."""
     if error.validator == "required" and not error.path:
-        missing = next(name for name in schema["required"] if name not in error.instance)
+        given: Any = error.instance
+        missing = next(name for name in schema["required"] if name not in given)
         return (
             f"Setting {missing} is missing: {_meaning(schema, missing)} "
             f"Set it in meltano.yml or as {env_prefix}{missing.upper()}."

@@ -1,0 +1,1 @@
+"""Singer target that sends Braze Currents events, and other streams, to Mixpanel."""

@@ -1,0 +1,37 @@
+"""What can become of a record before it leaves: an event, a skip or a refusal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct):
+    """A Mixpanel event as `/import` takes it."""
+
+    event: str
+    properties: dict[str, Any]
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """A record that a named rule leaves out on purpose; it is counted and not kept."""
+
+    event: str
+    reason: str
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A record that Mixpanel would not take; it goes to the dead letter.
+
+    Attributes:
+        event: Mixpanel event name, as far as it is known.
+        reason: Short name of the rule, the same for all records it stops.
+        field: The Mixpanel property at fault, if it is one.
+        message: What is wrong with this record, in words.
+    """
+
+    event: str
+    reason: str
+    field: str | None
+    message: str

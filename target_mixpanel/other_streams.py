@@ -1,0 +1,116 @@
+"""Records of any other tap as Mixpanel events, as the setting `streams` describes them. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from target_mixpanel.events import Event
+from target_mixpanel.rules import FORBIDDEN_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Record = dict[str, Any]
+
+MAX_INSERT_ID = 36
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class OtherStreamMapper:
+    """Maps the records of one stream that does not come from Currents.
+
+    The four parts of an event come from the fields that the setting names. `event` is the event's
+    name, unless the stream has a field so called, which then holds it. All other fields become
+    properties under their own names; nulls are left out.
+    """
+
+    unparsed_properties = 0
+
+    def __init__(
+        self,
+        stream: str,
+        setting: Mapping[str, str],
+        *,
+        fields: Sequence[str],
+        key_properties: Sequence[str],
+        project_token: str | None = None,
+    ) -> None:
+        """Prepare what is the same for every record.
+
+        Args:
+            stream: The stream.
+            setting: `event`, `distinct_id`, `time`, and `insert_id` where there is one.
+            fields: The stream's fields by its schema.
+            key_properties: The stream's key; the id of an event where `insert_id` is not set.
+            project_token: Sent as the property `token` where there is one.
+        """
+        self.event = setting["event"]
+        self._stream = stream
+        self._event_field = self.event if self.event in fields else None
+        self._distinct_id, self._time = setting.get("distinct_id"), setting["time"]
+        insert_id = setting.get("insert_id")
+        self._id_fields = (insert_id,) if insert_id else tuple(key_properties)
+        self._used = {self._distinct_id, self._time, insert_id, self._event_field}
+        self._constants: Record = {"ip": 0}
+        if project_token:
+            self._constants["token"] = project_token
+
+    def __call__(self, record: Record) -> Event:
+        """Map one record; what Mixpanel would not take in it is for the rules to say."""
+        name = str(record.get(self._event_field)) if self._event_field else self.event
+        distinct_id = record.get(self._distinct_id) if self._distinct_id else None
+        properties: Record = {
+            "time": epoch_time(record.get(self._time)),
+            "distinct_id": "" if distinct_id is None else str(distinct_id),
+            "$insert_id": self._insert_id(record),
+            **self._constants,
+        }
+        for field, value in record.items():
+            if value is not None and field not in self._used:
+                properties[field] = value
+        return Event(name, properties)
+
+    def _insert_id(self, record: Record) -> str | None:
+        """Take the id as it is where Mixpanel allows it, else a digest of it."""
+        if self._id_fields:
+            values = [record.get(field) for field in self._id_fields]
+            if None in values:
+                return None
+        else:
+            values = [record]
+        text = str(values[0])
+        plain = text.replace("-", "").isalnum() and text.isascii() and len(text) <= MAX_INSERT_ID
+        if len(values) == 1 and self._id_fields and plain and text.lower() not in FORBIDDEN_IDS:
+            return text
+        return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+
+
+def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401
+    """Read a time: UNIX seconds or milliseconds as they are, or an ISO 8601 text.
+
+    A text without a zone is UTC, as Singer has it.
+
+    Returns:
+        Whole seconds; milliseconds for a text with a fraction; None if it is no time.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    if moment.microsecond:
+        return round(moment.timestamp() * 1000)
+    return int(moment.timestamp())
