@@ -1,0 +1,57 @@
+"""Made-up Currents data: records, files and whole buckets, the same for the same seed."""
+
+from tests.currents_generator.files import (
+    CLUSTER,
+    INTEGRATION,
+    USUAL_TYPES,
+    Bucket,
+    CurrentsFile,
+    file_key,
+    generate,
+    read_file,
+    write_file,
+)
+from tests.currents_generator.records import ORDINARY, PLAIN, Mix, full_record, records
+from tests.currents_generator.schemas import (
+    ALL_FIELDS,
+    BARE_NAME,
+    CURRENT,
+    FEWER_FIELDS,
+    NULL_LAST,
+    OLDER,
+    PRODUCTION_NAME,
+    WRAPPED,
+    Version,
+    avro_schema,
+    event_types,
+    fields_of,
+)
+
+__all__ = [
+    "ALL_FIELDS",
+    "BARE_NAME",
+    "CLUSTER",
+    "CURRENT",
+    "FEWER_FIELDS",
+    "INTEGRATION",
+    "NULL_LAST",
+    "OLDER",
+    "ORDINARY",
+    "PLAIN",
+    "PRODUCTION_NAME",
+    "USUAL_TYPES",
+    "WRAPPED",
+    "Bucket",
+    "CurrentsFile",
+    "Mix",
+    "Version",
+    "avro_schema",
+    "event_types",
+    "fields_of",
+    "file_key",
+    "full_record",
+    "generate",
+    "read_file",
+    "records",
+    "write_file",
+]
