@@ -3,7 +3,8 @@
     ConnectorError
     ├── SettingsError    fix a setting or a permission, then run again      exit code 78
     ├── TemporaryError   nothing to fix: run again later                    exit code 75
-    └── InputError       look at a file, line or record that is not right   exit code 65
+    ├── InputError       look at a file, line or record that is not right   exit code 65
+    └── StoppedError     a signal ended the run; run again                  exit code 143
 
 The exit codes are those of sysexits.h, so that an orchestrator can tell a retry from a page.
 Every message is one line that says what is wrong, where, and what to do. It never holds a secret
@@ -37,3 +38,9 @@ class InputError(ConnectorError):
     """Some input cannot be read; all the rest was dealt with before this is raised."""
 
     exit_code = 65
+
+
+class StoppedError(ConnectorError):
+    """SIGTERM or SIGINT ended the run before its input did."""
+
+    exit_code = 143

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import select
+import stat
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -10,19 +13,23 @@ import msgspec
 from braze_mixpanel.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BLOCK_BYTES = 1 << 20
 """How much is asked of the pipe at once; a read returns as soon as there is anything."""
+WAIT_SECONDS = 1.0
 
 
-def line_blocks(source: IO[Any]) -> Iterator[list[bytes]]:
+def line_blocks(
+    source: IO[Any], *, while_waiting: Callable[[], None] | None = None
+) -> Iterator[list[bytes]]:
     """Read complete lines, many at a time.
 
     A last line without a newline counts when it is whole JSON: files are often written so.
 
     Args:
         source: Binary or text input; binary is read without waiting for a full block.
+        while_waiting: Called about every second while a pipe or socket gives nothing.
 
     Yields:
         Non-empty lists of lines without their newline; blank lines are left out.
@@ -30,12 +37,16 @@ def line_blocks(source: IO[Any]) -> Iterator[list[bytes]]:
     Raises:
         InputError: The input ended in the middle of a line, raised after all before it was given.
     """
-    rest = b""
-    for block in _blocks(source):
-        lines = (rest + block).split(b"\n") if rest else block.split(b"\n")
-        rest = lines.pop()
-        if lines:
-            yield [line for line in lines if line] if b"" in lines else lines
+    begun: list[bytes] = []
+    for block in _blocks(source, while_waiting):
+        head, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            begun.append(block)
+            continue
+        lines = b"".join((*begun, head)).split(b"\n")
+        begun = [tail] if tail else []
+        yield [line for line in lines if line] if b"" in lines else lines
+    rest = b"".join(begun)
     if rest.strip():
         if not _is_whole(rest):
             raise InputError(
@@ -45,15 +56,35 @@ def line_blocks(source: IO[Any]) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _blocks(source: IO[Any]) -> Iterator[bytes]:
+def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterator[bytes]:
     binary = getattr(source, "buffer", source)
     if isinstance(binary, io.TextIOBase):
         while text := binary.read(BLOCK_BYTES):
             yield text.encode()
         return
     read = getattr(binary, "read1", binary.read)
-    while block := read(BLOCK_BYTES):
+    pipe = _pipe_descriptor(binary) if while_waiting else None
+    while True:
+        while pipe is not None and while_waiting and not _is_readable(pipe):
+            while_waiting()
+        block = os.read(pipe, BLOCK_BYTES) if pipe is not None else read(BLOCK_BYTES)
+        if not block:
+            return
         yield block
+
+
+def _pipe_descriptor(source: IO[bytes]) -> int | None:
+    """Return the descriptor of a pipe or socket; None for files and what lives in memory."""
+    try:
+        descriptor = source.fileno()
+    except (OSError, AttributeError):
+        return None
+    mode = os.fstat(descriptor).st_mode
+    return descriptor if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+def _is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], WAIT_SECONDS)[0])
 
 
 def _is_whole(line: bytes) -> bool:

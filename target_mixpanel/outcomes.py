@@ -79,15 +79,9 @@ def interpret(answer: Answer, sent: int) -> Outcome:
         sent: How many events were in the request.
     """
     status = answer.status
-    words = _words(answer)
-    if status == OK:
-        imported = answer.body.get("num_records_imported")
-        if imported == sent:
-            return Settled()
-        return Unknown(f"it says that {imported} of {sent} events were imported, and no more")
-    if status == BAD_REQUEST:
-        failures = _failures(answer.body, sent)
-        return Split(words) if failures is None else _partly(answer.body, failures, sent)
+    if status in (OK, BAD_REQUEST):
+        return _read_counts(answer, sent)
+    words = describe(answer)
     if status == TOO_LARGE:
         return Split(words)
     if status in (UNAUTHORIZED, FORBIDDEN):
@@ -97,8 +91,15 @@ def interpret(answer: Answer, sent: int) -> Outcome:
     return Unknown(words)
 
 
-def _partly(body: Mapping[str, Any], failures: tuple[Failure, ...], sent: int) -> Outcome:
-    imported = body.get("num_records_imported")
+def _read_counts(answer: Answer, sent: int) -> Outcome:
+    imported = answer.body.get("num_records_imported")
+    if answer.status == OK:
+        if imported == sent:
+            return Settled()
+        return Unknown(f"it says that {imported} of {sent} events were imported, and no more")
+    failures = _failures(answer.body, sent)
+    if failures is None:
+        return Split(describe(answer))
     if imported is not None and imported != sent - len(failures):
         return Unknown(
             f"of {sent} events it says that {imported} were imported and {len(failures)} failed"
@@ -123,7 +124,8 @@ def _failures(body: Mapping[str, Any], sent: int) -> tuple[Failure, ...] | None:
     return tuple(failures.values())
 
 
-def _words(answer: Answer) -> str:
+def describe(answer: Answer) -> str:
+    """Say in a few words what Mixpanel answered."""
     if answer.status == NO_ANSWER:
         return f"no answer ({answer.problem})"
     said = answer.body.get("error") or answer.body.get("status") or ""

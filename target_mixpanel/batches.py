@@ -1,0 +1,105 @@
+"""Events on their way: gathered into requests of the allowed size, with what they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from target_mixpanel.rules import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_BYTES_BETWEEN = 1
+"""The comma or bracket beside each event in the body."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where records come from, for the dead letter.
+
+    Attributes:
+        stream: Their stream.
+        schema: The stream's SCHEMA message.
+        whole_messages: Whether a record is kept as its RECORD message or as its own JSON.
+    """
+
+    stream: str
+    schema: Mapping[str, Any]
+    whole_messages: bool
+
+
+Origin = tuple[Source, bytes]
+"""One record as it came: its source, and the line."""
+
+
+@dataclass
+class Batch:
+    """The events of one request, in order; its number is its place among all batches."""
+
+    number: int
+    opened_at: float
+    names: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    size: int = _BYTES_BETWEEN
+    newest_time: float = 0.0
+
+    def add(self, name: str, body: bytes, time: float, origin: Origin) -> None:
+        """Append one event: its name, its JSON, its `time` and its origin."""
+        self.names.append(name)
+        self.bodies.append(body)
+        self.origins.append(origin)
+        self.size += len(body) + _BYTES_BETWEEN
+        self.newest_time = max(self.newest_time, time)
+
+
+class Batcher:
+    """One stream of batches for all sinks: ninety event types make one request, not ninety."""
+
+    def __init__(
+        self,
+        submit: Callable[[Batch], None],
+        *,
+        max_events: int,
+        max_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Start with no open batch.
+
+        Args:
+            submit: Takes a finished batch; may block while too many are under way.
+            max_events: Most events in one batch.
+            max_bytes: Most bytes of one request body before compression; a single event that is
+                larger goes alone.
+            clock: Seconds, for the age of the open batch.
+        """
+        self._submit = submit
+        self._max_events, self._max_bytes, self._clock = max_events, max_bytes, clock
+        self._open: Batch | None = None
+        self._last_number = -1
+
+    @property
+    def last_number(self) -> int:
+        """Number of the batch that holds the last event added, -1 before the first."""
+        return self._last_number
+
+    def add(self, name: str, body: bytes, time: float, origin: Origin) -> None:
+        """Add one event, closing the open batch where it would grow too large."""
+        batch = self._open
+        if batch is not None and batch.size + len(body) + _BYTES_BETWEEN > self._max_bytes:
+            self.flush()
+            batch = None
+        if batch is None:
+            self._last_number += 1
+            batch = self._open = Batch(self._last_number, self._clock())
+        batch.add(name, body, seconds(time), origin)
+        if len(batch.bodies) >= self._max_events:
+            self.flush()
+
+    def flush(self, *, older_than: float = 0.0) -> None:
+        """Submit the open batch, if there is one that is at least so many seconds old."""
+        batch = self._open
+        if batch is not None and self._clock() - batch.opened_at >= older_than:
+            self._open = None
+            self._submit(batch)

@@ -1,0 +1,207 @@
+"""From a record to its outcome: the parts of the target in the order in which data flow."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from braze_mixpanel.errors import ConnectorError, InputError
+from target_mixpanel.account import Account
+from target_mixpanel.batches import Batch, Batcher, Origin
+from target_mixpanel.events import Event, Skip
+from target_mixpanel.ledger import Ledger, State
+from target_mixpanel.rules import (
+    IN_THE_FUTURE,
+    MAX_SECONDS_AHEAD,
+    check_event,
+    check_size,
+    seconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from braze_mixpanel.dead_letter import DeadLetter
+    from target_mixpanel.delivery import Delivered
+
+GRACE_SECONDS = 60.0
+"""How long a run that was told to stop may take to finish what is in flight."""
+LINGER_SECONDS = 10.0
+"""How long events of a slow tap wait for their batch to fill."""
+FEW_EVENTS = 100
+"""Up to here a ratio says nothing about the mapping."""
+
+
+class TooManyRejectedError(ConnectorError):
+    """So much was rejected that the mapping or the project must be wrong."""
+
+    exit_code = InputError.exit_code
+
+
+class Sender(Protocol):
+    """What takes batches: delivery, or a dry run."""
+
+    retries: int
+    in_flight: int
+
+    def submit(self, batch: Batch, *, stopping: Callable[[], bool] = ...) -> None:
+        """Take a batch."""
+
+    def finished(self) -> Iterator[Delivered]:
+        """Give back the batches that are done."""
+
+    def close(self, *, grace_seconds: float | None = None) -> None:
+        """Finish."""
+
+
+class _RecordOf(msgspec.Struct):
+    record: msgspec.Raw
+
+
+_encode = msgspec.json.Encoder().encode
+_decode_message = msgspec.json.Decoder(_RecordOf).decode
+
+
+class Pipeline:
+    """Checks, batches and settles; every record ends up in exactly one place of the account."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        dead_letter: DeadLetter,
+        write_state: Callable[[State], None],
+        *,
+        batch_size: int,
+        batch_bytes: int,
+        min_event_time: float,
+        max_rejected_ratio: float,
+        dry_run: bool = False,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            sender: Delivery or dry run.
+            dead_letter: Takes what Mixpanel will not.
+            write_state: Passes a safe STATE on to Meltano.
+            batch_size: Most events in a batch.
+            batch_bytes: Most bytes in a batch.
+            min_event_time: UNIX seconds; older events are left out.
+            max_rejected_ratio: Above it the run stops.
+            dry_run: Nothing is sent, so no STATE is safe, and the one rule that depends on the
+                time of day only remarks: what a dry run writes depends on its input alone.
+        """
+        self.account = Account()
+        self.newest_imported = 0.0
+        self.stopping = False
+        self._sender, self.dead_letter, self._write_state = sender, dead_letter, write_state
+        self._batcher = Batcher(
+            self._submit, max_events=batch_size, max_bytes=batch_bytes, clock=time.monotonic
+        )
+        self._ledger = Ledger()
+        self._min_event_time = min_event_time
+        self._max_rejected_ratio = max_rejected_ratio
+        self._dry_run = dry_run
+        self._today = time.time()
+        self._now = math.inf if dry_run else self._today
+
+    def take(self, mapped: Event | Skip, origin: Origin) -> None:
+        """Take a mapped record on its way.
+
+        Args:
+            mapped: What the mapping made of the record.
+            origin: The record, for the dead letter.
+        """
+        name = mapped.event
+        self.account.read[name] += 1
+        if isinstance(mapped, Skip):
+            self.account.skipped[name, mapped.reason] += 1
+            return
+        verdict = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
+        body = _encode(mapped) if verdict is None else b""
+        verdict = verdict or check_size(name, len(body))
+        if verdict is None:
+            event_time = mapped.properties["time"]
+            self._batcher.add(name, body, event_time, origin)
+            if self._dry_run and seconds(event_time) > self._today + MAX_SECONDS_AHEAD:
+                self.account.remarks[name, f"{IN_THE_FUTURE}, would be rejected"] += 1
+        elif isinstance(verdict, Skip):
+            self.account.skipped[name, verdict.reason] += 1
+        else:
+            self.account.reject(name, verdict.reason)
+            self._bury(origin, verdict.reason, field=verdict.field, message=verdict.message)
+
+    def state_arrived(self, state: State) -> None:
+        """Note a STATE; it is passed on when every record before it has an outcome."""
+        self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
+
+    def between_blocks(self) -> None:
+        """Do what is due: settle what came back, send what has waited long enough."""
+        self._today = time.time()
+        self._now = math.inf if self._dry_run else self._today
+        self._batcher.flush(older_than=LINGER_SECONDS)
+        self.settle()
+
+    def finish(self) -> None:
+        """Deliver everything that was read, and pass the last STATE on.
+
+        Raises:
+            ConnectorError: Why not everything could be delivered.
+        """
+        if not self.stopping:
+            self._batcher.flush()
+        try:
+            self._sender.close(grace_seconds=GRACE_SECONDS if self.stopping else None)
+        finally:
+            self.settle()
+            self.dead_letter.close()
+
+    def settle(self) -> None:
+        """Account for the batches that came back, then pass on the STATE they make safe.
+
+        Raises:
+            TooManyRejectedError: Above `max_rejected_ratio`.
+        """
+        for delivered in self._sender.finished():
+            batch = delivered.batch
+            self.account.settle(batch.names)
+            self.newest_imported = max(self.newest_imported, batch.newest_time)
+            for rejection in delivered.rejections:
+                self.account.reject(
+                    batch.names[rejection.index], rejection.reason, was_imported=True
+                )
+                self._bury(
+                    batch.origins[rejection.index],
+                    rejection.reason,
+                    field=rejection.field,
+                    message=rejection.message,
+                    status=rejection.status,
+                    attempted_at=rejection.attempted_at,
+                )
+            self._ledger.batch_settled(batch.number)
+        self._guard()
+        state = self._ledger.take_safe_state()
+        if state is not None and not self._dry_run:
+            self.dead_letter.flush()
+            self._write_state(state)
+
+    def _submit(self, batch: Batch) -> None:
+        self._sender.submit(batch, stopping=lambda: self.stopping)
+        self.settle()
+
+    def _bury(self, origin: Origin, reason: str, **details: Any) -> None:  # noqa: ANN401
+        source, line = origin
+        record = _decode_message(line).record if source.whole_messages else msgspec.Raw(line)
+        self.dead_letter.add(source.stream, record, schema=source.schema, reason=reason, **details)
+
+    def _guard(self) -> None:
+        account = self.account
+        settled = account.imported.total() + account.rejected.total()
+        if settled > FEW_EVENTS and account.rejected_ratio > self._max_rejected_ratio:
+            raise TooManyRejectedError(
+                f"{account.rejected.total()} of {settled} events were rejected, more than "
+                f"max_rejected_ratio ({self._max_rejected_ratio:g}) allows: the mapping or the "
+                f"project may be wrong. They are in {self.dead_letter.path}; STATE was held back."
+            )

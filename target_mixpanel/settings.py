@@ -1,0 +1,182 @@
+"""The settings of target-mixpanel, as `--about` and Meltano show them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Final
+
+from singer_sdk import typing as th
+
+from target_mixpanel.client import REGIONS
+from target_mixpanel.mapping import ANONYMOUS_CHOICES
+
+DEFAULT_MIN_EVENT_TIME: Final = "2010-01-01"
+"""Mixpanel's retention: it removes older events at import."""
+MAX_BATCH_SIZE: Final = 2000
+"""Most events that `/import` takes in one request."""
+MAX_BATCH_BYTES: Final = 10_000_000
+"""Most bytes of a request's body before compression."""
+PROPERTY_SETS: Final = ("documented", "all")
+STREAM_PARTS: Final = ("event", "distinct_id", "time", "insert_id")
+
+SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
+    th.Property(
+        "service_account_username",
+        th.StringType,
+        description="User name of a Mixpanel service account (the recommended credentials).",
+    ),
+    th.Property(
+        "service_account_password",
+        th.StringType,
+        secret=True,
+        description="Secret of the service account.",
+    ),
+    th.Property(
+        "project_id",
+        th.StringType,
+        description="Id of the Mixpanel project, as text; needed with a service account.",
+    ),
+    th.Property(
+        "project_token",
+        th.StringType,
+        description=(
+            "Token of the project: credentials of its own, and sent as the property token."
+        ),
+    ),
+    th.Property(
+        "api_secret",
+        th.StringType,
+        secret=True,
+        description="API secret of the project; Mixpanel retires this way in March 2027.",
+    ),
+    th.Property(
+        "region",
+        th.StringType,
+        default="us",
+        allowed_values=list(REGIONS),
+        description="Where the project's data live: us, eu or in.",
+    ),
+    th.Property(
+        "api_url",
+        th.StringType,
+        description="Base URL to use instead of the region's, for a proxy or a test.",
+    ),
+    th.Property(
+        "anonymous_events",
+        th.StringType,
+        default="skip",
+        allowed_values=list(ANONYMOUS_CHOICES),
+        description=(
+            "Events without an external id: skip them as Braze's own connector does, or identify "
+            "them by device_id or by braze_id."
+        ),
+    ),
+    th.Property(
+        "min_event_time",
+        th.StringType,
+        default=DEFAULT_MIN_EVENT_TIME,
+        description="Older events are left out and counted (date or date-time, UTC).",
+    ),
+    th.Property(
+        "property_set",
+        th.StringType,
+        default="documented",
+        allowed_values=list(PROPERTY_SETS),
+        description="Send the properties that Braze documents for Mixpanel, or all fields.",
+    ),
+    th.Property(
+        "event_names",
+        th.ObjectType(additional_properties=th.StringType),
+        default={},
+        description="Braze event type to another Mixpanel event name.",
+    ),
+    th.Property(
+        "streams",
+        th.ObjectType(
+            additional_properties=th.ObjectType(
+                th.Property("event", th.StringType, required=True),
+                th.Property("distinct_id", th.StringType),
+                th.Property("time", th.StringType, required=True),
+                th.Property("insert_id", th.StringType),
+                additional_properties=False,
+            )
+        ),
+        default={},
+        description=(
+            "Streams of other taps: stream to the name of its event (or the field that holds it) "
+            "and the fields for distinct_id, time and insert_id."
+        ),
+    ),
+    th.Property(
+        "batch_size",
+        th.IntegerType(minimum=1, maximum=MAX_BATCH_SIZE),
+        default=2000,
+        description="Most events in one request.",
+    ),
+    th.Property(
+        "batch_bytes",
+        th.IntegerType(minimum=1, maximum=MAX_BATCH_BYTES),
+        default=2_000_000,
+        description="Most bytes of one request, before compression.",
+    ),
+    th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=10,
+        description="Requests in flight at the same time; Mixpanel advises 10 to 20.",
+    ),
+    th.Property(
+        "retry_seconds",
+        th.IntegerType(minimum=0),
+        default=600,
+        description="How long one batch is retried when Mixpanel limits or fails.",
+    ),
+    th.Property(
+        "dead_letter_path",
+        th.StringType,
+        default="dead_letter",
+        description="Folder for the records that Mixpanel does not take, with the reason.",
+    ),
+    th.Property(
+        "max_rejected_ratio",
+        th.CustomType({"type": ["number", "string"]}),
+        default=0.1,
+        description="The run fails when more than this part of the events is rejected (0 to 1).",
+    ),
+    th.Property(
+        "dry_run",
+        th.BooleanType,
+        default=False,
+        description="Write what would be sent to dry_run_path instead of sending it.",
+    ),
+    th.Property(
+        "dry_run_path",
+        th.StringType,
+        default="dry_run",
+        description="Folder for the files of a dry run, one event a line.",
+    ),
+).to_dict()
+
+
+def parse_min_event_time(text: str) -> float:
+    """Read `min_event_time` as UNIX seconds.
+
+    Raises:
+        ValueError: It is no ISO 8601 date or date-time.
+    """
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.timestamp()
+
+
+def parse_ratio(value: float | str) -> float:
+    """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
+
+    Raises:
+        ValueError: It is no number from 0 to 1.
+    """
+    ratio = float(value)
+    if not 0 <= ratio <= 1:
+        raise ValueError(value)
+    return ratio

@@ -1,0 +1,101 @@
+"""A stream's records on their way into the pipeline."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from singer_sdk.sinks import Sink
+
+from braze_mixpanel.singer_reader import decode_line
+from target_mixpanel.batches import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from target_mixpanel.events import Event, Skip
+    from target_mixpanel.target import TargetMixpanel
+
+
+class _RecordOf(msgspec.Struct):
+    record: dict[str, Any]
+
+
+_decode_message = msgspec.json.Decoder(_RecordOf).decode
+_decode_record = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class MixpanelSink(Sink):
+    """Maps the records of one stream; the pipeline that all sinks share does the rest."""
+
+    def __init__(
+        self,
+        target: TargetMixpanel,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Prepare the stream.
+
+        Args:
+            target: Holds the pipeline.
+            stream_name: The stream, after stream maps.
+            schema: Its JSON Schema, after stream maps.
+            key_properties: Its key, after stream maps.
+        """
+        super().__init__(target, stream_name, schema, key_properties)
+        self._target = target
+        message = {"stream": stream_name, "schema": schema, "key_properties": key_properties}
+        self._messages = Source(stream_name, message, whole_messages=True)
+        self._records = Source(stream_name, message, whole_messages=False)
+
+    def get_validator(self) -> None:
+        """Leave records to Mixpanel's own rules: a stream's schema says nothing about those."""
+
+    @cached_property
+    def mapper(self) -> Callable[[dict[str, Any]], Event | Skip]:
+        """The mapping of this stream's records.
+
+        Raises:
+            SettingsError: The stream is neither of Currents nor in the setting `streams`.
+        """
+        return self._target.mapper_for(self.stream_name, self.original_schema, self.key_properties)
+
+    def take_message(self, line: bytes) -> None:
+        """Take a RECORD line as it came, for a stream without maps."""
+        try:
+            record = _decode_message(line).record
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            record = decode_line(line)["record"]
+        self._target.pipeline.take(self.mapper(record), (self._messages, line))
+
+    def take_record(self, line: bytes) -> None:
+        """Take a line of a batch file: the JSON of a record."""
+        try:
+            record = _decode_record(line)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            record = decode_line(line)
+        self._target.pipeline.take(self.mapper(record), (self._records, line))
+
+    def take_mapped(
+        self, record: dict[str, Any], original: bytes, schema: Mapping[str, Any]
+    ) -> None:
+        """Take a record after stream maps.
+
+        Args:
+            record: The record as the maps made it.
+            original: The JSON of the record before them, for the dead letter.
+            schema: The SCHEMA message of the stream before them.
+        """
+        source = Source(str(schema["stream"]), schema, whole_messages=False)
+        self._target.pipeline.take(self.mapper(record), (source, original))
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+        """Take a record from code that drives the sink by the SDK's own interface."""
+        self.take_record(msgspec.json.encode(record))
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Take the records of a batch from such code."""
+        for record in cast("list[dict[str, Any]]", context.get("records", [])):
+            self.process_record(record, context)

@@ -1,0 +1,279 @@
+"""Settings and wiring of target-mixpanel."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import msgspec
+from singer_sdk import Target
+from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.plugin_base import PluginBase
+
+from braze_mixpanel.backoff import retry_waits
+from braze_mixpanel.dead_letter import DeadLetter
+from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader, decode_line
+from target_mixpanel import settings
+from target_mixpanel.batch_files import lines_of_batch
+from target_mixpanel.client import MixpanelClient, base_url, choose_credentials
+from target_mixpanel.delivery import Delivery
+from target_mixpanel.dry_run import DryRun
+from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
+from target_mixpanel.other_streams import OtherStreamMapper
+from target_mixpanel.pipeline import Pipeline
+from target_mixpanel.progress import Progress
+from target_mixpanel.sinks import MixpanelSink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    from target_mixpanel.events import Event, Skip
+
+EVENT_TYPE_ANNOTATION = "x-braze-event-type"
+"""Where tap-braze-currents puts the event type in a stream's schema."""
+
+
+class TargetMixpanel(ConnectorPlugin, Target):
+    """Sends Braze Currents events, and streams of other taps, to Mixpanel."""
+
+    name = "target-mixpanel"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
+    default_sink_class = MixpanelSink
+    message_reader_class = SingerLineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    retry_waits = staticmethod(retry_waits)
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+        """Read the settings; nothing is opened or sent yet.
+
+        Args:
+            arguments: Those of the SDK's `Target`.
+        """
+        super().__init__(**arguments)
+        self._reader = cast("SingerLineReader", self.message_reader)
+        self._reader.between_blocks = self._between_blocks
+        self._reader.begin = self._begin
+        self._schema_messages: dict[str, dict[str, Any]] = {}
+        self._stopped_by: int | None = None
+
+    @cached_property
+    def sender(self) -> Delivery | DryRun:
+        """What takes batches; its threads or its file begin with the run, not before."""
+        config = self.config
+        if config["dry_run"]:
+            return DryRun(config["dry_run_path"], self.name)
+        client = MixpanelClient(
+            base_url(config["region"], config.get("api_url")), choose_credentials(config)
+        )
+        return Delivery(
+            client,
+            concurrency=config["concurrency"],
+            retry_seconds=config["retry_seconds"],
+            logger=self.logger,
+            waits=self.retry_waits,
+        )
+
+    @cached_property
+    def dead_letter(self) -> DeadLetter:
+        """Where rejected records go; those of a dry run lie with it, apart from real ones."""
+        config = self.config
+        if config["dry_run"]:
+            return DeadLetter(Path(config["dry_run_path"]) / "rejected", self.name)
+        return DeadLetter(config["dead_letter_path"], self.name)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """What all sinks share."""
+        return Pipeline(
+            self.sender,
+            self.dead_letter,
+            self._write_state_message,
+            batch_size=self.config["batch_size"],
+            batch_bytes=self.config["batch_bytes"],
+            min_event_time=settings.parse_min_event_time(self.config["min_event_time"]),
+            max_rejected_ratio=settings.parse_ratio(self.config["max_rejected_ratio"]),
+            dry_run=self.config["dry_run"],
+        )
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What tells the user how far the run is."""
+        return Progress(self.pipeline, self.sender, self.logger, self.metrics_logger)
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings that mean something here.
+
+        Its others (`load_method`, `add_record_metadata`, `batch_size_rows`, `validate_records`) are
+        about tables.
+        """
+        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
+        merge_missing_config_jsonschema(BATCH_CONFIG, config_jsonschema)
+
+    def check_settings(self) -> list[str]:
+        """Find what the schema cannot say."""
+        problems = []
+        config = self._config
+        for name, parse in (
+            ("min_event_time", settings.parse_min_event_time),
+            ("max_rejected_ratio", settings.parse_ratio),
+        ):
+            try:
+                parse(config[name])
+            except ValueError:
+                meaning = self.config_jsonschema["properties"][name]["description"]
+                problems.append(f"Setting {name} is wrong: {config[name]!r}. {meaning}")
+        with_credentials = not config["dry_run"]
+        try:
+            base_url(config["region"], config.get("api_url"))
+            if with_credentials:
+                choose_credentials(config)
+        except SettingsError as error:
+            problems.append(str(error))
+        return problems
+
+    def mapper_for(
+        self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
+    ) -> Callable[[dict[str, Any]], Event | Skip]:
+        """Choose how the records of a stream become events.
+
+        Args:
+            stream: The stream, after stream maps.
+            schema: Its JSON Schema.
+            key_properties: Its key.
+
+        Raises:
+            SettingsError: The stream is neither of Currents nor in the setting `streams`.
+        """
+        token = self.config.get("project_token")
+        setting = self.config["streams"].get(stream)
+        if setting:
+            return OtherStreamMapper(
+                stream,
+                setting,
+                fields=list(schema["properties"]),
+                key_properties=key_properties,
+                project_token=token,
+            )
+        event_type = schema.get(EVENT_TYPE_ANNOTATION) or event_type_of_stream(stream)
+        if event_type is None:
+            raise SettingsError(
+                f"Stream {stream} is no event type of Braze Currents: say in the setting streams "
+                f'how its records become events, such as {{"{stream}": {{"event": "…", '
+                '"distinct_id": "…", "time": "…", "insert_id": "…"}}, or do not select it.'
+            )
+        return CurrentsMapper(
+            event_type,
+            anonymous_events=self.config["anonymous_events"],
+            property_set=self.config["property_set"],
+            event_names=self.config["event_names"],
+            project_token=token,
+        )
+
+    # Messages
+
+    def _begin(self) -> None:
+        self.sender.check_credentials()
+
+    def _between_blocks(self) -> None:
+        self.pipeline.between_blocks()
+        self.progress.tell_when_due()
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_schema_message(message_dict)
+        stream = message_dict["stream"]
+        self._schema_messages[stream] = message_dict
+        self._reader.lanes.pop(stream, None)
+        maps = self.mapper.stream_maps[stream]
+        for stream_map in maps:
+            if not isinstance(stream_map, RemoveRecordTransform):
+                _ = cast("MixpanelSink", self.get_sink(stream_map.stream_alias)).mapper
+        only = maps[0]
+        if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
+            sink = cast("MixpanelSink", self.get_sink(stream))
+            self._reader.lanes[stream] = sink.take_message
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a record through the stream maps; those without maps have the reader's fast lane."""
+        stream = message_dict["stream"]
+        if stream not in self._schema_messages:
+            raise RecordBeforeSchemaError(
+                f"A record of stream {stream} came before its SCHEMA message. "
+                "The tap does not follow the Singer specification."
+            )
+        original = msgspec.json.encode(message_dict["record"])
+        for stream_map in self.mapper.stream_maps[stream]:
+            record = stream_map.transform(dict(message_dict["record"]))
+            if record is not None:
+                sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
+                sink.take_mapped(record, original, self._schema_messages[stream])
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        self.pipeline.state_arrived(message_dict["value"])
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Ignore it: events are never deleted."""
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        stream = message_dict["stream"]
+        storage = self.config.get("batch_config", {}).get("storage")
+        lane = self._reader.lanes.get(stream)
+        for lines in lines_of_batch(message_dict, storage):
+            for line in lines:
+                if lane:
+                    cast("MixpanelSink", self.get_sink(stream)).take_record(line)
+                else:
+                    self._process_record_message({"stream": stream, "record": decode_line(line)})
+            self._between_blocks()
+
+    # The end
+
+    def process_endofpipe(self) -> None:
+        """Bring what was read to its end, tell the account, and fail if anything failed.
+
+        Raises:
+            ConnectorError: What ended the reading, or what kept events from being delivered.
+        """
+        error = self._reader.error
+        try:
+            if error is None or isinstance(error, InputError):
+                self.pipeline.finish()
+            else:
+                self.pipeline.stopping = True
+                with suppress(ConnectorError):
+                    self.pipeline.finish()
+        finally:
+            if error is None or self.pipeline.account.read:
+                self.progress.tell_end()
+        if error is not None:
+            raise error
+        if self._stopped_by is not None:
+            raise StoppedError(
+                f"Stopped by {signal.Signals(self._stopped_by).name}: what was in flight is "
+                "settled, and STATE says how far it went. Run again for the rest."
+            )
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Let the reader stop at the next line block; a second signal ends the process at once."""
+        if self._stopped_by is not None:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        self._stopped_by = signum
+        self._reader.stop = True
+        if "pipeline" in vars(self):
+            self.pipeline.stopping = True
