@@ -149,7 +149,7 @@ def generate(
     types: int | Sequence[str] | dict[str, int] = 20,
     seed: int | str = 0,
     start: datetime = datetime(2026, 11, 1, tzinfo=timezone.utc),
-    hours: int = 2,
+    hours: int | Sequence[datetime] = 2,
     layout: Literal["partitioned", "flat"] = "partitioned",
     codec: str = "deflate",
     mix: Mix = ORDINARY,
@@ -169,7 +169,7 @@ def generate(
             Every type gets at least one event, as far as `events` goes.
         seed: What all random choices begin with.
         start: First hour (UTC).
-        hours: Over how many hours the files are spread, from `start`.
+        hours: Over how many hours the files are spread, from `start`; or which hours.
         layout: `partitioned` as Braze writes it, or `flat`: all files in one folder.
         codec: Avro codec.
         mix: Shares of events out of the ordinary.
@@ -185,11 +185,12 @@ def generate(
     people = values.users(
         population or max(20, min(events // 10, 20_000)), random.Random(f"{seed}/people")
     )
+    if isinstance(hours, int):
+        hours = [start + timedelta(hours=index) for index in range(hours)]
     for event_type, count in _shares(events, types).items():
         writer = _TypeWriter(bucket, event_type, seed, mix, duplicates, versions, people)
-        for index in range(hours):
-            hour = start + timedelta(hours=index)
-            left = count * (index + 1) // hours - count * index // hours
+        for index, hour in enumerate(hours):
+            left = count * (index + 1) // len(hours) - count * index // len(hours)
             while left > 0:
                 size = min(left, events_per_file)
                 left -= size
@@ -237,7 +238,7 @@ def _keys(event_type: str, hour: datetime, layout: str, connection: str, integra
 class _TypeWriter:
     """Writes the files of one event type, one after the other."""
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self,
         bucket: Bucket,
         event_type: str,
