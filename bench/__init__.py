@@ -1,0 +1,1 @@
+"""How fast the pipeline is, against what people would use instead: `python -m bench`."""
