@@ -155,8 +155,10 @@ class Pipeline:
         try:
             self._sender.close(grace_seconds=GRACE_SECONDS if self.stopping else None)
         finally:
-            self.settle()
-            self.dead_letter.close()
+            try:
+                self.settle()
+            finally:
+                self.dead_letter.close()
 
     def settle(self) -> None:
         """Account for the batches that came back, then pass on the STATE they make safe.

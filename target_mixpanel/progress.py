@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 
 if TYPE_CHECKING:
+    import logging
+
     from target_mixpanel.delivery import Delivery
     from target_mixpanel.dry_run import DryRun
     from target_mixpanel.pipeline import Pipeline
@@ -73,22 +74,19 @@ class Progress:
             )
         if sender.retries:
             lines.append(f"{sender.retries} requests were sent again.")
-        for outcome, counter in (("read", account.read), ("imported", account.imported)):
-            self._measure(outcome, counter.total(), {})
-            for event, count in sorted(counter.items()):
-                self._measure(outcome, count, {"event": event}, level=logging.DEBUG)
+        for outcome, counts in (("read", account.read), ("imported", account.imported)):
+            self._measure(outcome, counts.total(), {"by_event": dict(sorted(counts.items()))})
         for outcome, reasons in (("skipped", account.skipped), ("rejected", account.rejected)):
+            by_reason: dict[str, dict[str, int]] = {}
             for (event, reason), count in sorted(reasons.items()):
-                self._measure(outcome, count, {"event": event, "reason": reason})
+                by_reason.setdefault(event, {})[reason] = count
+            self._measure(outcome, reasons.total(), {"by_event": by_reason})
         self._logger.info("What became of every record:\n%s", "\n".join(lines))
 
-    def _measure(
-        self, outcome: str, value: int, tags: dict[str, Any], level: int = logging.INFO
-    ) -> None:
+    def _measure(self, outcome: str, value: int, tags: dict[str, Any]) -> None:
         metrics.log(
             self._metrics_logger,
             metrics.Point(
                 "counter", metrics.Metric.RECORD_COUNT, value, {"outcome": outcome, **tags}
             ),
-            level=level,
         )
