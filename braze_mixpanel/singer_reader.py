@@ -11,6 +11,7 @@ from typing import IO, Any
 import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
+from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from braze_mixpanel.errors import ConnectorError, InputError
 from braze_mixpanel.singer_lines import line_blocks
@@ -146,7 +147,13 @@ class SingerLineReader(GenericSingerReader[bytes]):
         callback = callbacks.get(head.type)
         if callback is None:
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
-        callback(self.deserialize_json(line))
+        try:
+            callback(self.deserialize_json(line))
+        except InvalidInputLine as error:
+            raise InputError(
+                f"A {head.type} message of stream {head.stream or '(none)'} lacks a part that the "
+                "Singer specification requires. What came before it was processed."
+            ) from error
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Parse one line, see `decode_line`."""

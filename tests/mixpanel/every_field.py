@@ -22,7 +22,9 @@ _FIXED = {
     "time": 1_790_000_000,
     "external_user_id": "user-1",
     "name": "added to cart",
-    "properties": '{"sku": "A-1", "count": 2, "price": 9.5, "gift": false, "tags": ["x"], "no": null}',
+    "properties": (
+        '{"sku": "A-1", "count": 2, "price": 9.5, "gift": false, "tags": ["x"], "no": null}'
+    ),
 }
 
 

@@ -6,12 +6,15 @@ import io
 import itertools
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import ConnectorError
 from target_mixpanel.target import TargetMixpanel
-from tests.fakes.fake_mixpanel import FakeMixpanel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.fakes.fake_mixpanel import FakeMixpanel
 
 STREAM = "users_messages_email_open"
 SCHEMA = {

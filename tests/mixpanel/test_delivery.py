@@ -152,13 +152,13 @@ def test_the_culprit_of_a_request_refused_as_a_whole_is_found_by_halving(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"service_account_password": "wrong"}, "service_account_password"),
+        ({"service_account_password": "another-secret"}, "service_account_password"),
         ({"project_id": "999"}, "project_id"),
         (
             {
                 "service_account_username": None,
                 "service_account_password": None,
-                "api_secret": "wrong-one",
+                "api_secret": "another-secret",
             },
             "api_secret",
         ),
@@ -178,7 +178,13 @@ def test_wrong_credentials_stop_before_anything_is_sent_and_name_the_setting(
 def test_credentials_that_stop_working_stop_the_run(mixpanel, tmp_path) -> None:
     mixpanel.policy = [None, None, faults.Answer(401), faults.Answer(401)]
     result = run(
-        schema() + opens(2) + state(1) + opens(2, start=2) + state(2) + opens(2, start=4) + state(3),
+        schema()
+        + opens(2)
+        + state(1)
+        + opens(2, start=2)
+        + state(2)
+        + opens(2, start=4)
+        + state(3),
         mixpanel,
         tmp_path,
         batch_size=2,

@@ -138,9 +138,7 @@ def test_what_braze_never_sends_is_not_sent_either_whatever_the_property_set() -
     hidden = {"user_id": "b", "timezone": "UTC", "canvas_step_message_variation_id": "v"}
     for property_set in ("documented", "all"):
         settings = {"property_set": property_set}
-        assert not set(hidden) & set(
-            properties_of("users.messages.email.Open", settings, **hidden)
-        )
+        assert not set(hidden) & set(properties_of("users.messages.email.Open", settings, **hidden))
 
 
 def test_property_set_all_adds_the_fields_that_are_not_documented() -> None:

@@ -15,7 +15,11 @@ SETTING = {"event": "Order Placed", "distinct_id": "customer", "time": "placed_a
 
 def mapper(setting=None, *, fields=(), key_properties=("id",), **more) -> OtherStreamMapper:
     return OtherStreamMapper(
-        "orders", {**SETTING, **(setting or {})}, fields=fields, key_properties=key_properties, **more
+        "orders",
+        {**SETTING, **(setting or {})},
+        fields=fields,
+        key_properties=key_properties,
+        **more,
     )
 
 
