@@ -152,6 +152,13 @@ PAIR = Scenario("tap → target", "pair", "ours", _pair(_our_tap, _our_target))
 SCENARIOS = (
     Scenario("ordinary SDK tap", "tap", "ordinary", _ordinary_tap(), sends=False),
     Scenario("ordinary SDK tap, msgspec", "tap", "other", _ordinary_tap("--msgspec"), sends=False),
+    Scenario(
+        "ordinary SDK tap, msgspec, types unchecked",
+        "tap",
+        "other",
+        _ordinary_tap("--unchecked"),
+        sends=False,
+    ),
     Scenario("bare sketch of a tap", "tap", "sketch", _sketch_tap, sends=False),
     Scenario("tap-braze-currents", "tap", "ours", _our_tap, sends=False),
     Scenario("ordinary SDK target", "target", "ordinary", _ordinary_target, from_lines=True),

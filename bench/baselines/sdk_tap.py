@@ -10,6 +10,7 @@ import fastavro
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
+from singer_sdk.helpers.conform import TypeConformanceLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ class OrdinaryTap(Tap):
     """The tap that one would write in an afternoon."""
 
     name = "tap-ordinary"
+    stream_class: type[AvroStream] = AvroStream
     config_jsonschema = th.PropertiesList(
         th.Property("storage_url", th.StringType, required=True)
     ).to_dict()
@@ -54,7 +56,7 @@ class OrdinaryTap(Tap):
             part = next(part for part in path.parts if part.startswith("event_type="))
             name = part.partition("=")[2].lower().replace(".", "_")
             files.setdefault(name, []).append(path)
-        return [AvroStream(self, name, paths) for name, paths in files.items()]
+        return [self.stream_class(self, name, paths) for name, paths in files.items()]
 
 
 class MsgSpecTap(OrdinaryTap):
@@ -74,8 +76,22 @@ def _json_schema(avro_type: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"type": _JSON_TYPES.get(avro_type, "number")}
 
 
+class UncheckedStream(AvroStream):
+    """The same without the SDK's check of every value's type, which Avro has done already."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+
+class UncheckedTap(MsgSpecTap):
+    """The best that the SDK's ordinary way can do."""
+
+    stream_class = UncheckedStream
+
+
+TAPS = {"--msgspec": MsgSpecTap, "--unchecked": UncheckedTap}
+
 if __name__ == "__main__":
-    tap = MsgSpecTap if "--msgspec" in sys.argv else OrdinaryTap
-    if "--msgspec" in sys.argv:
-        sys.argv.remove("--msgspec")
+    tap = TAPS.get(sys.argv[1], OrdinaryTap)
+    if tap is not OrdinaryTap:
+        del sys.argv[1]
     tap.cli()

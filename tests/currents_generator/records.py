@@ -9,10 +9,12 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from tests.currents_generator import values
-from tests.currents_generator.schemas import ALL_FIELDS, CURRENT, FieldFact, Version, fields_of
+from tests.currents_generator.schemas import ALL_FIELDS, CURRENT, Version, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from tap_braze_currents.event_types import Field
 
 HOUR = 3600
 POOL_SIZE = 400
@@ -123,7 +125,7 @@ class RecordMaker:
             record[field.name] = self._value(field, scene)
         return record
 
-    def _value(self, field: FieldFact, scene: values.Scene) -> Any:
+    def _value(self, field: Field, scene: values.Scene) -> Any:
         if not field.nullable:
             return values.set_value_of(field.name, field.type, scene)
         rarely_set = field.name.endswith("_api_id") or field.name.endswith("_attributes")

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from tap_braze_currents.event_types import registry
 
-@dataclass(frozen=True)
-class FieldFact:
-    """One field of an event type."""
-
-    name: str
-    type: str
-    nullable: bool
-    current: bool
+if TYPE_CHECKING:
+    from tap_braze_currents.event_types import Field
 
 
 @dataclass(frozen=True)
@@ -42,26 +33,14 @@ PRODUCTION_NAME = Version("another prefix", schema_id=120, prefix="dataexport.pr
 OLDER = (FEWER_FIELDS, WRAPPED, BARE_NAME, NULL_LAST, PRODUCTION_NAME)
 
 
-@functools.cache
-def _registry() -> dict[str, tuple[FieldFact, ...]]:
-    facts = json.loads(Path(os.environ["CURRENTS_SCHEMAS"]).read_text())
-    return {
-        event_type: tuple(
-            FieldFact(field["name"], field["type"], field["nullable"], field["current"])
-            for field in fact["fields"]
-        )
-        for event_type, fact in facts.items()
-    }
-
-
 def event_types() -> tuple[str, ...]:
     """Give every event type of the registry."""
-    return tuple(_registry())
+    return tuple(registry())
 
 
-def fields_of(event_type: str, version: Version = CURRENT) -> tuple[FieldFact, ...]:
+def fields_of(event_type: str, version: Version = CURRENT) -> tuple[Field, ...]:
     """Give the fields that a file of this type and version has."""
-    everything = _registry()[event_type]
+    everything = registry()[event_type].fields
     if version.fields == "all":
         return everything
     # A type that Braze has withdrawn has no current field: its files had all it ever had.
@@ -83,7 +62,7 @@ def avro_schema(event_type: str, version: Version = CURRENT) -> dict[str, Any]:
     }
 
 
-def _field(field: FieldFact, version: Version) -> dict[str, Any]:
+def _field(field: Field, version: Version) -> dict[str, Any]:
     avro_type: Any = field.type
     if avro_type.startswith("array<"):
         avro_type = {"type": "array", "items": avro_type[6:-1]}
