@@ -15,6 +15,7 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import IO
 
 _SAMPLE_SECONDS = 0.1
 
@@ -95,13 +96,15 @@ def run_pipeline(commands: Sequence[Command], logs: Path, *, stdin: Path | None 
     processes: list[subprocess.Popen[bytes]] = []
     began = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        source: object = stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        source: IO[bytes] | int | None = (
+            stack.enter_context(stdin.open("rb")) if stdin else subprocess.DEVNULL
+        )
         for command in commands:
             last = command is commands[-1]
             log = stack.enter_context((logs / f"{command.name}.log").open("wb"))
             process = subprocess.Popen(
                 command.argv,
-                stdin=source,  # type: ignore[arg-type]
+                stdin=source,
                 stdout=subprocess.DEVNULL if last else subprocess.PIPE,
                 stderr=log,
                 env={**os.environ, **command.env},
@@ -121,9 +124,9 @@ def run_pipeline(commands: Sequence[Command], logs: Path, *, stdin: Path | None 
     watch.stop()
     for command, process in zip(commands, processes, strict=True):
         if process.returncode != 0:
-            log = logs / f"{command.name}.log"
-            last = log.read_text(errors="replace").strip().rpartition("\n")[2]
-            msg = f"{command.name} ended with {process.returncode} ({log}): {last}"
+            path = logs / f"{command.name}.log"
+            line = path.read_text(errors="replace").strip().rpartition("\n")[2]
+            msg = f"{command.name} ended with {process.returncode} ({path}): {line}"
             raise RunFailedError(msg)
     return Run(seconds, cpu_seconds, watch.peaks)
 

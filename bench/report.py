@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from bench.measure import Run
@@ -57,6 +57,45 @@ class Row:
         }
 
 
+@dataclass(frozen=True)
+class Goal:
+    """A bound on a figure of one row, or on its ratio to that of the row `against`."""
+
+    row: str
+    what: str
+    figure: Callable[[Row], float]
+    bound: float
+    against: str = ""
+    at_most: bool = False
+
+
+def _speed(row: Row) -> float:
+    return row.speed
+
+
+def _cpu(row: Row) -> float:
+    return row.cpu_per_million
+
+
+def _peak(row: Row) -> float:
+    return max(row.peaks.values())
+
+
+GOALS = (
+    Goal("tap-braze-currents", "events a second", _speed, 5, "ordinary SDK tap"),
+    Goal("tap-braze-currents", "events a second", _speed, 80_000),
+    Goal("target-mixpanel", "events a second", _speed, 8, "ordinary SDK target"),
+    Goal("target-mixpanel", "events a second", _speed, 50_000),
+    Goal("tap → target", "events a second", _speed, 30_000),
+    Goal("tap → target", "events a second", _speed, 0.7, "bare sketch of a tap → of a target"),
+    Goal("tap → target", "CPU seconds a million events", _cpu, 45, at_most=True),
+    Goal("tap → target", "MB of the largest process", _peak, 300, at_most=True),
+    Goal("tap → target, BATCH messages", "events a second", _speed, 30_000),
+    Goal("meltano run", "events a second", _speed, 30_000),
+    Goal("meltano run", "MB of the largest process", _peak, 300, at_most=True),
+)
+
+
 def write_report(
     rows: Sequence[Row], sink: dict[str, Any], folder: Path, args: argparse.Namespace
 ) -> str:
@@ -79,6 +118,8 @@ def write_report(
         *(_line(row, rows) for row in rows),
         "",
         _about_sink(sink),
+        "",
+        *_goals(rows),
     ]
     text = "\n".join(lines)
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,6 +150,27 @@ def _ratio(row: Row, rows: Sequence[Row], role: str) -> str:
         if other.group == row.group and other.role == role and other.runs:
             return f"{row.speed / other.speed:.2f}"
     return ""
+
+
+def _goals(rows: Sequence[Row]) -> list[str]:
+    """Hold the rows against the goals; rows that were not measured are passed over."""
+    found = {row.name: row for row in rows if row.runs}
+    lines = []
+    for goal in GOALS:
+        row = found.get(goal.row)
+        if row is None or (goal.against and goal.against not in found):
+            continue
+        figure = goal.figure(row)
+        if goal.against:
+            figure /= goal.figure(found[goal.against])
+        met = figure <= goal.bound if goal.at_most else figure >= goal.bound
+        sign = "at most" if goal.at_most else "at least"
+        unit = f" times {goal.against}" if goal.against else ""
+        lines.append(
+            f"- {'met' if met else 'MISSED'}: {goal.row}, {goal.what}: {figure:,.2f}{unit}, "
+            f"goal {sign} {goal.bound:,g}"
+        )
+    return lines
 
 
 def _about_sink(sink: dict[str, Any]) -> str:

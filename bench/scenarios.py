@@ -128,10 +128,13 @@ def _ordinary_tap(*flags: str) -> Callable[[Place], list[Command]]:
     return commands
 
 
-def _ordinary_target(place: Place) -> list[Command]:
-    settings = {"api_url": place.url, "project_token": "token"}
-    config = _config(place, "ordinary-target", settings)
-    return [_python("ordinary-target", "sdk_target", "--config", config)]
+def _ordinary_target(**more: Any) -> Callable[[Place], list[Command]]:  # noqa: ANN401
+    def commands(place: Place) -> list[Command]:
+        settings = {"api_url": place.url, "project_token": "token", **more}
+        config = _config(place, "ordinary-target", settings)
+        return [_python("ordinary-target", "sdk_target", "--config", config)]
+
+    return commands
 
 
 def _sketch_tap(place: Place) -> list[Command]:
@@ -161,14 +164,27 @@ SCENARIOS = (
     ),
     Scenario("bare sketch of a tap", "tap", "sketch", _sketch_tap, sends=False),
     Scenario("tap-braze-currents", "tap", "ours", _our_tap, sends=False),
-    Scenario("ordinary SDK target", "target", "ordinary", _ordinary_target, from_lines=True),
+    Scenario("ordinary SDK target", "target", "ordinary", _ordinary_target(), from_lines=True),
+    Scenario(
+        "ordinary SDK target, records unchecked",
+        "target",
+        "other",
+        _ordinary_target(validate_records=False),
+        from_lines=True,
+    ),
     Scenario("bare sketch of a target", "target", "sketch", _sketch_target, from_lines=True),
     Scenario("target-mixpanel", "target", "ours", _our_target, from_lines=True),
     Scenario(
         "ordinary tap → ordinary target",
         "pair",
         "ordinary",
-        _pair(_ordinary_tap(), _ordinary_target),
+        _pair(_ordinary_tap(), _ordinary_target()),
+    ),
+    Scenario(
+        "ordinary pair at its best (msgspec, unchecked)",
+        "pair",
+        "other",
+        _pair(_ordinary_tap("--unchecked"), _ordinary_target(validate_records=False)),
     ),
     Scenario(
         "bare sketch of a tap → of a target", "pair", "sketch", _pair(_sketch_tap, _sketch_target)
