@@ -204,11 +204,11 @@ class FakeMixpanel:
         if request.query.get("strict") != "1":
             raise Refused(400, "this server answers only strict=1")
 
-    def store(self, events: Sequence[Any]) -> tuple[int, dict[str, Any]]:
+    def store(self, events: Sequence[Any], size: int) -> tuple[int, dict[str, Any]]:
         """Import what is valid; gives the status and the body of the answer."""
         failed, valid, now = [], [], self.now()
         for index, event in enumerate(events):
-            problem = problem_with(event, now)
+            problem = problem_with(event, now, size)
             if problem is None:
                 valid.append(event)
                 continue

@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         if isinstance(fault, faults.Close) and fault.when.startswith("before"):
             self._break()
             return request
-        status, body = self.server.fake.store(request.events)
+        status, body = self.server.fake.store(request.events, request.size)
         request = replace(request, imported=body["num_records_imported"])
         if isinstance(fault, faults.Close):
             if fault.when == "in_answer":

@@ -20,6 +20,7 @@ FORBIDDEN = frozenset(
     """00000000-0000-0000-0000-000000000000 anon anonymous nil none null n/a na undefined
     unknown <nil> 0 -1 true false [] {}""".split()  # noqa: SIM905
 )
+_CONTAINERS = frozenset({dict, list})
 _ID_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-")
 
 Problem = tuple[str, str]
@@ -31,8 +32,14 @@ def seconds_of(time: float) -> float:
     return time / 1000 if time >= 100_000_000_000 else time
 
 
-def problem_with(event: Any, now: float) -> Problem | None:
-    """Say why Mixpanel refuses an event, or None if it takes it."""
+def problem_with(event: Any, now: float, request_size: int = MAX_EVENT_BYTES) -> Problem | None:
+    """Say why Mixpanel refuses an event, or None if it takes it.
+
+    Args:
+        event: As it came.
+        now: The server's clock.
+        request_size: Of the whole body: an event of a small one need not be measured.
+    """
     if not isinstance(event, dict):
         return "", "data, must be a JSON object"
     if not isinstance(event.get("event"), str) or not event["event"]:
@@ -43,7 +50,8 @@ def problem_with(event: Any, now: float) -> Problem | None:
     return (
         _problem_with_time(properties.get("time"), now)
         or _problem_with_ids(properties)
-        or _problem_with_shape(event, properties)
+        or _problem_with_shape(properties)
+        or _problem_with_size(event, request_size)
     )
 
 
@@ -61,7 +69,7 @@ def identity(event: dict[str, Any]) -> tuple[str, float, str, str]:
 def _problem_with_time(time: Any, now: float) -> Problem | None:
     if time is None:
         return "properties.time", "'properties.time' is required"
-    if isinstance(time, bool) or not isinstance(time, int | float):
+    if isinstance(time, bool) or not isinstance(time, (int, float)):
         return "properties.time", "'properties.time' is invalid: must be a timestamp"
     if seconds_of(time) < EPOCH_1971:
         return "properties.time", "'properties.time' is invalid: must be later than 1971-01-01"
@@ -88,19 +96,17 @@ def _problem_with_ids(properties: dict[str, Any]) -> Problem | None:
     return None
 
 
-def _problem_with_shape(event: dict[str, Any], properties: dict[str, Any]) -> Problem | None:
+def _problem_with_shape(properties: dict[str, Any]) -> Problem | None:
     if len(properties) >= LIMIT:
         return "properties", f"'properties' is invalid: must have fewer than {LIMIT} properties"
-    long_text = False
     for name, value in properties.items():
-        if isinstance(value, dict | list):
-            long_text = True
-            if message := _problem_with_nesting(value, 1):
-                return f"properties.{name}", f"'properties.{name}' is invalid: {message}"
-        elif isinstance(value, str) and len(value) > 1000:
-            long_text = True
-    # Short plain values cannot add up to a megabyte, so measuring is left for when they might.
-    if long_text and len(msgspec.json.encode(event)) >= MAX_EVENT_BYTES:
+        if type(value) in _CONTAINERS and (message := _problem_with_nesting(value, 1)):
+            return f"properties.{name}", f"'properties.{name}' is invalid: {message}"
+    return None
+
+
+def _problem_with_size(event: dict[str, Any], request_size: int) -> Problem | None:
+    if request_size >= MAX_EVENT_BYTES and len(msgspec.json.encode(event)) >= MAX_EVENT_BYTES:
         return "", "event is too large: must be smaller than 1MB"
     return None
 
