@@ -65,13 +65,15 @@ class Bench:
         tiny = prepare(TINY_EVENTS, min(data.types, 20))
         try:
             start_up = self.measure(scenario, tiny, 1)[0]
+            before = self.totals()["plain_bytes"]
             runs = self.measure(scenario, data, self.args.runs)
+            sent = (self.totals()["plain_bytes"] - before) / self.args.runs
         except RunFailedError as error:
             say(f"  {name}: {error}")
             self.rows.append(Row(name, scenario.group, scenario.role, data.events, (), None))
             return
         self.rows.append(
-            Row(name, scenario.group, scenario.role, data.events, tuple(runs), start_up)
+            Row(name, scenario.group, scenario.role, data.events, tuple(runs), start_up, sent)
         )
 
     def delivered(self) -> int:

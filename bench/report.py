@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MILLION = 1_000_000
 HEAD = (
-    "| what | events/s | to ordinary | to sketch | CPU s a million | peak MB of each process |\n"
-    "|---|---|---|---|---|---|"
+    "| what | events/s | MB/s sent | to ordinary | to sketch | CPU s a million "
+    "| peak MB of each process |\n|---|---|---|---|---|---|---|"
 )
 
 
@@ -34,6 +34,8 @@ class Row:
     events: int
     runs: tuple[Run, ...]
     start_up: Run | None
+    sent_bytes: float = 0.0
+    """What the server got in one run, before compression; 0 for a tap alone."""
 
     @property
     def speed(self) -> float:
@@ -137,10 +139,11 @@ def write_report(
 
 def _line(row: Row, rows: Sequence[Row]) -> str:
     if not row.runs:
-        return f"| {row.name} | failed | | | | |"
+        return f"| {row.name} | failed | | | | | |"
+    sent = f"{row.sent_bytes * row.speed / row.events / 1e6:.1f}" if row.sent_bytes else ""
     peaks = ", ".join(f"{name} {peak:.0f}" for name, peak in row.peaks.items())
     return (
-        f"| {row.name} | {row.speed:,.0f} | {_ratio(row, rows, 'ordinary')} "
+        f"| {row.name} | {row.speed:,.0f} | {sent} | {_ratio(row, rows, 'ordinary')} "
         f"| {_ratio(row, rows, 'sketch')} | {row.cpu_per_million:.1f} | {peaks} |"
     )
 
@@ -190,6 +193,7 @@ def _as_json(row: Row) -> dict[str, Any]:
         "name": row.name,
         "group": row.group,
         "events": row.events,
+        "sent_bytes": row.sent_bytes,
         "events_per_second": row.speed if row.runs else None,
         "cpu_seconds_per_million": row.cpu_per_million if row.runs else None,
         "runs": [vars(run) for run in row.runs],
