@@ -16,7 +16,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from braze_mixpanel.errors import ConnectorError, InputError
 from braze_mixpanel.singer_lines import line_blocks
 
-Lane = Callable[[bytes], None]
+Lane = Callable[[list[bytes]], None]
 _NO_PREFIX = b"\n"
 """No line begins with it."""
 _decode = msgspec.json.Decoder().decode
@@ -54,7 +54,7 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 class SingerLineReader(GenericSingerReader[bytes]):
     """Reads until the input ends or `stop` is set.
 
-    A stream with a lane in `lanes` has its RECORD lines handed over as they are, without parsing:
+    A stream with a lane in `lanes` has its RECORD lines handed over as they are, many at a time:
     lines of one stream begin alike up to their record, so that one comparison tells whose a line
     is. All other messages are parsed and go to the SDK's callbacks.
 
@@ -111,23 +111,24 @@ class SingerLineReader(GenericSingerReader[bytes]):
         callbacks: dict[str, Callable[[dict[str, Any]], None]],
         counts: Counter[str],
     ) -> None:
-        prefix, lane, records = self._prefix, self._lane, 0
-        for line in lines:
-            if line.startswith(prefix):
-                lane(line)
-                records += 1
-                continue
-            head = self._head(line, counts.total() + records + 1)
-            counts[head.type] += 1
-            if head.type == "RECORD" and head.stream in self.lanes:
-                lane = self.lanes[head.stream]
-                prefix = _common_prefix(line)
-                lane(line)
-            else:
-                prefix = _NO_PREFIX
-                self._dispatch(head, line, callbacks)
-        counts[SingerMessageType.RECORD.value] += records
-        self._prefix, self._lane = prefix, lane
+        position, end = 0, len(lines)
+        while position < end:
+            line = lines[position]
+            if not line.startswith(self._prefix):
+                head = self._head(line, counts.total() + 1)
+                if head.type != "RECORD" or head.stream not in self.lanes:
+                    counts[head.type] += 1
+                    self._prefix = _NO_PREFIX
+                    self._dispatch(head, line, callbacks)
+                    position += 1
+                    continue
+                self._prefix, self._lane = _common_prefix(line), self.lanes[head.stream]
+            prefix, start = self._prefix, position
+            position += 1
+            while position < end and lines[position].startswith(prefix):
+                position += 1
+            counts[SingerMessageType.RECORD.value] += position - start
+            self._lane(lines[start:position])
 
     def _head(self, line: bytes, number: int) -> _Head:
         try:
@@ -160,8 +161,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
         return decode_line(line)
 
     @staticmethod
-    def _no_lane(line: bytes) -> None:
-        raise AssertionError(line)
+    def _no_lane(lines: list[bytes]) -> None:
+        raise AssertionError(lines)
 
 
 def _common_prefix(line: bytes) -> bytes:

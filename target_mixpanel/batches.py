@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from target_mixpanel.rules import seconds
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from target_mixpanel.fast_lane import Prepared
 
 _BYTES_BETWEEN = 1
 """The comma or bracket beside each event in the body."""
@@ -45,8 +45,8 @@ class Batch:
     size: int = _BYTES_BETWEEN
     newest_time: float = 0.0
 
-    def add(self, name: str, body: bytes, time: float, origin: Origin) -> None:
-        """Append one event: its name, its JSON, its `time` and its origin."""
+    def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
+        """Append one event: its name, its time in UNIX seconds, its JSON and its origin."""
         self.names.append(name)
         self.bodies.append(body)
         self.origins.append(origin)
@@ -84,7 +84,7 @@ class Batcher:
         """Number of the batch that holds the last event added, -1 before the first."""
         return self._last_number
 
-    def add(self, name: str, body: bytes, time: float, origin: Origin) -> None:
+    def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
         """Add one event, closing the open batch where it would grow too large."""
         batch = self._open
         if batch is not None and batch.size + len(body) + _BYTES_BETWEEN > self._max_bytes:
@@ -93,9 +93,28 @@ class Batcher:
         if batch is None:
             self._last_number += 1
             batch = self._open = Batch(self._last_number, self._clock())
-        batch.add(name, body, seconds(time), origin)
+        batch.add(name, time, body, origin)
         if len(batch.bodies) >= self._max_events:
             self.flush()
+
+    def add_many(self, prepared: Prepared, source: Source) -> None:
+        """Add events of one source: all at once where they fit, else one by one."""
+        batch = self._open
+        count = len(prepared.bodies)
+        size = sum(map(len, prepared.bodies)) + count * _BYTES_BETWEEN
+        if (
+            batch is not None
+            and len(batch.bodies) + count < self._max_events
+            and batch.size + size <= self._max_bytes
+        ):
+            batch.names += prepared.names
+            batch.bodies += prepared.bodies
+            batch.origins += [(source, line) for line in prepared.lines]
+            batch.size += size
+            batch.newest_time = max(batch.newest_time, prepared.newest_time)
+            return
+        for name, body, line in zip(prepared.names, prepared.bodies, prepared.lines, strict=True):
+            self.add(name, prepared.newest_time, body, (source, line))
 
     def flush(self, *, older_than: float = 0.0) -> None:
         """Submit the open batch, if there is one that is at least so many seconds old."""

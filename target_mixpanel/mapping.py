@@ -156,13 +156,14 @@ class CurrentsMapper:
         self.unparsed_properties = 0
         self._prefix = PROPERTY_PREFIXES.get(event_type)
         self._identify_anonymous = _ANONYMOUS_IDENTITIES[anonymous_events]
-        self._constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
+        self.constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
         if project_token:
-            self._constants["token"] = project_token
+            self.constants["token"] = project_token
         documented = documented_mapping().get(event_type)
-        self._fields: tuple[tuple[str, str], ...] | None = None
+        self.documented_fields: tuple[tuple[str, str], ...] | None = None
+        """Mixpanel property and field of what is sent; None if that is all fields."""
         if documented and "fields" in documented and property_set == "documented":
-            self._fields = tuple(
+            self.documented_fields = tuple(
                 (RENAMED_FIELDS.get(field, field), field) for field in documented["fields"]
             )
         self._not_properties = NEVER_SENT | IDENTITY_FIELDS
@@ -185,23 +186,23 @@ class CurrentsMapper:
         if self.event_type == CUSTOM_EVENT and record.get("name"):
             name = f"{name} {record['name']}".lstrip()
         properties: Record = {
+            **self.constants,
             "time": record.get("time"),
             "distinct_id": record.get("external_user_id"),
             "$insert_id": record.get("id"),
-            **self._constants,
         }
         if not properties["distinct_id"]:
             skipped = self._identify_anonymous(record, properties)
             if skipped:
                 return Skip(name, skipped)
-        if self._fields is None:
+        if self.documented_fields is None:
             hidden = self._not_properties
             for field, value in record.items():
                 if value is not None and field not in hidden:
                     properties[RENAMED_FIELDS.get(field, field)] = value
         else:
             get = record.get
-            for mixpanel_property, field in self._fields:
+            for mixpanel_property, field in self.documented_fields:
                 if (value := get(field)) is not None:
                     properties[mixpanel_property] = value
         if self._prefix:

@@ -10,10 +10,11 @@ import msgspec
 
 from braze_mixpanel.errors import ConnectorError, InputError
 from target_mixpanel.account import Account
-from target_mixpanel.batches import Batch, Batcher, Origin
+from target_mixpanel.batches import Batch, Batcher, Origin, Source
 from target_mixpanel.events import Event, Skip
 from target_mixpanel.ledger import Ledger, State
 from target_mixpanel.rules import (
+    EARLIEST_SECONDS,
     IN_THE_FUTURE,
     MAX_SECONDS_AHEAD,
     check_event,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.dead_letter import DeadLetter
     from target_mixpanel.delivery import Delivered
+    from target_mixpanel.fast_lane import Prepared
 
 GRACE_SECONDS = 60.0
 """How long a run that was told to stop may take to finish what is in flight."""
@@ -104,8 +106,9 @@ class Pipeline:
         self._min_event_time = min_event_time
         self._max_rejected_ratio = max_rejected_ratio
         self._dry_run = dry_run
-        self._today = time.time()
-        self._now = math.inf if dry_run else self._today
+        self.earliest = max(EARLIEST_SECONDS, min_event_time)
+        """The least `time` that is sent, in UNIX seconds."""
+        self._set_clock()
 
     def take(self, mapped: Event | Skip, origin: Origin) -> None:
         """Take a mapped record on its way.
@@ -124,8 +127,8 @@ class Pipeline:
         verdict = verdict or check_size(name, len(body))
         if verdict is None:
             event_time = mapped.properties["time"]
-            self._batcher.add(name, body, event_time, origin)
-            if self._dry_run and seconds(event_time) > self._today + MAX_SECONDS_AHEAD:
+            self._batcher.add(name, seconds(event_time), body, origin)
+            if self._dry_run and seconds(event_time) > self.latest:
                 self.account.remarks[name, f"{IN_THE_FUTURE}, would be rejected"] += 1
         elif isinstance(verdict, Skip):
             self.account.skipped[name, verdict.reason] += 1
@@ -133,14 +136,23 @@ class Pipeline:
             self.account.reject(name, verdict.reason)
             self._bury(origin, verdict.reason, field=verdict.field, message=verdict.message)
 
+    def take_prepared(self, prepared: Prepared, source: Source) -> None:
+        """Take events that the fast lane has mapped and checked already.
+
+        Args:
+            prepared: The events with their lines.
+            source: Where the lines come from, for the dead letter.
+        """
+        self.account.read.update(prepared.names)
+        self._batcher.add_many(prepared, source)
+
     def state_arrived(self, state: State) -> None:
         """Note a STATE; it is passed on when every record before it has an outcome."""
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
 
     def between_blocks(self) -> None:
         """Do what is due: settle what came back, send what has waited long enough."""
-        self._today = time.time()
-        self._now = math.inf if self._dry_run else self._today
+        self._set_clock()
         self._batcher.flush(older_than=LINGER_SECONDS)
         self.settle()
 
@@ -188,6 +200,13 @@ class Pipeline:
         if state is not None and not self._dry_run:
             self.dead_letter.flush()
             self._write_state(state)
+
+    def _set_clock(self) -> None:
+        """Look at the clock once for many events."""
+        today = time.time()
+        self._now = math.inf if self._dry_run else today
+        self.latest = today + MAX_SECONDS_AHEAD
+        """The greatest `time` that Mixpanel takes, in UNIX seconds."""
 
     def _submit(self, batch: Batch) -> None:
         self._sender.submit(batch, stopping=lambda: self.stopping)

@@ -47,8 +47,9 @@ FORBIDDEN_IDS: Final = frozenset(
         "{}",
     }
 )
-_LONGEST_FORBIDDEN_ID = max(map(len, FORBIDDEN_IDS))
-_is_insert_id = re.compile(r"[A-Za-z0-9-]{1,36}").fullmatch
+LONGEST_FORBIDDEN_ID = max(map(len, FORBIDDEN_IDS))
+INSERT_ID_FORM: Final = "[A-Za-z0-9-]{1,36}"
+_has_insert_id_form = re.compile(INSERT_ID_FORM).fullmatch
 
 _FIRST_MILLISECONDS = 100_000_000_000
 """Mixpanel takes `time` in seconds or milliseconds; from here on it must be the latter."""
@@ -87,12 +88,12 @@ def _check_ids(event: Event) -> Refusal | None:
     insert_id, distinct_id = event.properties["$insert_id"], event.properties["distinct_id"]
     if insert_id is None:
         return Refusal(event.event, "no id", "$insert_id", "the field for $insert_id is missing")
-    if not (isinstance(insert_id, str) and _is_insert_id(insert_id)):
+    if not (isinstance(insert_id, str) and _has_insert_id_form(insert_id)):
         return _forbidden(event, "$insert_id", "must be 1 to 36 letters, digits or hyphens")
     if not isinstance(distinct_id, str):
         return _forbidden(event, "distinct_id", "must be text")
     for field, value in (("$insert_id", insert_id), ("distinct_id", distinct_id)):
-        if len(value) <= _LONGEST_FORBIDDEN_ID and value.lower() in FORBIDDEN_IDS:
+        if len(value) <= LONGEST_FORBIDDEN_ID and value.lower() in FORBIDDEN_IDS:
             return _forbidden(event, field, "is a word that Mixpanel forbids")
     return None
 
@@ -111,7 +112,7 @@ def _check_shape(event: Event) -> Refusal | None:
             f"{len(properties)} properties, at most {MAX_PROPERTIES} are allowed",
         )
     for name, value in properties.items():
-        if type(value) in _CONTAINERS and (problem := _find_problem(value)):
+        if type(value) in _CONTAINERS and (problem := find_nesting_problem(value)):
             return Refusal(event.event, problem[0], name, problem[1])
     return None
 
@@ -135,8 +136,8 @@ def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Ref
     return Refusal(event, "time before 1971", "time", "time is before 1971-01-01")
 
 
-def _find_problem(value: Any, depth: int = 1) -> tuple[str, str] | None:  # noqa: ANN401
-    """Find the limit that a nested value breaks: its short name, and in words."""
+def find_nesting_problem(value: Any, depth: int = 1) -> tuple[str, str] | None:  # noqa: ANN401
+    """Find the limit that an object or array breaks: its short name, and in words."""
     children: Iterable[Any]
     if isinstance(value, dict):
         if depth > MAX_OBJECT_DEPTH:
@@ -149,6 +150,6 @@ def _find_problem(value: Any, depth: int = 1) -> tuple[str, str] | None:  # noqa
             return "array too long", f"an array of {len(value)}, {MAX_ARRAY_ITEMS} allowed"
         children = value
     for child in children:
-        if type(child) in _CONTAINERS and (problem := _find_problem(child, depth)):
+        if type(child) in _CONTAINERS and (problem := find_nesting_problem(child, depth)):
             return problem
     return None

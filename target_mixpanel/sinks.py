@@ -10,6 +10,7 @@ from singer_sdk.sinks import Sink
 
 from braze_mixpanel.singer_reader import decode_line
 from target_mixpanel.batches import Source
+from target_mixpanel.fast_lane import FastLane, fast_lane_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,6 @@ class _RecordOf(msgspec.Struct):
 
 
 _decode_message = msgspec.json.Decoder(_RecordOf).decode
-_decode_record = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class MixpanelSink(Sink):
@@ -62,21 +62,37 @@ class MixpanelSink(Sink):
         """
         return self._target.mapper_for(self.stream_name, self.original_schema, self.key_properties)
 
-    def take_message(self, line: bytes) -> None:
-        """Take a RECORD line as it came, for a stream without maps."""
-        try:
-            record = _decode_message(line).record
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            record = decode_line(line)["record"]
-        self._target.pipeline.take(self.mapper(record), (self._messages, line))
+    @cached_property
+    def _fast_lane(self) -> FastLane | None:
+        return fast_lane_for(self.mapper)
 
-    def take_record(self, line: bytes) -> None:
-        """Take a line of a batch file: the JSON of a record."""
-        try:
-            record = _decode_record(line)
-        except (msgspec.DecodeError, msgspec.ValidationError):
-            record = decode_line(line)
-        self._target.pipeline.take(self.mapper(record), (self._records, line))
+    def take_messages(self, lines: list[bytes]) -> None:
+        """Take RECORD lines as they came, for a stream without maps."""
+        for line in self._take_ordinary(lines, self._messages):
+            try:
+                record = _decode_message(line).record
+            except (msgspec.DecodeError, msgspec.ValidationError):
+                record = decode_line(line)["record"]
+            self._target.pipeline.take(self.mapper(record), (self._messages, line))
+
+    def take_records(self, lines: list[bytes]) -> None:
+        """Take lines of a batch file, each the JSON of a record."""
+        for line in self._take_ordinary(lines, self._records):
+            self._target.pipeline.take(self.mapper(decode_line(line)), (self._records, line))
+
+    def _take_ordinary(self, lines: list[bytes], source: Source) -> list[bytes]:
+        """Send what may go the fast lane on its way, and give back the rest."""
+        pipeline, lane = self._target.pipeline, self._fast_lane
+        if lane is None:
+            return lines
+        prepared, others = lane.prepare(
+            lines,
+            whole_messages=source.whole_messages,
+            earliest=pipeline.earliest,
+            latest=pipeline.latest,
+        )
+        pipeline.take_prepared(prepared, source)
+        return others
 
     def take_mapped(
         self, record: dict[str, Any], original: bytes, schema: Mapping[str, Any]
@@ -93,7 +109,7 @@ class MixpanelSink(Sink):
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record from code that drives the sink by the SDK's own interface."""
-        self.take_record(msgspec.json.encode(record))
+        self.take_records([msgspec.json.encode(record)])
 
     def process_batch(self, context: dict[str, Any]) -> None:
         """Take the records of a batch from such code."""

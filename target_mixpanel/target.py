@@ -206,7 +206,7 @@ class TargetMixpanel(ConnectorPlugin, Target):
         only = maps[0]
         if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
             sink = cast("MixpanelSink", self.get_sink(stream))
-            self._reader.lanes[stream] = sink.take_message
+            self._reader.lanes[stream] = sink.take_messages
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
@@ -232,13 +232,13 @@ class TargetMixpanel(ConnectorPlugin, Target):
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
         storage = self.config.get("batch_config", {}).get("storage")
-        lane = self._reader.lanes.get(stream)
+        has_maps = stream not in self._reader.lanes
         for lines in lines_of_batch(message_dict, storage):
-            for line in lines:
-                if lane:
-                    cast("MixpanelSink", self.get_sink(stream)).take_record(line)
-                else:
+            if has_maps:
+                for line in lines:
                     self._process_record_message({"stream": stream, "record": decode_line(line)})
+            else:
+                cast("MixpanelSink", self.get_sink(stream)).take_records(lines)
             self._between_blocks()
 
     # The end
