@@ -1,0 +1,1 @@
+"""Singer target: Mixpanel cohorts, and other lists of people, to Braze."""

@@ -1,0 +1,60 @@
+"""Whether everything of a stream has come. Pure: it is told what came, in its order.
+
+The end of the input proves nothing, because a tap that died ends the same way. These do:
+
+- ACTIVATE_VERSION for the stream;
+- a STATE that comes after the stream began and whose `currently_syncing` has moved on or is gone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+CURRENTLY_SYNCING = "currently_syncing"
+
+
+class StreamEvidence:
+    """What is known of one stream's end."""
+
+    def __init__(self, stream: str, related: Iterable[str] = ()) -> None:
+        """Start before the input.
+
+        Args:
+            stream: The stream.
+            related: Streams under whose name a tap may be syncing this one (its parent): when
+                `currently_syncing` moves to one of them, that is a beginning and no end.
+        """
+        self.stream = stream
+        self.began = False
+        self.complete = False
+        self._own = {stream, *related}
+        self._syncing: str | None = None
+
+    def saw_schema(self) -> None:
+        """The stream's SCHEMA came."""
+        self.began = True
+
+    def saw_record(self) -> None:
+        """A record came: what was taken for the end before it was none."""
+        self.complete = False
+
+    def saw_activate_version(self) -> None:
+        """The tap says that all records of this version have been sent."""
+        self.began = True
+        self.complete = True
+
+    def saw_state(self, state: Mapping[str, Any]) -> None:
+        """A STATE came.
+
+        Args:
+            state: Its value, with or without `currently_syncing`.
+        """
+        syncing = state.get(CURRENTLY_SYNCING)
+        before, self._syncing = self._syncing, syncing
+        if not self.began or before is None or syncing == before:
+            return
+        if syncing not in self._own or before == self.stream:
+            self.complete = True

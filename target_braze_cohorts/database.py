@@ -1,0 +1,182 @@
+"""The connection to the membership database, and the lock that lets one run at a time use it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from braze_mixpanel.errors import SettingsError, TemporaryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL, Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+_SQLITE_CACHE_KIB = 64 * 1024
+
+_BUSY = (
+    "Another run of target-braze-cohorts is using the same membership_db: wait until it ends. "
+    "Two at once would undo each other's changes in Braze."
+)
+
+
+def parse_url(url: str) -> URL:
+    """Read the setting `membership_db`.
+
+    Returns:
+        The URL, with psycopg 3 as the driver of PostgreSQL.
+
+    Raises:
+        SettingsError: It is no URL, or names another database. Staging, COPY and a lock that ends
+            with its process are particular to each.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "Setting membership_db is wrong: it must be a SQLAlchemy URL such as "
+            "sqlite:///braze_cohorts.db or postgresql://user:password@host/database."
+        ) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend == SQLITE:
+        return parsed.set(drivername=SQLITE)
+    if backend in {POSTGRESQL, "postgres"}:
+        return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
+    raise SettingsError(
+        f"Setting membership_db is wrong: {backend} is not supported, only sqlite and postgresql."
+    )
+
+
+@contextmanager
+def open_database(url: str, workspace: str) -> Iterator[Connection]:
+    """Connect, and keep every other run out until the end.
+
+    All work of a run goes through this one connection: should it break, the lock and the work end
+    together.
+
+    Args:
+        url: The setting `membership_db`.
+        workspace: What the lock is for, where the database can tell workspaces apart.
+
+    Raises:
+        SettingsError: The database cannot be opened or, later, written.
+        TemporaryError: Another run holds the lock, or the connection broke.
+    """
+    parsed = parse_url(url)
+    lock = _file_lock(parsed) if parsed.drivername == SQLITE else nullcontext()
+    with lock, _connection(parsed) as connection:
+        if connection.dialect.name == POSTGRESQL:
+            _advisory_lock(connection, workspace)
+        yield connection
+
+
+@contextmanager
+def _connection(url: URL) -> Iterator[Connection]:
+    try:
+        engine = create_engine(url)
+    except (ImportError, NoSuchModuleError):
+        raise SettingsError(
+            'membership_db needs the PostgreSQL driver: pip install "braze-mixpanel[postgres]".'
+        ) from None
+    if engine.dialect.name == SQLITE:
+        event.listen(engine, "connect", _tune_sqlite)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as error:
+        # The statement's parameters would be people's ids: only the driver's own words are told.
+        reason = str(error.orig).strip().partition("\n")[0]
+        if error.connection_invalidated:
+            raise TemporaryError(
+                f"The connection to the membership database broke: {reason}. Run again: what Braze "
+                "acknowledged is kept, and the rest is sent then."
+            ) from error
+        raise SettingsError(
+            f"The membership database failed: {reason}. Check membership_db: that it can be "
+            "reached and written and has free space (SQLite stages members in SQLITE_TMPDIR)."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def _file_lock(url: URL) -> Iterator[None]:
+    """Hold a lock beside the database file; it ends with the process, however that ends."""
+    if not url.database or url.database == ":memory:":
+        yield
+        return
+    path = Path(url.database)
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"The membership database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder in membership_db."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise TemporaryError(_BUSY) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # An acknowledgement that is lost in a power cut would be a lie about Braze: FULL.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
+    # Staging lies in temporary tables, and those in a file: members do not fit into memory.
+    cursor.execute("PRAGMA temp_store = FILE")
+    cursor.execute(f"PRAGMA temp.cache_size = -{_SQLITE_CACHE_KIB}")
+    cursor.close()
+
+
+def _advisory_lock(connection: Connection, workspace: str) -> None:
+    """Take a lock that ends with the connection."""
+    digest = hashlib.sha256(f"target-braze-cohorts {workspace}".encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
+    connection.commit()
+    if not taken:
+        raise TemporaryError(_BUSY)
+
+
+def check_database(url: str) -> None:
+    """Try to reach the database; nothing is written.
+
+    Args:
+        url: The setting `membership_db`.
+
+    Raises:
+        SettingsError: It cannot be used.
+    """
+    parsed = parse_url(url)
+    if parsed.drivername == SQLITE:
+        path = Path(parsed.database or ":memory:")
+        place = path if path.exists() else path.parent
+        if parsed.database and not os.access(place, os.W_OK):
+            raise SettingsError(
+                f"The membership database {path} cannot be written. "
+                "Give a file in a writable folder in membership_db."
+            )
+        return
+    with _connection(parsed) as connection:
+        connection.execute(text("SELECT 1"))

@@ -1,0 +1,55 @@
+"""Where Braze is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from braze_mixpanel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDPOINTS: Final[Mapping[str, str]] = {
+    **{f"US-0{number}": f"https://rest.iad-0{number}.braze.com" for number in range(1, 9)},
+    "US-10": "https://rest.us-10.braze.com",
+    "EU-01": "https://rest.fra-01.braze.eu",
+    "EU-02": "https://rest.fra-02.braze.eu",
+    "AU-01": "https://rest.au-01.braze.com",
+    "JP-01": "https://rest.jp-01.braze.com",
+    "ID-01": "https://rest.id-01.braze.com",
+    "KR-01": "https://rest.kr-01.braze.com",
+}
+"""Instance → REST endpoint, as Braze's API overview lists them; there is no US-09."""
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
+    """Choose the REST endpoint.
+
+    Args:
+        instance: A key of `ENDPOINTS`.
+        rest_endpoint: A URL; goes before the instance.
+
+    Returns:
+        The URL without a slash at its end.
+
+    Raises:
+        SettingsError: Neither is given, or the URL would carry keys and ids unencrypted.
+    """
+    if not rest_endpoint:
+        if not instance:
+            raise SettingsError(
+                "Setting instance is missing: the Braze instance such as US-01 or EU-02, as the "
+                "dashboard's URL tells, or its URL in rest_endpoint."
+            )
+        return ENDPOINTS[instance]
+    parts = urlsplit(rest_endpoint)
+    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    if not safe or not parts.hostname:
+        raise SettingsError(
+            "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
+            "localhost), such as https://rest.iad-01.braze.com."
+        )
+    return rest_endpoint.rstrip("/")

@@ -1,0 +1,171 @@
+"""What the records of each stream mean, staged as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from target_braze_cohorts.completeness import StreamEvidence
+from target_braze_cohorts.identity import ALIAS, alias_identifier, text_of
+from target_braze_cohorts.settings import DISTINCT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_braze_cohorts.rejects import Rejects
+    from target_braze_cohorts.staging import Staging
+
+    Take = Callable[[dict[str, Any]], None]
+
+REMOVE_FIELDS: Final = ("should_remove", "_sdc_deleted_at")
+_FALSE: Final = (None, False, 0, "", "0", "false", "False", "FALSE")
+
+
+@dataclass
+class Cohort:
+    """A cohort that the input named.
+
+    Attributes:
+        number: What staging knows it by.
+        id: Its id in the source, as text.
+        name: Its name; None until its own record came.
+        created: When it was made, as the source writes it.
+        count: How many members the source says it has.
+        nameless: Member records without a usable id; they are not staged.
+    """
+
+    number: int
+    id: str
+    name: str | None = None
+    created: str | None = None
+    count: int | None = None
+    nameless: int = 0
+
+
+class Intake:
+    """Takes records by the role of their stream."""
+
+    def __init__(self, config: Mapping[str, Any], staging: Staging, rejects: Rejects) -> None:
+        """Read the settings.
+
+        Args:
+            config: The target's settings.
+            staging: Takes members and profiles.
+            rejects: Takes member records that name nobody.
+        """
+        self.cohorts: dict[str, Cohort] = {}
+        self._config = config
+        self._staging = staging
+        self._rejects = rejects
+        selected = config.get("cohort_ids")
+        self._selected = None if selected is None else {str(value) for value in selected}
+        self._changes: bool = config["changes_stream"]
+        self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
+        self._is_alias = config["identifier"] == ALIAS
+        self._profile_fields = profile_fields(config["external_id_property"])
+        cohorts, members = config["cohorts_stream"], config["members_stream"]
+        self.cohorts_evidence = StreamEvidence(cohorts)
+        self.members_evidence = StreamEvidence(members, {cohorts})
+        self.profiles_evidence = StreamEvidence(config["profiles_stream"])
+
+    @property
+    def joined(self) -> bool:
+        """Whether identifiers come from profiles."""
+        return is_joined(self._config)
+
+    def evidence(self) -> tuple[StreamEvidence, ...]:
+        """Give what is known of the end of each stream."""
+        return (self.cohorts_evidence, self.members_evidence, self.profiles_evidence)
+
+    def roles(self, stream: str) -> list[Take]:
+        """Give what takes the records of a stream; empty if the stream means nothing here."""
+        config = self._config
+        takes: list[Take] = []
+        if stream == config["cohorts_stream"]:
+            takes.append(self.take_cohort)
+        if stream == config["members_stream"]:
+            takes.append(self.take_member)
+        if stream == config["profiles_stream"] and self.joined:
+            takes.append(self.take_profile)
+        return takes
+
+    def is_selected(self, cohort_id: str) -> bool:
+        """Tell whether `cohort_ids` takes a cohort in."""
+        return self._selected is None or cohort_id in self._selected
+
+    def recall(self, cohort_id: str) -> None:
+        """Take a cohort in that an earlier run brought, as if it had come without members."""
+        self._cohort(cohort_id)
+
+    def take_cohort(self, record: dict[str, Any]) -> None:
+        """Take a record of the cohorts stream."""
+        self.cohorts_evidence.saw_record()
+        config = self._config
+        cohort = self._cohort(text_of(record.get(config["cohort_id_field"])))
+        if cohort is None:
+            return
+        cohort.name = text_of(record.get(config["cohort_name_field"])) or cohort.name
+        cohort.created = text_of(record.get(config["cohort_created_field"])) or cohort.created
+        count = record.get(config["cohort_count_field"])
+        cohort.count = count if isinstance(count, int) and not isinstance(count, bool) else None
+
+    def take_member(self, record: dict[str, Any]) -> None:
+        """Take a record of the members stream."""
+        self.members_evidence.complete = False
+        cohort_field, member_field = self._member_fields
+        cohort_id = text_of(record.get(cohort_field))
+        cohort = self._cohort(cohort_id)
+        if cohort is None:
+            if cohort_id is None:
+                self._rejects.nameless(record, "without_cohort_id")
+            return
+        member = text_of(record.get(member_field))
+        if self._is_alias and member is not None:
+            member = self._alias(record, member)
+        if member is None:
+            cohort.nameless += 1
+            self._rejects.nameless(record, "without_identifier")
+            return
+        self._staging.add_member(
+            cohort.number, member, removed=self._changes and _is_removal(record)
+        )
+
+    def take_profile(self, record: dict[str, Any]) -> None:
+        """Take a record of the profiles stream."""
+        self.profiles_evidence.saw_record()
+        member = text_of(record.get(self._config["member_id_field"]))
+        if member is None:
+            return
+        values = (record.get(field) for field in self._profile_fields)
+        self._staging.add_profile(member, next(filter(None, map(text_of, values)), None))
+
+    def _cohort(self, cohort_id: str | None) -> Cohort | None:
+        if cohort_id is None or not self.is_selected(cohort_id):
+            return None
+        cohort = self.cohorts.get(cohort_id)
+        if cohort is None:
+            cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
+        return cohort
+
+    def _alias(self, record: Mapping[str, Any], name: str) -> str | None:
+        field = self._config.get("alias_label_field")
+        label = text_of(record.get(field)) if field else None
+        label = label or self._config.get("alias_label")
+        return alias_identifier(name, label) if label else None
+
+
+def is_joined(config: Mapping[str, Any]) -> bool:
+    """Tell from the settings whether identifiers come from profiles."""
+    return bool(config["external_id_property"] != DISTINCT_ID)
+
+
+def profile_fields(name: str) -> tuple[str, ...]:
+    """Give the fields in which a profile property may stand.
+
+    tap-mixpanel writes a leading `$` as `mp_reserved_`.
+    """
+    return (name, f"mp_reserved_{name[1:]}") if name.startswith("$") else (name,)
+
+
+def _is_removal(record: Mapping[str, Any]) -> bool:
+    return any(record.get(field) not in _FALSE for field in REMOVE_FIELDS)

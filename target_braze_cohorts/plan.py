@@ -1,0 +1,130 @@
+"""What a run does with each cohort. Pure: counts in, decision out; no I/O and no clock."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+SECONDS_A_DAY = 86_400
+
+
+class SyncMode(str, enum.Enum):
+    """The setting `sync_mode`."""
+
+    DYNAMIC = "dynamic"
+    ONE_TIME = "one_time"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """What stops a cohort before too many people leave it.
+
+    Attributes:
+        max_removal_ratio: Largest part of the known members that may leave in one run, 0 to 1.
+        allow_empty_cohorts: Whether a cohort may lose its last member.
+    """
+
+    max_removal_ratio: float
+    allow_empty_cohorts: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortCounts:
+    """How a cohort's list and the known membership differ, in numbers of people.
+
+    Attributes:
+        received: Different members in the input.
+        without_identifier: Those of them that cannot be named to Braze.
+        known: Members that Braze holds or may hold.
+        to_add: Members that Braze must be told of.
+        to_remove: Known members that are not wanted any more.
+    """
+
+    received: int = 0
+    without_identifier: int = 0
+    known: int = 0
+    to_add: int = 0
+    to_remove: int = 0
+
+    @property
+    def becomes_empty(self) -> bool:
+        """Whether nobody is left when all of this is done."""
+        return not self.to_add and self.to_remove == self.known
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What is done with one cohort.
+
+    Attributes:
+        send: Whether anything may be sent for it.
+        remove: Whether removals may be sent.
+        finishes: Whether Braze has the whole list afterwards.
+        stopped: Why a guard stops it, in words; None if none does.
+        note: What else the user should know.
+    """
+
+    send: bool
+    remove: bool
+    finishes: bool
+    stopped: str | None = None
+    note: str = ""
+
+
+INCOMPLETE_NOTE = "list not complete: adds only"
+
+
+def decide(
+    counts: CohortCounts, *, complete: bool, mode: SyncMode, delivered: bool, guards: Guards
+) -> Decision:
+    """Decide about one cohort.
+
+    Args:
+        counts: The numbers.
+        complete: Whether there is evidence that the whole list came.
+        mode: Adds and removals, or adds only.
+        delivered: Whether Braze once had the whole list.
+        guards: The limits.
+
+    Returns:
+        The decision. A guard stops the whole cohort, its adds too: a list that looks wrong is not
+        to be trusted in the other direction either.
+    """
+    if mode is SyncMode.ONE_TIME:
+        if delivered:
+            return Decision(send=False, remove=False, finishes=False, note="delivered before")
+        note = "" if complete else INCOMPLETE_NOTE
+        return Decision(send=True, remove=False, finishes=complete, note=note)
+    if not complete:
+        return Decision(send=True, remove=False, finishes=False, note=INCOMPLETE_NOTE)
+    stopped = _guard(counts, guards)
+    allowed = stopped is None
+    return Decision(send=allowed, remove=allowed, finishes=allowed, stopped=stopped)
+
+
+def _guard(counts: CohortCounts, guards: Guards) -> str | None:
+    if not counts.to_remove:
+        return None
+    if counts.becomes_empty:
+        return None if guards.allow_empty_cohorts else "would be empty: allow_empty_cohorts"
+    ratio = counts.to_remove / counts.known
+    if ratio > guards.max_removal_ratio:
+        return (
+            f"would lose {counts.to_remove} of {counts.known}: "
+            f"max_removal_ratio {guards.max_removal_ratio:g}"
+        )
+    return None
+
+
+def resync_due(resynced_at: int, now: int, days: int) -> bool:
+    """Tell whether all adds are to be sent again.
+
+    Braze ignores ids that it does not know yet, without a word; only adding them again lets them
+    in.
+
+    Args:
+        resynced_at: When that was last begun, UNIX seconds.
+        now: UNIX seconds.
+        days: The setting `full_resync_days`.
+    """
+    return now - resynced_at >= days * SECONDS_A_DAY

@@ -1,0 +1,77 @@
+"""A stream's records on their way into staging."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.sinks import Sink
+
+from braze_mixpanel.singer_reader import decode_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from target_braze_cohorts.target import TargetBrazeCohorts
+
+
+class _Message(msgspec.Struct):
+    record: dict[str, Any]
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+
+
+class CohortSink(Sink):
+    """Hands the records of one stream to what they mean; see `Intake`."""
+
+    def __init__(
+        self,
+        target: TargetBrazeCohorts,
+        stream_name: str,
+        schema: dict[str, Any],
+        key_properties: Sequence[str] | None,
+    ) -> None:
+        """Prepare the stream.
+
+        Args:
+            target: Holds the intake.
+            stream_name: The stream, after stream maps.
+            schema: Its JSON Schema, after stream maps.
+            key_properties: Its key, after stream maps.
+        """
+        super().__init__(target, stream_name, schema, key_properties)
+        self._takes = target.intake.roles(stream_name)
+        if stream_name == target.config["members_stream"]:
+            target.rejects.schema = {
+                "stream": stream_name,
+                "schema": schema,
+                "key_properties": key_properties,
+            }
+
+    @property
+    def has_role(self) -> bool:
+        """Whether the stream means anything here."""
+        return bool(self._takes)
+
+    def get_validator(self) -> None:
+        """Leave records as they are: schemas such as tap-mixpanel's say little that is true."""
+
+    def take_message(self, line: bytes) -> None:
+        """Take a RECORD line as it came, for a stream without maps."""
+        if not self._takes:
+            return
+        try:
+            record = _decode_message(line).record
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            record = decode_line(line)["record"]
+        for take in self._takes:
+            take(record)
+
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+        """Take a record, after stream maps."""
+        for take in self._takes:
+            take(record)
+
+    def process_batch(self, context: dict[str, Any]) -> None:
+        """Do nothing: records were staged as they came."""

@@ -1,0 +1,334 @@
+"""The members that came in this run, staged beside the store so that SQL finds the difference.
+
+Everything lies in temporary tables of the run's own connection: on disk, never in memory, and gone
+with the run however it ends.
+
+    staged_received   every member record, in its order
+    staged_listed     cohort and member, each once; the last record decides
+    staged_profiles   member and identifier, where that is joined from the profiles
+    staged_wanted     cohort and identifier
+    staged_changes    cohort, add or removal, identifier: what Braze is to be told
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from target_braze_cohorts.database import POSTGRESQL
+from target_braze_cohorts.membership import IDENTIFIER, UNSURE_ADD, UNSURE_REMOVAL, Change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from target_braze_cohorts.membership import KnownList
+
+CHUNK_ROWS: Final = 20_000
+"""How many records are held before they go to the database."""
+
+_tables = sa.MetaData()
+
+
+def _temporary(name: str, *columns: sa.Column[Any]) -> None:
+    keyed = any(column.primary_key for column in columns)
+    sa.Table(name, _tables, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=not keyed)
+
+
+def _key(name: str, kind: sa.Integer | sa.Text) -> sa.Column[Any]:
+    return sa.Column(name, kind, primary_key=True, autoincrement=False)
+
+
+_temporary(
+    "staged_received",
+    sa.Column("cohort", sa.Integer, nullable=False),
+    sa.Column("member", IDENTIFIER, nullable=False),
+    # Twice the record's place, plus one for a removal: the greatest is the last, its last bit
+    # says which.
+    sa.Column("change", sa.BigInteger, nullable=False),
+)
+_temporary(
+    "staged_listed",
+    _key("cohort", sa.Integer()),
+    _key("member", IDENTIFIER),
+    sa.Column("removed", sa.Integer, nullable=False),
+)
+_temporary(
+    "staged_profiles_received",
+    sa.Column("member", IDENTIFIER, nullable=False),
+    sa.Column("identifier", IDENTIFIER),
+    sa.Column("place", sa.BigInteger, nullable=False),
+)
+_temporary("staged_profiles", _key("member", IDENTIFIER), sa.Column("identifier", IDENTIFIER))
+_temporary(
+    "staged_changes",
+    _key("cohort", sa.Integer()),
+    _key("removed", sa.Integer()),
+    _key("identifier", IDENTIFIER),
+)
+
+_LIST = """
+INSERT INTO staged_listed (cohort, member, removed)
+SELECT cohort, member, MAX(change) % 2 FROM staged_received GROUP BY cohort, member
+"""
+_LAST_PROFILES = """
+INSERT INTO staged_profiles (member, identifier)
+SELECT member, identifier FROM (
+    SELECT member, identifier, ROW_NUMBER() OVER (PARTITION BY member ORDER BY place DESC) AS age
+    FROM staged_profiles_received
+) AS profiles WHERE age = 1
+"""
+_WANT_MEMBERS = """
+CREATE TEMPORARY VIEW staged_wanted AS
+SELECT cohort, member AS identifier, removed FROM staged_listed
+"""
+_WANTED_TABLE: Final = sa.Table(
+    "staged_wanted",
+    sa.MetaData(),
+    _key("cohort", sa.Integer()),
+    _key("identifier", IDENTIFIER),
+    sa.Column("removed", sa.Integer, nullable=False),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+# Two profiles with one identifier are one person: out only if both are.
+_WANT_PROFILES = """
+INSERT INTO staged_wanted (cohort, identifier, removed)
+SELECT listed.cohort, profiles.identifier, MIN(listed.removed)
+FROM staged_listed AS listed JOIN staged_profiles AS profiles ON profiles.member = listed.member
+WHERE profiles.identifier IS NOT NULL
+GROUP BY listed.cohort, profiles.identifier
+"""
+_COUNT = """
+SELECT listed.cohort, COUNT(*),
+    COUNT(*) FILTER (WHERE :joined = 1 AND profiles.identifier IS NULL),
+    COUNT(*) FILTER (WHERE :joined = 1 AND profiles.member IS NULL)
+FROM staged_listed AS listed LEFT JOIN staged_profiles AS profiles
+    ON :joined = 1 AND profiles.member = listed.member
+GROUP BY listed.cohort
+"""
+_WITHOUT_IDENTIFIER = """
+SELECT listed.cohort, listed.member
+FROM staged_listed AS listed LEFT JOIN staged_profiles AS profiles
+    ON profiles.member = listed.member
+WHERE profiles.identifier IS NULL
+"""
+_DIFF_ADDS = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT wanted.cohort, 0, wanted.identifier
+FROM staged_wanted AS wanted LEFT JOIN braze_cohort_members AS known
+    ON known.list_id = :list AND known.identifier = wanted.identifier
+WHERE wanted.cohort = :cohort AND wanted.removed = 0
+    AND (known.generation IS NULL OR known.generation < :generation)
+"""
+_DIFF_REMOVALS = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT CAST(:cohort AS INTEGER), 1, known.identifier
+FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
+    ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
+WHERE known.list_id = :list AND wanted.identifier IS NULL
+"""
+# A stream of changes names only some: the others stay, but for what an earlier run left unsure
+# or what a full round makes due.
+_DIFF_STATED_REMOVALS = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT CAST(:cohort AS INTEGER), 1, known.identifier
+FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
+    ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
+WHERE known.list_id = :list AND (
+    wanted.removed = 1 OR (wanted.identifier IS NULL AND known.generation = :unsure_removal)
+)
+"""
+_DIFF_DUE_ADDS = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT CAST(:cohort AS INTEGER), 0, known.identifier
+FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
+    ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
+WHERE known.list_id = :list AND wanted.identifier IS NULL
+    AND known.generation >= :unsure_add AND known.generation < :generation
+"""
+_COUNT_LEAVING = """
+SELECT COUNT(*)
+FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
+    ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
+WHERE known.list_id = :list AND wanted.identifier IS NULL
+"""
+_REMOVE_ALL = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT CAST(:cohort AS INTEGER), 1, identifier
+FROM braze_cohort_members WHERE list_id = :list
+"""
+_PAGE = """
+SELECT identifier FROM staged_changes
+WHERE cohort = :cohort AND removed = :removed AND identifier > :after
+ORDER BY identifier LIMIT :size
+"""
+
+
+def emptying(known: KnownList) -> int:
+    """Give the number under which the removals of a whole list are staged; cohorts' are above 0."""
+    return -known.id
+
+
+class Staged(NamedTuple):
+    """How many members of a cohort came.
+
+    Attributes:
+        received: Different members.
+        without_identifier: Those of them without an identifier.
+        without_profile: Those of them of whom not even the profile came.
+    """
+
+    received: int = 0
+    without_identifier: int = 0
+    without_profile: int = 0
+
+
+class Staging:
+    """One run's input. Cohorts go by numbers above 0 that the caller gives out."""
+
+    def __init__(self, connection: sa.Connection, *, joined: bool) -> None:
+        """Make the temporary tables.
+
+        Args:
+            connection: That of the membership store.
+            joined: Whether identifiers come from profiles; otherwise a member is its identifier.
+        """
+        self._connection = connection
+        self._joined = joined
+        self._members: list[tuple[int, str, int]] = []
+        self._profiles: list[tuple[str, str | None, int]] = []
+        self._place = 0
+        _tables.create_all(connection, checkfirst=False)
+        connection.commit()
+
+    def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
+        """Stage a member record."""
+        self._place += 2
+        self._members.append((cohort, member, self._place + removed))
+        if len(self._members) >= CHUNK_ROWS:
+            self.flush()
+
+    def add_profile(self, member: str, identifier: str | None) -> None:
+        """Stage what a profile says about its member's identifier."""
+        self._place += 2
+        self._profiles.append((member, identifier, self._place))
+        if len(self._profiles) >= CHUNK_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Give what is held to the database."""
+        self._write("staged_received", "cohort, member, change", self._members)
+        self._write("staged_profiles_received", "member, identifier, place", self._profiles)
+
+    def settle(self) -> None:
+        """Find out who is wanted, once everything has been staged."""
+        self.flush()
+        self._run(_LIST)
+        if self._joined:
+            self._run(_LAST_PROFILES)
+            _WANTED_TABLE.create(self._connection, checkfirst=False)
+            self._run(_WANT_PROFILES)
+        else:
+            self._run(_WANT_MEMBERS)
+        self._connection.commit()
+        if self._connection.dialect.name == POSTGRESQL:
+            # Nothing else tells PostgreSQL's planner how large temporary tables are.
+            self._run("ANALYZE")
+            self._connection.commit()
+
+    def counts(self) -> dict[int, Staged]:
+        """Count the staged members by cohort; those of whom none came are missing."""
+        rows = self._connection.execute(sa.text(_COUNT), {"joined": int(self._joined)})
+        return {cohort: Staged(*numbers) for cohort, *numbers in rows}
+
+    def without_identifier(self) -> Iterator[tuple[int, str]]:
+        """Yield cohort and member of all whose profile has no identifier, or did not come."""
+        if not self._joined:
+            return
+        rows = self._connection.execution_options(yield_per=CHUNK_ROWS).execute(
+            sa.text(_WITHOUT_IDENTIFIER)
+        )
+        yield from rows.tuples()
+
+    def diff(
+        self, cohort: int, known: KnownList | None, generation: int, *, changes: bool
+    ) -> tuple[int, int]:
+        """Find what Braze is to be told about a cohort.
+
+        Args:
+            cohort: Its number.
+            known: What Braze knows it by, if anything.
+            generation: Members acknowledged in an earlier one are added again.
+            changes: Whether what came is changes; otherwise whoever did not come has left.
+
+        Returns:
+            How many to add, how many to remove.
+        """
+        values = {
+            "cohort": cohort,
+            "list": known.id if known else -1,
+            "generation": generation,
+            "unsure_add": UNSURE_ADD,
+            "unsure_removal": UNSURE_REMOVAL,
+        }
+        adds = self._run(_DIFF_ADDS, values)
+        if changes:
+            adds += self._run(_DIFF_DUE_ADDS, values)
+        removals = self._run(_DIFF_STATED_REMOVALS if changes else _DIFF_REMOVALS, values)
+        self._connection.commit()
+        return adds, removals
+
+    def leaving(self, cohort: int, known: KnownList) -> int:
+        """Count who is in a known list and not in what is wanted of a cohort."""
+        values = {"cohort": cohort, "list": known.id}
+        return int(self._connection.execute(sa.text(_COUNT_LEAVING), values).scalar_one())
+
+    def remove_all(self, known: KnownList) -> int:
+        """Plan the removal of everybody from a list, under the number `emptying` gives.
+
+        Returns:
+            How many these are.
+        """
+        removals = self._run(_REMOVE_ALL, {"cohort": emptying(known), "list": known.id})
+        self._connection.commit()
+        return removals
+
+    def pages(self, cohort: int, change: Change, size: int) -> Iterator[list[str]]:
+        """Yield the identifiers of a cohort's changes of one kind.
+
+        Args:
+            cohort: Its number.
+            change: Adds or removals.
+            size: Most in one page.
+        """
+        after = ""
+        while True:
+            values = {"cohort": cohort, "removed": int(change), "after": after, "size": size}
+            page = list(self._connection.scalars(sa.text(_PAGE), values))
+            self._connection.commit()
+            if not page:
+                return
+            yield page
+            after = page[-1]
+
+    def _run(self, statement: str, values: dict[str, int] | None = None) -> int:
+        return self._connection.execute(sa.text(statement), values or {}).rowcount
+
+    def _write(self, table: str, columns: str, rows: list[Any]) -> None:
+        if not rows:
+            return
+        if self._connection.dialect.name == POSTGRESQL:
+            driver: Any = self._connection.connection.driver_connection
+            with (
+                driver.cursor() as cursor,
+                cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy,
+            ):
+                for row in rows:
+                    copy.write_row(row)
+            driver.commit()
+        else:
+            insert = f"INSERT INTO {table} ({columns}) VALUES (?, ?, ?)"  # noqa: S608 - constants
+            self._connection.exec_driver_sql(insert, rows)
+            self._connection.commit()
+        rows.clear()

@@ -1,0 +1,344 @@
+"""Settings and wiring of target-braze-cohorts."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import click
+from singer_sdk import Target
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.plugin_base import PluginBase, _ConfigInput
+
+from braze_mixpanel.backoff import retry_waits
+from braze_mixpanel.dead_letter import DeadLetter
+from braze_mixpanel.errors import InputError, SettingsError, StoppedError
+from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.redaction import protect_logs, secret_values
+from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader
+from target_braze_cohorts import settings
+from target_braze_cohorts.completeness import CURRENTLY_SYNCING
+from target_braze_cohorts.identity import ALIAS, DEVICE_ID
+from target_braze_cohorts.instances import endpoint
+from target_braze_cohorts.rejects import Rejects
+from target_braze_cohorts.sinks import CohortSink
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from target_braze_cohorts.client import BrazeClient
+    from target_braze_cohorts.intake import Intake
+    from target_braze_cohorts.report import RunReport
+    from target_braze_cohorts.sync import Sync
+
+CREDENTIALS = {
+    settings.COHORT: ("data_import_key", "partner_api_key"),
+    settings.ATTRIBUTE: ("api_key",),
+}
+
+
+class TargetBrazeCohorts(ConnectorPlugin, Target):
+    """Brings Mixpanel cohorts, and other lists of people, into Braze."""
+
+    name = "target-braze-cohorts"
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
+    default_sink_class = CohortSink
+    message_reader_class = SingerLineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    retry_waits = staticmethod(retry_waits)
+
+    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+        """Read the settings; nothing is opened or sent yet.
+
+        Args:
+            arguments: Those of the SDK's `Target`.
+        """
+        super().__init__(**arguments)
+        self._reader = cast("SingerLineReader", self.message_reader)
+        self._reader.begin = self._begin
+        self._reader.between_blocks = self._between_blocks
+        self._resources = ExitStack()
+        self._sync: Sync | None = None
+        self._intake: Intake | None = None
+        self._stopped_by: str | None = None
+        self._streams: set[str] = set()
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add the SDK's settings that mean something here; its others are about tables."""
+        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Give the SDK's command with `--check`."""
+        command = super().get_singer_command()
+        check = click.Option(
+            ["--check"],
+            is_flag=True,
+            expose_value=False,
+            callback=cls.cb_check,
+            help="Check the settings, the credentials and the database, send nothing, and end.",
+        )
+        command.params.append(check)
+        return command
+
+    @classmethod
+    def cb_check(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003, FBT001
+        """Run `--check`."""
+        if not value:
+            return
+        given = ctx.params.get("config") or _ConfigInput()
+        cls(config=given.config, parse_env_config=given.parse_env).check()
+        ctx.exit()
+
+    def check_settings(self) -> list[str]:
+        """Find what the schema cannot say."""
+        config = self._config
+        problems = []
+        try:
+            endpoint(config.get("instance"), config.get("rest_endpoint"))
+        except SettingsError as error:
+            problems.append(str(error))
+        try:
+            settings.parse_ratio(config["max_removal_ratio"])
+        except ValueError:
+            problems.append("Setting max_removal_ratio is wrong: it must be a number from 0 to 1.")
+        problems += [
+            f"Setting {name} is missing: delivery {config['delivery']} needs it. "
+            + settings.SCHEMA["properties"][name]["description"]
+            for name in CREDENTIALS[config["delivery"]]
+            if not config.get(name) and not config["dry_run"]
+        ]
+        if config["identifier"] == DEVICE_ID and config["delivery"] == settings.ATTRIBUTE:
+            problems.append("Setting identifier is wrong: /users/track does not know device_id.")
+        if config["identifier"] == ALIAS and not (
+            config.get("alias_label") or config.get("alias_label_field")
+        ):
+            problems.append("Setting identifier alias needs alias_label or alias_label_field.")
+        return problems
+
+    def check(self) -> None:
+        """Try the credentials and the database, in seconds; nothing is written.
+
+        Raises:
+            ConnectorError: Something is wrong.
+        """
+        from target_braze_cohorts.database import check_database  # noqa: PLC0415 - costs time
+        from target_braze_cohorts.delivery import Sender  # noqa: PLC0415
+
+        self._protect_database_password()
+        check_database(self.config["membership_db"])
+        client = self._client()
+        Sender(client.credentials, 0).send(client.probe)
+        self.logger.info(
+            "All is well: %s takes %s, and the membership database can be used.",
+            client.endpoint,
+            client.credentials,
+        )
+
+    @cached_property
+    def rejects(self) -> Rejects:
+        """Where members go who are left out."""
+        secrets = secret_values(self.config, self.config_jsonschema)
+        dead_letter = DeadLetter(self.config["dead_letter_path"], self.name)
+        return Rejects(self.config, dead_letter, secrets)
+
+    @property
+    def intake(self) -> Intake:
+        """What takes records.
+
+        Raises:
+            RuntimeError: Nothing has been read yet.
+        """
+        if self._intake is None:
+            raise RuntimeError("The run has not begun.")
+        return self._intake
+
+    @property
+    def report(self) -> RunReport | None:
+        """What the run did; None before it began."""
+        return self._sync.report if self._sync else None
+
+    # Messages
+
+    def _begin(self) -> None:
+        """Open the database and lock it against other runs before anything is read."""
+        # These cost a third of a second, which --about and --version need not spend.
+        from target_braze_cohorts.database import open_database  # noqa: PLC0415
+        from target_braze_cohorts.delivery import Sender  # noqa: PLC0415
+        from target_braze_cohorts.intake import Intake, is_joined  # noqa: PLC0415
+        from target_braze_cohorts.membership import MembershipStore  # noqa: PLC0415
+        from target_braze_cohorts.staging import Staging  # noqa: PLC0415
+        from target_braze_cohorts.sync import Sync  # noqa: PLC0415
+
+        config = self.config
+        self._protect_database_password()
+        workspace = self._workspace()
+        connection = self._resources.enter_context(
+            open_database(config["membership_db"], workspace)
+        )
+        client = self._client()
+        self._resources.callback(client.close)
+        self._resources.callback(self.rejects.close)
+        staging = Staging(connection, joined=is_joined(config))
+        self._intake = Intake(config, staging, self.rejects)
+        self._sender = Sender(client.credentials, config["retry_seconds"], waits=self.retry_waits)
+        self._sync = Sync(
+            config,
+            intake=self._intake,
+            staging=staging,
+            store=MembershipStore(connection, workspace),
+            client=client,
+            sender=self._sender,
+            rejects=self.rejects,
+            now=datetime.now(timezone.utc),
+        )
+
+    def _between_blocks(self) -> None:
+        if self._stopped_by is not None:
+            raise StoppedError(f"Stopped by {self._stopped_by} while reading: nothing was sent.")
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        super()._process_schema_message(message_dict)
+        stream = message_dict["stream"]
+        self._streams.add(stream)
+        self._reader.lanes.pop(stream, None)
+        maps = self.mapper.stream_maps[stream]
+        for stream_map in maps:
+            for evidence in self.intake.evidence():
+                if evidence.stream == stream_map.stream_alias:
+                    evidence.saw_schema()
+        only = maps[0]
+        if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
+            self._reader.lanes[stream] = cast("CohortSink", self.get_sink(stream)).take_message
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a record through the stream maps; those without maps have the reader's fast lane."""
+        stream = message_dict["stream"]
+        if stream not in self._streams:
+            raise RecordBeforeSchemaError(
+                f"A record of stream {stream} came before its SCHEMA message. "
+                "The tap does not follow the Singer specification."
+            )
+        for stream_map in self.mapper.stream_maps[stream]:
+            record = stream_map.transform(dict(message_dict["record"]))
+            if record is not None:
+                self.get_sink(stream_map.stream_alias).process_record(record, {})
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Keep STATE for the end, without `currently_syncing`.
+
+        Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
+        next run would begin elsewhere.
+        """
+        state = message_dict["value"]
+        for evidence in self.intake.evidence():
+            evidence.saw_state(state)
+        self._latest_state = {
+            name: value for name, value in state.items() if name != CURRENTLY_SYNCING
+        }
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        for evidence in self.intake.evidence():
+            if evidence.stream == message_dict["stream"]:
+                evidence.saw_activate_version()
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        raise InputError(
+            f"Stream {message_dict['stream']} comes in BATCH files, which this target does not "
+            "read: remove batch_config from the tap's settings."
+        )
+
+    # The end
+
+    def process_endofpipe(self) -> None:
+        """Deliver what was read, tell what was done, and give STATE out if all of it was.
+
+        Raises:
+            ConnectorError: What ended the reading, or kept something from being delivered.
+        """
+        error = self._reader.error
+        with self._resources:
+            if self._sync is not None and (error is None or isinstance(error, InputError)):
+                self._deliver(self._sync, cut=error is not None)
+                error = error or self._sync.failure()
+        if error is not None:
+            raise error
+        if not self.config["dry_run"]:
+            super().process_endofpipe()
+
+    def _deliver(self, sync: Sync, *, cut: bool) -> None:
+        try:
+            sync.run(cut=cut)
+        finally:
+            self.rejects.flush()
+            self._tell(sync.report)
+
+    def _tell(self, report: RunReport) -> None:
+        if report.cohorts:
+            sys.stderr.write(f"{report.table()}\n")
+            sys.stderr.flush()
+        else:
+            self.logger.warning(
+                "No cohorts came. Streams in the input: %s. Read are the streams %s and %s "
+                "(settings cohorts_stream and members_stream).",
+                ", ".join(sorted(self._streams)) or "none",
+                self.config["cohorts_stream"],
+                self.config["members_stream"],
+            )
+        if self.rejects.where:
+            self.logger.warning(
+                "Members who were left out, with the reason: %s", self.rejects.where
+            )
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End after the request in flight; a second signal ends the process at once."""
+        if self._stopped_by is not None:
+            signal.signal(signum, signal.SIG_DFL)
+            signal.raise_signal(signum)
+        self._stopped_by = signal.Signals(signum).name
+        if self._sync is not None:
+            self._sender.stopped_by = self._stopped_by
+
+    def _client(self) -> BrazeClient:
+        from target_braze_cohorts.client import CohortImport, UserAttribute  # noqa: PLC0415
+
+        config = self.config
+        url = endpoint(config.get("instance"), config.get("rest_endpoint"))
+        if config["delivery"] == settings.ATTRIBUTE:
+            return UserAttribute(
+                url, api_key=config.get("api_key", ""), attribute_name=config["attribute_name"]
+            )
+        return CohortImport(
+            url,
+            partner_name=config["partner_name"],
+            partner_api_key=config.get("partner_api_key", ""),
+            data_import_key=config.get("data_import_key", ""),
+        )
+
+    def _workspace(self) -> str:
+        """Say what the known membership is about: another one of these knows other members."""
+        config = self.config
+        url = endpoint(config.get("instance"), config.get("rest_endpoint"))
+        if config["delivery"] == settings.ATTRIBUTE:
+            way = f"attribute {config['attribute_name']} {config['attribute_value']}"
+        else:
+            way = f"partner {config['partner_name']}"
+        return f"{config['workspace']} {url} {way}"
+
+    def _protect_database_password(self) -> None:
+        from target_braze_cohorts.database import parse_url  # noqa: PLC0415
+
+        password = parse_url(self.config["membership_db"]).password
+        protect_logs({str(password)} if password else set())
