@@ -1,0 +1,1 @@
+"""Singer tap for the files that Braze Currents writes to a bucket."""

@@ -1,0 +1,182 @@
+"""Pure: which files of a stream are done. No I/O, no clock.
+
+The state of a stream, in words:
+
+    version       of this form
+    sealed_hour   everything up to and including this hour is done
+    read          folder → hour → files read in the hours still open
+    pending       the same form: files of sealed hours that are yet to be read, because they were
+                  broken or too young at that time
+    late          the same form: files of sealed hours that were read after their hour may have
+                  been sealed; a sweep need not read them again
+    paths         files read in another layout, each by its path: without hours nothing can be
+                  sealed, so this list grows with the bucket
+    shared        the same for files that hold events of several streams (JSON): path → their
+                  event types, so that a file need not be opened to see whom it concerns
+
+Its size depends on the lookback and on the number of files an hour, not on the history.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.errors import SettingsError
+from tap_braze_currents.layout import FileKey, is_hour, shift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+VERSION = 1
+MOST_LATE_FILES = 1000
+"""Beyond it the oldest are forgotten; another sweep reads them again."""
+MOST_PENDING_FILES = 1000
+"""Beyond it the hours of unread files are kept open instead."""
+
+
+class Bookmark:
+    """The files of one stream that need not be read again."""
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self.sealed_hour = ""
+        self.newest_hour = ""
+        """Newest hour of which a file was read."""
+        self._read: set[FileKey] = set()
+        self._pending: set[FileKey] = set()
+        self._late: set[FileKey] = set()
+        self._paths: set[str] = set()
+        self.shared: dict[str, list[str]] = {}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Bookmark:
+        """Read what `to_state` wrote; an empty state is a new start.
+
+        Raises:
+            SettingsError: The state has a form that this version does not know.
+        """
+        bookmark = cls()
+        if not state:
+            return bookmark
+        if state.get("version") != VERSION:
+            raise SettingsError(
+                f"The state has version {state.get('version')!r}, this tap knows {VERSION}: "
+                "use the tap that wrote it, or start over with --full-refresh."
+            )
+        try:
+            bookmark.sealed_hour = _hour(state.get("sealed_hour", ""))
+            bookmark._read = set(_keys(state.get("read", {})))
+            bookmark._pending = set(_keys(state.get("pending", {})))
+            bookmark._late = set(_keys(state.get("late", {})))
+            bookmark._paths = set(state.get("paths", []))
+            bookmark.shared = dict(state.get("shared", {}))
+            bookmark.newest_hour = max(
+                [_hour(state.get("newest_hour", "")), *(key.hour for key in bookmark._read)]
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"The state of a stream cannot be understood ({error}): start over with "
+                "--full-refresh."
+            ) from error
+        return bookmark
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the state as JSON values; the same for the same files, in whatever order."""
+        state: dict[str, Any] = {"version": VERSION}
+        if self.sealed_hour:
+            state["sealed_hour"] = self.sealed_hour
+        if self.newest_hour:
+            state["newest_hour"] = self.newest_hour
+        for name, keys in (("read", self._read), ("pending", self._pending), ("late", self._late)):
+            if keys:
+                state[name] = _tree(keys)
+        if self._paths:
+            state["paths"] = sorted(self._paths)
+        if self.shared:
+            state["shared"] = dict(sorted(self.shared.items()))
+        return state
+
+    def is_done(self, key: FileKey) -> bool:
+        """Tell whether a file need not be read; in a sealed hour only pending ones need to."""
+        if not key.hour:
+            return key.name in self._paths or key.name in self.shared
+        if key in self._pending:
+            return False
+        return key.hour <= self.sealed_hour or key in self._read
+
+    def is_known(self, key: FileKey) -> bool:
+        """Tell whether a late file of a sealed hour has been read as such."""
+        return key in self._late or key in self._read
+
+    def pending(self) -> list[FileKey]:
+        """Return the files of sealed hours that are yet to be read."""
+        return sorted(self._pending)
+
+    def mark_read(
+        self, key: FileKey, *, late: bool = False, event_types: Sequence[str] = ()
+    ) -> None:
+        """Note that every record of a file is out.
+
+        Args:
+            key: The file.
+            late: It came when its hour may already have been sealed.
+            event_types: All types in a file that holds several.
+        """
+        self._pending.discard(key)
+        if not key.hour and event_types:
+            self.shared[key.name] = sorted(event_types)
+            return
+        if not key.hour:
+            self._paths.add(key.name)
+            return
+        self.newest_hour = max(self.newest_hour, key.hour)
+        if key.hour > self.sealed_hour:
+            self._read.add(key)
+        if late:
+            self._late.add(key)
+            for forgotten in sorted(self._late)[:-MOST_LATE_FILES]:
+                self._late.discard(forgotten)
+
+    def mark_gone(self, key: FileKey) -> None:
+        """Note that a file is no longer there."""
+        self._pending.discard(key)
+
+    def seal(self, lookback_hours: int, latest_hour: str, unread: Iterable[FileKey] = ()) -> None:
+        """Seal what lies further back than the lookback from the newest hour read.
+
+        Args:
+            lookback_hours: How long an hour stays open.
+            latest_hour: The present hour: a folder dated in the future must not seal the present.
+            unread: Listed files that are yet to be read; they are remembered one by one.
+        """
+        if not self.newest_hour:
+            return
+        seal = shift(min(self.newest_hour, latest_hour), -lookback_hours - 1)
+        pending = [key for key in unread if key.hour and key.hour <= seal]
+        if pending and len(self._pending) + len(pending) > MOST_PENDING_FILES:
+            seal = min(seal, shift(min(pending).hour, -1))
+        if seal <= self.sealed_hour:
+            return
+        self.sealed_hour = seal
+        self._pending.update(key for key in pending if key.hour <= seal)
+        self._read = {key for key in self._read if key.hour > seal}
+
+
+def _tree(keys: Iterable[FileKey]) -> dict[str, dict[str, list[str]]]:
+    tree: dict[str, dict[str, list[str]]] = {}
+    for key in sorted(keys, key=lambda key: (key.folder, key.hour, key.name)):
+        tree.setdefault(key.folder, {}).setdefault(key.hour, []).append(key.name)
+    return tree
+
+
+def _keys(tree: Mapping[str, Mapping[str, list[str]]]) -> Iterable[FileKey]:
+    for folder, hours in tree.items():
+        for hour, names in hours.items():
+            for name in names:
+                yield FileKey(_hour(hour), folder, name)
+
+
+def _hour(text: str) -> str:
+    if text and not is_hour(text):
+        raise ValueError(f"{text!r} is no hour")
+    return text

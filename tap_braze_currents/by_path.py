@@ -1,0 +1,137 @@
+"""Files in another layout than Braze's: listed by path, their event type found inside them."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from braze_mixpanel.errors import ConnectorError, InputError
+from tap_braze_currents import http_landing
+from tap_braze_currents.avro import BrokenFileError, Truncated, read_header
+from tap_braze_currents.prefetch import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from tap_braze_currents.bookmark import Bookmark
+    from tap_braze_currents.bucket import Bucket, RemoteFile
+    from tap_braze_currents.layout import FileKey
+
+logger = logging.getLogger("tap-braze-currents")
+
+_HEAD_BYTES = 32 << 10
+"""The header of most files is shorter."""
+_NAMES_SHOWN = 3
+
+
+class FilesByPath:
+    """The files of a layout without hours, by the event types in them."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        bookmarks: Mapping[str, Bookmark],
+        now: datetime,
+        settle_seconds: int,
+    ) -> None:
+        """Prepare; nothing is listed yet.
+
+        Args:
+            bucket: Where they lie.
+            bookmarks: Selected event type → what is done.
+            now: The present time.
+            settle_seconds: Younger files are left out.
+        """
+        self._bucket = bucket
+        self._bookmarks = bookmarks
+        self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
+        self.files: dict[str, list[RemoteFile]] = defaultdict(list)
+        """Event type → its unread files, by path."""
+        self._shared: dict[str, list[str]] = {}
+        self.total = 0
+        self.unsettled = 0
+        self.errors: list[ConnectorError] = []
+
+    def look_into(self, names: Iterable[str], pool: Executor) -> None:
+        """List everything below some folders, and look into the files that no stream has read.
+
+        Args:
+            names: Files and folders directly below the prefix.
+            pool: Threads to read in.
+
+        Raises:
+            ConnectorError: A folder cannot be listed.
+        """
+        names = sorted(names)
+        unread = []
+        for listed in pool.map(self._bucket.files_below, names):
+            self.total += len(listed)
+            unread += [file for file in listed if self._is_to_be_read(file)]
+        if self.total:
+            shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
+            logger.warning(
+                "%s holds files that do not lie as Braze writes them (%s): all are listed in each "
+                "run, and the state keeps every path.",
+                self._bucket.url,
+                shown,
+            )
+        for file, event_types in zip(unread, pool.map(self._event_types, unread), strict=True):
+            for event_type in event_types:
+                bookmark = self._bookmarks.get(event_type)
+                if bookmark and bookmark.is_done(file.key):
+                    continue
+                self.files[event_type].append(file)
+            if http_landing.is_json(file.path):
+                self._shared[file.key.name] = event_types
+
+    def shared(self, key: FileKey) -> list[str]:
+        """Return all event types of a JSON file, empty for files of a single one."""
+        return self._shared.get(key.name, [])
+
+    def _is_to_be_read(self, file: RemoteFile) -> bool:
+        if self._youngest and file.modified and file.modified > self._youngest:
+            self.unsettled += 1
+            return False
+        path = file.key.name
+        for bookmark in self._bookmarks.values():
+            shared = bookmark.shared.get(path)
+            if shared is not None:
+                # Known from an earlier run: is there a stream that has not read it yet?
+                return any(
+                    not self._bookmarks[name].is_done(file.key)
+                    for name in shared
+                    if name in self._bookmarks
+                )
+            if bookmark.is_done(file.key):
+                return False
+        return True
+
+    def _event_types(self, file: RemoteFile) -> list[str]:
+        """Return the event types in a file; none if it cannot be read, which is reported."""
+        try:
+            if http_landing.is_json(file.path):
+                content = read_object(self._bucket, file)
+                return http_landing.event_types(content)
+            return [self._type_in_header(file)]
+        except FileNotFoundError:
+            return []
+        except BrokenFileError as error:
+            self.errors.append(InputError(f"{file.path}: {error}."))
+        except ConnectorError as error:
+            self.errors.append(error)
+        return []
+
+    def _type_in_header(self, file: RemoteFile) -> str:
+        size = _HEAD_BYTES
+        while True:
+            head = read_object(self._bucket, file, size)
+            try:
+                return read_header(head).event_type
+            except Truncated:
+                if len(head) < size:
+                    raise
+                size *= 8

@@ -1,0 +1,143 @@
+"""Pure: what a Currents path says, and which prefixes cover a span of hours.
+
+    <integration>/event_type=<type>/date=<YYYY-MM-DD-HH>/<schema id>/<zone>/
+        <integration>+<partition>+<offset>.avro
+
+Hours are texts such as `2026-11-01-13` (UTC) throughout: they compare as they sort in a listing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, timezone
+
+HOUR_FORMAT = "%Y-%m-%d-%H"
+INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
+TYPE_FOLDER = "event_type="
+HOUR_FOLDER = "date="
+DATA_SUFFIXES = (".avro", ".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+_HOUR = re.compile(r"^\d{4}-\d\d-\d\d(-\d\d)?$")
+_AVRO = ".avro"
+
+
+@dataclass(frozen=True, order=True)
+class FileKey:
+    """What identifies a file within its stream, and where it lies.
+
+    In the partitioned layout `hour` is set, `folder` is the path without event type and hour, and
+    `name` the partition and offset. In any other layout `name` is the path below the prefix.
+    """
+
+    hour: str
+    folder: str
+    name: str
+
+    def path(self, event_type: str) -> str:
+        """Return the path below the prefix."""
+        if not self.hour:
+            return self.name
+        integration, _, below = self.folder.partition("/")
+        hour = self.hour
+        name = self.name
+        if re.fullmatch(r"[^/.]+", name):
+            name = f"{integration}+{name}{_AVRO}"
+        parts = [integration, TYPE_FOLDER + event_type, HOUR_FOLDER + hour, below, name]
+        return "/".join(part for part in parts if part)
+
+
+def parse_path(path: str) -> FileKey:
+    """Read the path of a file below the prefix; any path is a key, partitioned or not."""
+    integration, *parts = path.split("/")
+    if integration.startswith(TYPE_FOLDER):  # the prefix is that of one integration
+        integration, parts = "", [integration, *parts]
+    if (
+        len(parts) >= 3  # noqa: PLR2004 - type, hour, name
+        and parts[0].startswith(TYPE_FOLDER)
+        and parts[1].startswith(HOUR_FOLDER)
+        and is_hour(hour := parts[1][len(HOUR_FOLDER) :])
+    ):
+        name = parts[-1]
+        short = name[len(integration) + 1 : -len(_AVRO)]
+        if name == f"{integration}+{short}{_AVRO}" and re.fullmatch(r"[^/.]+", short):
+            name = short
+        return FileKey(hour, "/".join([integration, *parts[2:-1]]), name)
+    return FileKey("", "", path)
+
+
+def is_data(path: str) -> bool:
+    """Tell whether a file holds events, by its name."""
+    name = path.rpartition("/")[2].lower()
+    return name.endswith(DATA_SUFFIXES) and not name.startswith((".", "_"))
+
+
+def is_hour(text: str) -> bool:
+    """Tell whether a text is an hour, or a whole day (for buckets that were rearranged)."""
+    if not _HOUR.match(text):
+        return False
+    try:
+        to_datetime(text)
+    except ValueError:
+        return False
+    return True
+
+
+def to_hour(moment: datetime) -> str:
+    """Return the hour that a moment lies in."""
+    return moment.astimezone(timezone.utc).strftime(HOUR_FORMAT)
+
+
+def to_datetime(hour: str) -> datetime:
+    """Return the moment at which an hour (or a day) begins."""
+    text = hour if len(hour) > len("2026-11-01") else f"{hour}-00"
+    return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=timezone.utc)
+
+
+def shift(hour: str, hours: int) -> str:
+    """Return the hour so many hours later, or earlier if negative."""
+    try:
+        return to_hour(to_datetime(hour) + timedelta(hours=hours))
+    except OverflowError:
+        return "0001-01-01-00" if hours < 0 else "9999-12-31-23"
+
+
+def covering_prefixes(first: date, last: date) -> list[str]:
+    """Cover the days from `first` to `last` with few prefixes of `date=` folders.
+
+    Days, tens of days, months and years, none beyond `last`: their number grows with the
+    logarithm of the span, so a stream that has been silent for years costs few list calls.
+
+    Returns:
+        Texts such as `2026-11-09`, `2026-11-1`, `2026-12`, `2027`, in order.
+    """
+    prefixes = []
+    day = first
+    while day <= last:
+        prefix, following = _widest_period(day, last)
+        prefixes.append(prefix)
+        if following == date.max:
+            break
+        day = following
+    return prefixes
+
+
+def _widest_period(day: date, last: date) -> tuple[str, date]:
+    after_last = last + timedelta(days=1) if last < date.max else last
+    text = day.isoformat()
+    if day.day == 1:
+        if day.month == 1 and (following := _next_month(day.replace(month=12))) <= after_last:
+            return text[:4], following
+        if (following := _next_month(day)) <= after_last:
+            return text[:7], following
+    if day.day == 1 or day.day % 10 == 0:
+        in_ten_days = day + timedelta(days=10 - day.day % 10)
+        following = min(in_ten_days, _next_month(day))
+        if following <= after_last:
+            return text[:9], following
+    return text, min(day, date.max - timedelta(days=1)) + timedelta(days=1)
+
+
+def _next_month(day: date) -> date:
+    if (day.year, day.month) == (date.max.year, 12):
+        return date.max
+    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

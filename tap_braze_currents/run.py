@@ -1,0 +1,275 @@
+"""One run over the bucket: reads the planned files in order, keeps the state, tells what was done.
+
+It belongs to the tap, not to a stream: the bound on files, the reading ahead, the STATE messages
+and the summary span all streams.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Protocol
+
+from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from tap_braze_currents import http_landing
+from tap_braze_currents.avro import BrokenFileError
+from tap_braze_currents.bookmark import Bookmark
+from tap_braze_currents.decoding import AvroFile
+from tap_braze_currents.layout import to_datetime
+from tap_braze_currents.plan import Plan, Waiting
+from tap_braze_currents.prefetch import FILES_AHEAD, fetch_ahead, read_object
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Sequence
+
+    from singer_sdk.helpers.types import TapState
+
+    from tap_braze_currents.bucket import Bucket, RemoteFile
+    from tap_braze_currents.decoding import Rows, Selection
+    from tap_braze_currents.event_types import Field
+    from tap_braze_currents.layout import FileKey
+    from tap_braze_currents.plan import Limits
+    from tap_braze_currents.prefetch import Fetched
+
+SECONDS_BETWEEN_STATES = 3.0
+RECORDS_BETWEEN_STATES = 50_000
+LISTING_THREADS = 16
+
+
+class Reader(Protocol):
+    """A stream, as far as reading its files concerns it."""
+
+    name: str
+    event_type: str
+
+    @property
+    def selection(self) -> Selection:
+        """What is wanted of each file."""
+
+    def note_fields(self, path: str, fields: Sequence[Field]) -> None:
+        """Look at the fields of a file for those that the catalog does not know."""
+
+
+@dataclass
+class Progress:
+    """How far a stream has come in this run."""
+
+    stream: str
+    bookmark: Bookmark
+    files: int = 0
+    records: int = 0
+    unread: set[FileKey] = field(default_factory=set)
+    """Files that failed; the next run tries them again."""
+    has_changed: bool = True
+    """Since the last STATE."""
+
+    def summary(self, now: datetime, waiting: Waiting) -> str:
+        """Say in one line what was read and what was not."""
+        line = f"{self.stream}: {self.files} files, {self.records} records"
+        if newest := self.bookmark.newest_hour:
+            behind = max(0, int((now - to_datetime(newest)).total_seconds()) // 3600)
+            line += f"; newest hour {newest}, {behind} h behind"
+        reasons = {
+            "too young": len(waiting.unsettled),
+            "beyond max_files_per_run": waiting.beyond_limit,
+            "unreadable": len(self.unread),
+        }
+        left = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
+        if waiting.more:
+            left += " or more"
+        return f"{line}; still waiting: {left or 'none'}"
+
+
+class Run:
+    """Reads the files of all selected streams, once."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        limits: Limits,
+        state: TapState,
+        write_state: Callable[[TapState], None],
+        logger: logging.Logger,
+    ) -> None:
+        """Prepare; nothing is listed yet.
+
+        Args:
+            bucket: Where the files are.
+            limits: Which files count.
+            state: The tap's state; kept up to date in place.
+            write_state: Emits a STATE message.
+            logger: For the lines on stderr.
+        """
+        self._bucket = bucket
+        self._limits = limits
+        self._state = state
+        self._write_state = write_state
+        self._logger = logger
+        self._progress: dict[str, Progress] = {}
+        self._errors: list[ConnectorError] = []
+        self._records_since_state = 0
+        self._last_state = time.monotonic()
+        self._is_stopped = False
+        self._head: Fetched | None = None
+        self._pools = (
+            ThreadPoolExecutor(LISTING_THREADS, "list"),
+            ThreadPoolExecutor(FILES_AHEAD, "read"),
+        )
+
+    def begin(self, streams: Sequence[Reader], now: datetime | None = None) -> None:
+        """List what is to be read; the first files are fetched in the background.
+
+        Args:
+            streams: The selected ones, in the order in which they will be read.
+            now: The present time.
+
+        Raises:
+            ConnectorError: The bucket cannot be listed, or the state not be understood.
+        """
+        bookmarks = self._state.get("bookmarks", {})
+        for stream in streams:
+            bookmark = Bookmark.from_state(bookmarks.get(stream.name, {}))
+            self._progress[stream.event_type] = Progress(stream.name, bookmark)
+        listing, reading = self._pools
+        self._now = now or datetime.now(timezone.utc)
+        self._plan = Plan(
+            self._bucket,
+            self._limits,
+            {name: progress.bookmark for name, progress in self._progress.items()},
+            self._now,
+            listing,
+        )
+        self._plan.apply_limit()
+        self._errors += self._plan.by_path.errors
+        self._fetched = fetch_ahead(
+            self._planned(), lambda file: read_object(self._bucket, file), reading
+        )
+
+    def files(self, stream: Reader) -> Iterator[Iterator[Rows]]:
+        """Read the planned files of a stream.
+
+        A file counts as read when the next one is asked for: by then its records must be out.
+
+        Yields:
+            For each file the iterator over its records, which ends early if the file is broken.
+
+        Raises:
+            StoppedError: The run was asked to stop.
+        """
+        progress = self._progress[stream.event_type]
+        while (fetched := self._next_of(stream.event_type)) is not None:
+            records_before = progress.records
+            yield self._rows(fetched, stream, progress)
+            key = fetched.file.key
+            if key not in progress.unread:
+                progress.bookmark.mark_read(key, event_types=self._plan.by_path.shared(key))
+                progress.files += 1
+            progress.has_changed = True
+            self._records_since_state += progress.records - records_before
+            self._write_state_if_due()
+
+    def stop(self) -> None:
+        """Ask the run to end before the next block of records."""
+        self._is_stopped = True
+
+    def write_state(self) -> None:
+        """Emit STATE for all files that have been read to their end."""
+        bookmarks = self._state.setdefault("bookmarks", {})
+        for event_type, progress in self._progress.items():
+            if progress.has_changed:
+                unread = [*progress.unread, *self._plan.waiting[event_type].unsettled]
+                progress.bookmark.seal(self._limits.lookback_hours, self._plan.latest_hour, unread)
+                bookmarks[progress.stream] = progress.bookmark.to_state()
+                progress.has_changed = False
+        self._write_state(self._state)
+        self._records_since_state = 0
+        self._last_state = time.monotonic()
+
+    def finish(self) -> None:
+        """Emit the last STATE, say what was done, and raise what went wrong on the way.
+
+        Raises:
+            ConnectorError: Some file or listing could not be read; all others were.
+        """
+        self.write_state()
+        for event_type, progress in self._progress.items():
+            self._logger.info("%s", progress.summary(self._now, self._plan.waiting[event_type]))
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise InputError(
+                f"{len(self._errors)} files or folders could not be read, all others were; they "
+                "are named above, and the next run tries them again."
+            )
+
+    def close(self) -> None:
+        """End the background threads."""
+        for pool in self._pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _planned(self) -> Iterator[tuple[str, RemoteFile]]:
+        """Chain the streams, so that the first files of one are fetched while another is read."""
+        for event_type in self._progress:
+            try:
+                for file in self._plan.files(event_type):
+                    yield event_type, file
+            except ConnectorError as error:
+                self._errors.append(error)
+
+    def _next_of(self, event_type: str) -> Fetched | None:
+        """Return the next file if it is of this type; otherwise it waits for its stream."""
+        self._check_stopped()
+        head = self._head or next(self._fetched, None)
+        is_own = head is not None and head.event_type == event_type
+        self._head = None if is_own else head
+        return head if is_own else None
+
+    def _rows(self, fetched: Fetched, stream: Reader, progress: Progress) -> Iterator[Rows]:
+        file = fetched.file
+        try:
+            for rows in _decoded(file.path, fetched.content.result(), stream):
+                self._check_stopped()
+                yield rows
+                progress.records += rows.records
+        except FileNotFoundError:
+            progress.bookmark.mark_gone(file.key)
+            self._logger.warning("%s was deleted after it was listed; skipped.", file.path)
+        except BrokenFileError as error:
+            progress.unread.add(file.key)
+            self._errors.append(InputError(f"{file.path}: {error}."))
+            self._logger.warning("%s: %s. The next run tries it again.", file.path, error)
+        except StoppedError:
+            raise
+        except ConnectorError as error:
+            progress.unread.add(file.key)
+            self._errors.append(error)
+            self._logger.warning("%s The next run tries it again.", error)
+
+    def _check_stopped(self) -> None:
+        if self._is_stopped:
+            raise StoppedError("Stopped by a signal; the next run goes on with the same file.")
+
+    def _write_state_if_due(self) -> None:
+        if (
+            self._records_since_state >= RECORDS_BETWEEN_STATES
+            or time.monotonic() - self._last_state >= SECONDS_BETWEEN_STATES
+        ):
+            self.write_state()
+
+
+def _decoded(path: str, content: bytes, stream: Reader) -> Iterator[Rows]:
+    """Decode a file of whatever form, and let the stream look at its fields."""
+
+    def note_fields(fields: Sequence[Field]) -> None:
+        stream.note_fields(path, fields)
+
+    if http_landing.is_json(path):
+        file = http_landing.JsonFile(content, stream.event_type)
+        yield from file.rows(stream.selection, note_fields)
+    else:
+        avro = AvroFile(content)
+        note_fields(avro.header.fields)
+        yield from avro.rows(stream.selection)

@@ -1,0 +1,79 @@
+"""Singer messages as compact JSON lines, and RECORD lines of whole blocks at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.singerlib.encoding.base import GenericSingerWriter
+from singer_sdk.singerlib.messages import Message, RecordMessage
+
+from braze_mixpanel.errors import TemporaryError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
+
+
+def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
+    """Wrap NDJSON records as RECORD lines, without touching a record.
+
+    Gives the same bytes as `LineWriter.serialize_message` of one message after the other: a newline
+    stands nowhere in NDJSON but at the end of a record.
+
+    Args:
+        ndjson: At least one record, each with a newline at its end.
+        stream: The stream's name in the messages.
+        time_extracted: For all of these records.
+    """
+    before = b'{"type":"RECORD","stream":' + _encode(stream) + b',"record":'
+    after = b',"time_extracted":' + _encode(time_extracted) + b"}\n"
+    return before + ndjson[:-1].replace(b"\n", after + before) + after
+
+
+class LineWriter(GenericSingerWriter[bytes, Message]):
+    """Writes messages to standard output; all but RECORD go out at once."""
+
+    def serialize_message(self, message: Message) -> bytes:
+        """Return the message as one line of compact JSON."""
+        return _encode(message.to_dict()) + b"\n"
+
+    def write_message(self, message: Message) -> None:
+        """Write a message.
+
+        Raises:
+            TemporaryError: Nobody reads standard output any more.
+        """
+        self.write_lines(self.format_message(message))
+        if not isinstance(message, RecordMessage):
+            self.flush()
+
+    def write_lines(self, lines: bytes) -> None:
+        """Write whole lines.
+
+        Raises:
+            TemporaryError: Nobody reads standard output any more.
+        """
+        self._guarded(lambda: sys.stdout.buffer.write(lines))
+
+    def flush(self) -> None:
+        """Hand everything to the reader.
+
+        Raises:
+            TemporaryError: Nobody reads standard output any more.
+        """
+        self._guarded(sys.stdout.buffer.flush)
+
+    @staticmethod
+    def _guarded(write: Any) -> None:  # noqa: ANN401
+        try:
+            write()
+        except BrokenPipeError as error:
+            # What is still buffered must not raise again when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TemporaryError(
+                "The target stopped reading before the tap was done: see what the target says."
+            ) from error
