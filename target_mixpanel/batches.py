@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _BYTES_BETWEEN = 1
 """The comma or bracket beside each event in the body."""
+_MANY = 64
+"""Events moved into a batch at once: few enough that one by one is only the end of a batch."""
 
 
 @dataclass(frozen=True)
@@ -98,23 +100,26 @@ class Batcher:
             self.flush()
 
     def add_many(self, prepared: Prepared, source: Source) -> None:
-        """Add events of one source: all at once where they fit, else one by one."""
-        batch = self._open
-        count = len(prepared.bodies)
-        size = sum(map(len, prepared.bodies)) + count * _BYTES_BETWEEN
-        if (
-            batch is not None
-            and len(batch.bodies) + count < self._max_events
-            and batch.size + size <= self._max_bytes
-        ):
-            batch.names += prepared.names
-            batch.bodies += prepared.bodies
-            batch.origins += [(source, line) for line in prepared.lines]
-            batch.size += size
-            batch.newest_time = max(batch.newest_time, prepared.newest_time)
-            return
-        for name, body, line in zip(prepared.names, prepared.bodies, prepared.lines, strict=True):
-            self.add(name, prepared.newest_time, body, (source, line))
+        """Add events of one source, many at a time where they fit."""
+        for start in range(0, len(prepared.bodies), _MANY):
+            names = prepared.names[start : start + _MANY]
+            bodies = prepared.bodies[start : start + _MANY]
+            lines = prepared.lines[start : start + _MANY]
+            batch = self._open
+            size = sum(map(len, bodies)) + len(bodies) * _BYTES_BETWEEN
+            if (
+                batch is not None
+                and len(batch.bodies) + len(bodies) < self._max_events
+                and batch.size + size <= self._max_bytes
+            ):
+                batch.names += names
+                batch.bodies += bodies
+                batch.origins += [(source, line) for line in lines]
+                batch.size += size
+                batch.newest_time = max(batch.newest_time, prepared.newest_time)
+                continue
+            for name, body, line in zip(names, bodies, lines, strict=True):
+                self.add(name, prepared.newest_time, body, (source, line))
 
     def flush(self, *, older_than: float = 0.0) -> None:
         """Submit the open batch, if there is one that is at least so many seconds old."""

@@ -122,44 +122,50 @@ class FastLane:
             The events, and the lines that must go the general way.
         """
         done, others = Prepared(), []
+        decode = self._decode_message if whole_messages else self._decode_record
+        properties, head = self._properties, self._head
+        has_custom_properties = self._prefix is not None
+        add_name, add_body, add_line = done.names.append, done.bodies.append, done.lines.append
+        newest_time = 0
         for line in lines:
             try:
-                record = (
-                    self._decode_message(line).record
-                    if whole_messages
-                    else self._decode_record(line)
-                )
+                record = decode(line)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 others.append(line)
                 continue
-            time, distinct_id, insert_id = record.time, record.external_user_id, record.id
+            if whole_messages:
+                record = record.record
+            time, distinct_id = record.time, record.external_user_id
             if (
                 not earliest <= time <= latest
                 or (
                     len(distinct_id) <= LONGEST_FORBIDDEN_ID
                     and distinct_id.lower() in FORBIDDEN_IDS
                 )
-                or insert_id.lower() in FORBIDDEN_IDS
+                or record.id.lower() in FORBIDDEN_IDS
             ):
                 others.append(line)
                 continue
-            values = astuple(record)
-            if self._prefix is None:
-                name, body = self._name, self._head + _encode(self._properties(*values))[1:] + b"}"
+            if has_custom_properties:
+                name, body = self._with_custom_properties(record)
             else:
-                name, body = self._with_custom_properties(record, values)
+                name = self._name
+                body = head + _encode(properties(*astuple(record)))[1:] + b"}"
             if not 0 < len(body) < MAX_EVENT_BYTES:
                 others.append(line)
                 continue
-            done.names.append(name)
-            done.bodies.append(body)
-            done.lines.append(line)
-            done.newest_time = max(done.newest_time, time)
+            add_name(name)
+            add_body(body)
+            add_line(line)
+            if time > newest_time:  # noqa: PLR1730 - a call for each event would cost more
+                newest_time = time
+        done.newest_time = newest_time
         return done, others
 
-    def _with_custom_properties(self, record: Any, values: tuple[Any, ...]) -> tuple[str, bytes]:  # noqa: ANN401
+    def _with_custom_properties(self, record: Any) -> tuple[str, bytes]:  # noqa: ANN401
         """Make the name and the JSON of a custom event or purchase; no JSON if not ordinary."""
         name, head = self._name, self._head
+        values = astuple(record)
         if len(values) > self._sent + 1 and record.name:
             name = f"{name} {record.name}".lstrip()
             head = self._head_of(name)
