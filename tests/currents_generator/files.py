@@ -15,7 +15,7 @@ import fastavro
 
 from tests.currents_generator import values
 from tests.currents_generator.records import HOUR, ORDINARY, Mix, RecordMaker
-from tests.currents_generator.schemas import CURRENT, Version, avro_schema, event_types
+from tests.currents_generator.schemas import CURRENT, Version, avro_schema, event_types, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -165,8 +165,8 @@ def generate(
     Args:
         out: The folder that stands for the Currents prefix.
         events: Records in all files together, duplicates counted too.
-        types: The event types: how many (the usual ones first), which, or with which weight.
-            Every type gets at least one event, as far as `events` goes.
+        types: The event types: how many (the usual ones first, those without external id last),
+            which, or with which weight. Every type gets at least one event, as far as `events` goes.
         seed: What all random choices begin with.
         start: First hour (UTC).
         hours: Over how many hours the files are spread, from `start`; or which hours.
@@ -201,7 +201,7 @@ def generate(
 
 def _shares(events: int, types: int | Sequence[str] | dict[str, int]) -> dict[str, int]:
     if isinstance(types, int):
-        others = [name for name in event_types() if name not in USUAL_TYPES]
+        others = sorted(set(event_types()) - set(USUAL_TYPES), key=_has_no_external_id)
         weights = {**USUAL_TYPES, **dict.fromkeys(others, 1)}
         weights = dict(list(weights.items())[:types])
     else:
@@ -217,6 +217,12 @@ def _shares(events: int, types: int | Sequence[str] | dict[str, int]) -> dict[st
     # Rounding (and types beyond the number of events) may leave some over.
     counts[next(iter(counts))] += left - given if counts else 0
     return counts
+
+
+def _has_no_external_id(event_type: str) -> tuple[bool, str]:
+    """Sort the few types last whose events no target can tie to a person."""
+    names = {field.name for field in fields_of(event_type)}
+    return "external_user_id" not in names, event_type
 
 
 def _keys(event_type: str, hour: datetime, layout: str, connection: str, integration: str) -> Any:
