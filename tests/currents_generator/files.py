@@ -165,8 +165,9 @@ def generate(
     Args:
         out: The folder that stands for the Currents prefix.
         events: Records in all files together, duplicates counted too.
-        types: The event types: how many (the usual ones first, those without external id last),
-            which, or with which weight. Every type gets at least one event, as far as `events` goes.
+        types: The event types: how many (the usual ones first, those without external id
+            last), which, or with which weight. Every type gets at least one event, as far as
+            `events` goes.
         seed: What all random choices begin with.
         start: First hour (UTC).
         hours: Over how many hours the files are spread, from `start`; or which hours.
