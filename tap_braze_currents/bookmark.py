@@ -3,6 +3,7 @@
 The state of a stream, in words:
 
     version       of this form
+    first_run     when the first run began: what was there then was seen by it
     sealed_hour   everything up to and including this hour is done
     read          folder → hour → files read in the hours still open
     pending       the same form: files of sealed hours that are yet to be read, because they were
@@ -19,15 +20,18 @@ Its size depends on the lookback and on the number of files an hour, not on the 
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
-from tap_braze_currents.layout import FileKey, is_hour, shift
+from tap_braze_currents.layout import FileKey, is_hour, shift, to_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 VERSION = 1
+CLOCKS_DIFFER_BY = timedelta(minutes=10)
+"""Between this machine and the bucket's service."""
 MOST_LATE_FILES = 1000
 """Beyond it the oldest are forgotten; another sweep reads them again."""
 MOST_PENDING_FILES = 1000
@@ -39,6 +43,7 @@ class Bookmark:
 
     def __init__(self) -> None:
         """Start with nothing read."""
+        self.first_run: datetime | None = None
         self.sealed_hour = ""
         self.newest_hour = ""
         """Newest hour of which a file was read."""
@@ -64,6 +69,8 @@ class Bookmark:
                 "use the tap that wrote it, or start over with --full-refresh."
             )
         try:
+            if first_run := state.get("first_run"):
+                bookmark.first_run = datetime.fromisoformat(first_run)
             bookmark.sealed_hour = _hour(state.get("sealed_hour", ""))
             bookmark._read = set(_keys(state.get("read", {})))
             bookmark._pending = set(_keys(state.get("pending", {})))
@@ -83,6 +90,8 @@ class Bookmark:
     def to_state(self) -> dict[str, Any]:
         """Return the state as JSON values; the same for the same files, in whatever order."""
         state: dict[str, Any] = {"version": VERSION}
+        if self.first_run:
+            state["first_run"] = self.first_run.isoformat(timespec="seconds")
         if self.sealed_hour:
             state["sealed_hour"] = self.sealed_hour
         if self.newest_hour:
@@ -104,9 +113,28 @@ class Bookmark:
             return False
         return key.hour <= self.sealed_hour or key in self._read
 
-    def is_known(self, key: FileKey) -> bool:
-        """Tell whether a late file of a sealed hour has been read as such."""
-        return key in self._late or key in self._read
+    def may_be_late(self, key: FileKey, modified: datetime | None, lookback_hours: int) -> bool:
+        """Tell whether a file may have come when its hour was sealed already.
+
+        Which files a sealed hour had is not kept, so the time of modification must say it: an hour
+        cannot be sealed before the lookback is over, and what was there at the first run was seen
+        by it. A file that was read all the same is in doubt called late.
+        """
+        if not key.hour:
+            return False
+        if modified is None or self.first_run is None:
+            return True
+        sealed_from = to_datetime(key.hour) + timedelta(hours=lookback_hours)
+        return modified + CLOCKS_DIFFER_BY > max(self.first_run, sealed_from)
+
+    def is_missed(self, key: FileKey, modified: datetime | None, lookback_hours: int) -> bool:
+        """Tell whether a file of a sealed hour may not have been read: what a sweep looks for."""
+        return (
+            bool(key.hour)
+            and key.hour <= self.sealed_hour
+            and key not in self._late
+            and self.may_be_late(key, modified, lookback_hours)
+        )
 
     def pending(self) -> list[FileKey]:
         """Return the files of sealed hours that are yet to be read."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError
 from tap_braze_currents import http_landing
-from tap_braze_currents.avro import BrokenFileError, Truncated, read_header
+from tap_braze_currents.avro import BrokenFileError
+from tap_braze_currents.discovery import read_head
 from tap_braze_currents.prefetch import read_object
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-braze-currents")
 
-_HEAD_BYTES = 32 << 10
-"""The header of most files is shorter."""
 _NAMES_SHOWN = 3
 
 
@@ -116,7 +115,7 @@ class FilesByPath:
             if http_landing.is_json(file.path):
                 content = read_object(self._bucket, file)
                 return http_landing.event_types(content)
-            return [self._type_in_header(file)]
+            return [read_head(self._bucket, file).event_type]
         except FileNotFoundError:
             return []
         except BrokenFileError as error:
@@ -124,14 +123,3 @@ class FilesByPath:
         except ConnectorError as error:
             self.errors.append(error)
         return []
-
-    def _type_in_header(self, file: RemoteFile) -> str:
-        size = _HEAD_BYTES
-        while True:
-            head = read_object(self._bucket, file, size)
-            try:
-                return read_header(head).event_type
-            except Truncated:
-                if len(head) < size:
-                    raise
-                size *= 8

@@ -53,6 +53,10 @@ class Waiting:
     more: bool = False
     """More may be waiting than was listed."""
 
+    def __bool__(self) -> bool:
+        """Tell whether there is any."""
+        return bool(self.unsettled or self.beyond_limit or self.more)
+
 
 class FilesToRead:
     """The files of one stream in order; the next part of the listing is fetched ahead."""
@@ -226,13 +230,25 @@ class Plan:
             hour = file.key.hour
             if hour < limits.start_hour or hour > last:
                 continue
-            if (limits.end_hour and hour >= limits.end_hour) or bookmark.is_done(file.key):
+            if (limits.end_hour and hour >= limits.end_hour) or not self._is_due(file, bookmark):
                 continue
             if limits.settle_seconds and file.modified and file.modified > youngest:
                 self.waiting[event_type].unsettled.append(file.key)
                 continue
             wanted.append(file)
         return wanted
+
+    def is_late(self, event_type: str, file: RemoteFile) -> bool:
+        """Tell whether a later sweep would take the file for a missed one."""
+        bookmark = self._bookmarks[event_type]
+        return bookmark.may_be_late(file.key, file.modified, self._limits.lookback_hours)
+
+    def _is_due(self, file: RemoteFile, bookmark: Bookmark) -> bool:
+        if not bookmark.is_done(file.key):
+            return True
+        return self._limits.sweep and bookmark.is_missed(
+            file.key, file.modified, self._limits.lookback_hours
+        )
 
 
 def _day(hour: str) -> date:

@@ -61,6 +61,10 @@ class Progress:
     bookmark: Bookmark
     files: int = 0
     records: int = 0
+    late: int = 0
+    """Files of hours that were sealed before this run."""
+    is_complete: bool = False
+    """Whether the file just read was read to its end."""
     unread: set[FileKey] = field(default_factory=set)
     """Files that failed; the next run tries them again."""
     has_changed: bool = True
@@ -69,6 +73,8 @@ class Progress:
     def summary(self, now: datetime, waiting: Waiting) -> str:
         """Say in one line what was read and what was not."""
         line = f"{self.stream}: {self.files} files, {self.records} records"
+        if self.late:
+            line += f" ({self.late} files came after their hour was sealed)"
         if newest := self.bookmark.newest_hour:
             behind = max(0, int((now - to_datetime(newest)).total_seconds()) // 3600)
             line += f"; newest hour {newest}, {behind} h behind"
@@ -129,12 +135,13 @@ class Run:
         Raises:
             ConnectorError: The bucket cannot be listed, or the state not be understood.
         """
+        self._now = now or datetime.now(timezone.utc)
         bookmarks = self._state.get("bookmarks", {})
         for stream in streams:
             bookmark = Bookmark.from_state(bookmarks.get(stream.name, {}))
+            bookmark.first_run = bookmark.first_run or self._now
             self._progress[stream.event_type] = Progress(stream.name, bookmark)
         listing, reading = self._pools
-        self._now = now or datetime.now(timezone.utc)
         self._plan = Plan(
             self._bucket,
             self._limits,
@@ -156,23 +163,27 @@ class Run:
         Yields:
             For each file the iterator over its records, which ends early if the file is broken.
 
-        Raises:
-            StoppedError: The run was asked to stop.
         """
         progress = self._progress[stream.event_type]
         while (fetched := self._next_of(stream.event_type)) is not None:
             records_before = progress.records
             yield self._rows(fetched, stream, progress)
             key = fetched.file.key
-            if key not in progress.unread:
-                progress.bookmark.mark_read(key, event_types=self._plan.by_path.shared(key))
+            if progress.is_complete:
+                if key.hour and key.hour <= progress.bookmark.sealed_hour:
+                    progress.late += 1
+                progress.bookmark.mark_read(
+                    key,
+                    late=self._plan.is_late(stream.event_type, fetched.file),
+                    event_types=self._plan.by_path.shared(key),
+                )
                 progress.files += 1
             progress.has_changed = True
             self._records_since_state += progress.records - records_before
             self._write_state_if_due()
 
     def stop(self) -> None:
-        """Ask the run to end before the next block of records."""
+        """Ask the run to end before the next block of records; `finish` will raise then."""
         self._is_stopped = True
 
     def write_state(self) -> None:
@@ -192,11 +203,21 @@ class Run:
         """Emit the last STATE, say what was done, and raise what went wrong on the way.
 
         Raises:
-            ConnectorError: Some file or listing could not be read; all others were.
+            ConnectorError: Some file or listing could not be read; all others were. Or the run
+                was stopped.
         """
         self.write_state()
+        quiet = 0
         for event_type, progress in self._progress.items():
-            self._logger.info("%s", progress.summary(self._now, self._plan.waiting[event_type]))
+            waiting = self._plan.waiting[event_type]
+            if progress.files or progress.unread or waiting:
+                self._logger.info("%s", progress.summary(self._now, waiting))
+            else:
+                quiet += 1
+        if quiet:
+            self._logger.info("%d other selected streams have nothing new.", quiet)
+        if self._is_stopped:
+            raise StoppedError("Stopped by a signal. Run again: it goes on where this run was.")
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:
@@ -221,7 +242,8 @@ class Run:
 
     def _next_of(self, event_type: str) -> Fetched | None:
         """Return the next file if it is of this type; otherwise it waits for its stream."""
-        self._check_stopped()
+        if self._is_stopped:
+            return None
         head = self._head or next(self._fetched, None)
         is_own = head is not None and head.event_type == event_type
         self._head = None if is_own else head
@@ -229,11 +251,14 @@ class Run:
 
     def _rows(self, fetched: Fetched, stream: Reader, progress: Progress) -> Iterator[Rows]:
         file = fetched.file
+        progress.is_complete = False
         try:
-            for rows in _decoded(file.path, fetched.content.result(), stream):
-                self._check_stopped()
+            for rows in decoded(file.path, fetched.content.result(), stream):
+                if self._is_stopped:
+                    return
                 yield rows
                 progress.records += rows.records
+            progress.is_complete = True
         except FileNotFoundError:
             progress.bookmark.mark_gone(file.key)
             self._logger.warning("%s was deleted after it was listed; skipped.", file.path)
@@ -241,16 +266,10 @@ class Run:
             progress.unread.add(file.key)
             self._errors.append(InputError(f"{file.path}: {error}."))
             self._logger.warning("%s: %s. The next run tries it again.", file.path, error)
-        except StoppedError:
-            raise
         except ConnectorError as error:
             progress.unread.add(file.key)
             self._errors.append(error)
             self._logger.warning("%s The next run tries it again.", error)
-
-    def _check_stopped(self) -> None:
-        if self._is_stopped:
-            raise StoppedError("Stopped by a signal; the next run goes on with the same file.")
 
     def _write_state_if_due(self) -> None:
         if (
@@ -260,7 +279,7 @@ class Run:
             self.write_state()
 
 
-def _decoded(path: str, content: bytes, stream: Reader) -> Iterator[Rows]:
+def decoded(path: str, content: bytes, stream: Reader) -> Iterator[Rows]:
     """Decode a file of whatever form, and let the stream look at its fields."""
 
     def note_fields(fields: Sequence[Field]) -> None:

@@ -8,24 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk import Stream
+from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_braze_currents.decoding import Selection, is_lossless
+from tap_braze_currents.batches import BatchFiles
+from tap_braze_currents.decoding import Rows, Selection, is_lossless
 from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, EventType, registry
+from tap_braze_currents.prefetch import read_object
+from tap_braze_currents.run import decoded
 from tap_braze_currents.writer import record_lines
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib.messages import SchemaMessage
 
-    from tap_braze_currents.decoding import Rows
     from tap_braze_currents.event_types import Field
     from tap_braze_currents.tap import TapBrazeCurrents
 
 _decode = msgspec.json.Decoder().decode
+_encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode_lines
 
 
 class CurrentsStream(Stream):
@@ -103,6 +108,51 @@ class CurrentsStream(Stream):
                 for line in rows.ndjson.splitlines():
                     yield _decode(line)
 
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Write the records of each planned file as BATCH messages, mapped like RECORD ones."""
+        del context
+        batches: dict[str, BatchFiles] = {}
+        with self.get_batch_counter() as counter:
+            for file in self._currents_tap.run.files(self):
+                for rows in file:
+                    for alias, mapped in self._mapped(rows):
+                        if alias not in batches:
+                            batches[alias] = BatchFiles(batch_config, f"{self.tap_name}--{alias}")
+                        for url in batches[alias].add(*mapped):
+                            self._write_batch(alias, batch_config, url)
+                            counter.increment()
+                # A file that is marked as read must have all its batches out.
+                for alias, batch in batches.items():
+                    for url in batch.flush():
+                        self._write_batch(alias, batch_config, url)
+                        counter.increment()
+
+    def _write_batch(self, alias: str, config: BatchConfig, url: str) -> None:
+        message = SDKBatchMessage(stream=alias, encoding=config.encoding, manifest=[url])
+        self._currents_tap.write_message(message)
+
+    def _mapped(self, rows: Rows) -> Iterable[tuple[str, Rows]]:
+        """Give the records of each stream that the stream maps make of this one."""
+        if self._writes_blocks:
+            return [(self.stream_maps[0].stream_alias, rows)]
+        records: dict[str, list[Any]] = {}
+        for line in rows.ndjson.splitlines():
+            for message in self._generate_record_messages(_decode(line)):
+                records.setdefault(message.stream, []).append(message.record)
+        return [(alias, Rows(_encode_lines(some), len(some))) for alias, some in records.items()]
+
+    def _sync_sample(self) -> None:
+        """Write the first record of the newest file, for `--test`."""
+        file = self._currents_tap.samples.get(self.event_type)
+        if file is None:
+            self.logger.info("No file holds events of the type %s.", self.event_type)
+            return
+        content = read_object(self._currents_tap.bucket, file)
+        rows = next(decoded(file.path, content, self), None)
+        if rows is not None:
+            self._write_record_message(_decode(rows.ndjson.partition(b"\n")[0]))
+            self.logger.info("Found events of the type %s: %s.", self.event_type, file.path)
+
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
@@ -112,6 +162,9 @@ class CurrentsStream(Stream):
         much as decoding.
         """
         del context
+        if self.ABORT_AT_RECORD_COUNT is not None:
+            self._sync_sample()
+            return
         with self.get_record_counter() as counter, self.get_sync_timer():
             for file in self._currents_tap.run.files(self):
                 for rows in file:

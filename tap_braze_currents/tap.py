@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -10,13 +12,14 @@ from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import TapCapabilities
 
-from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.errors import ConnectorError, SettingsError
 from braze_mixpanel.plugin import ConnectorPlugin
 from tap_braze_currents.bucket import Bucket
-from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, registry
+from tap_braze_currents.discovery import newest_files
+from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, EventType, registry
 from tap_braze_currents.layout import to_hour
 from tap_braze_currents.plan import Limits
-from tap_braze_currents.run import Run
+from tap_braze_currents.run import LISTING_THREADS, Run
 from tap_braze_currents.streams import CurrentsStream
 from tap_braze_currents.writer import LineWriter
 
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from tap_braze_currents.bucket import RemoteFile
+    from tap_braze_currents.discovery import Sample
 
 
 class TapBrazeCurrents(ConnectorPlugin, Tap):
@@ -97,20 +103,75 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         ),
     ).to_dict()
 
+    def __init__(self, *, catalog: Any = None, **options: Any) -> None:  # noqa: ANN401
+        """Keep the event types that the catalog names: the SDK's catalog classes drop them."""
+        self._event_types_in_catalog: dict[str, str] = {}
+        for entry in catalog.get("streams", []) if isinstance(catalog, dict) else []:
+            event_type = entry.get("schema", {}).get(EVENT_TYPE_ANNOTATION)
+            if event_type:
+                self._event_types_in_catalog[entry["tap_stream_id"]] = event_type
+        super().__init__(catalog=catalog, **options)
+
+    @cached_property
+    def bucket(self) -> Bucket:
+        """Where the files are.
+
+        Raises:
+            SettingsError: It cannot be opened.
+        """
+        return Bucket(self.config["storage_url"], self.config.get("storage_options") or {})
+
     @cached_property
     def run(self) -> Run:
         """The one run of this tap."""
         return Run(
-            Bucket(self.config["storage_url"], self.config.get("storage_options") or {}),
+            self.bucket,
             self._limits(),
             self.state,
             self.state_writer.write_state,
             self.logger,
         )
 
+    @cached_property
+    def _newest_files(self) -> list[Sample]:
+        with ThreadPoolExecutor(LISTING_THREADS, "discover") as pool:
+            return newest_files(self.bucket, datetime.now(timezone.utc), pool)
+
+    @property
+    def samples(self) -> dict[str, RemoteFile]:
+        """Event type → a file that holds some of its events.
+
+        Raises:
+            ConnectorError: The bucket cannot be listed.
+        """
+        return {sample.event_type: sample.file for sample in self._newest_files}
+
     def discover_streams(self) -> list[CurrentsStream]:
-        """Return one stream for each event type of the registry."""
-        return [CurrentsStream(self, event_type) for event_type in registry().values()]
+        """Return one stream for each event type of the registry, the catalog, and the files.
+
+        Files are looked into only where there is no catalog yet. A bucket that cannot be reached
+        does not stop discovery: Meltano runs it at every start.
+        """
+        types = dict(registry())
+        for event_type in self._event_types_in_catalog.values():
+            types.setdefault(event_type, EventType(event_type, ()))
+        if self.input_catalog is None and self.config.get("storage_url"):
+            try:
+                for found in self._newest_files:
+                    known = types.get(found.event_type, EventType(found.event_type, ()))
+                    types[found.event_type] = known.with_fields(found.fields)
+            except ConnectorError as error:
+                self.logger.warning("Only the event types known beforehand are there: %s", error)
+        return [CurrentsStream(self, event_type) for event_type in types.values()]
+
+    def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
+        """Emit one record of each stream of which there is a file.
+
+        Raises:
+            ConnectorError: The bucket cannot be listed.
+        """
+        self.logger.info("Found files of %d event types.", len(self.samples))
+        return super().run_connection_test()
 
     @property
     def _currents_streams(self) -> dict[str, CurrentsStream]:
@@ -172,7 +233,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End between two blocks of records, so that no line is cut off."""
-        del signum, frame
+        del frame
+        signal.signal(signum, signal.SIG_DFL)  # a second one ends it at once
         self.run.stop()
 
 

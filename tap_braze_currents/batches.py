@@ -1,0 +1,85 @@
+"""BATCH messages: the same records as RECORD messages, in files of JSON lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from isal import igzip
+
+from braze_mixpanel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.helpers._batch import BatchConfig
+
+_GZIP_LEVEL = 1
+"""The files live for minutes: speed counts."""
+
+
+class BatchFiles:
+    """Collects the lines of one stream and writes a file whenever it is full."""
+
+    def __init__(self, config: BatchConfig, name: str) -> None:
+        """Prepare.
+
+        Args:
+            config: The setting `batch_config`.
+            name: What the files' names begin with, after the configured prefix.
+
+        Raises:
+            SettingsError: The format or the compression is none that is written here.
+        """
+        encoding = config.encoding
+        if encoding.format != "jsonl" or encoding.compression not in {"gzip", "none", None}:
+            raise SettingsError(
+                f"batch_config asks for {encoding.format} with {encoding.compression}: set "
+                "encoding to jsonl with the compression gzip or none."
+            )
+        self._config = config
+        self._is_gzipped = encoding.compression == "gzip"
+        self._name = f"{config.storage.prefix or ''}{name}-{uuid4()}"
+        self._number = 0
+        self._lines: list[bytes] = []
+        self._records = 0
+
+    def add(self, ndjson: bytes, records: int) -> Iterator[str]:
+        """Take some records.
+
+        Yields:
+            The URL of each file that has become full.
+        """
+        room = self._config.batch_size - self._records
+        if records > room:
+            lines = ndjson.splitlines(keepends=True)
+            while len(lines) > room:
+                self._take(b"".join(lines[:room]), room)
+                yield from self.flush()
+                lines, room = lines[room:], self._config.batch_size
+            ndjson, records = b"".join(lines), len(lines)
+        self._take(ndjson, records)
+
+    def flush(self) -> Iterator[str]:
+        """Write what is left.
+
+        Yields:
+            The URL of the file, if there is something to write.
+        """
+        if not self._records:
+            return
+        self._number += 1
+        content = b"".join(self._lines)
+        suffix = ".json"
+        if self._is_gzipped:
+            content = igzip.compress(content, _GZIP_LEVEL)
+            suffix = ".json.gz"
+        name = f"{self._name}-{self._number}{suffix}"
+        with self._config.storage.open(name, "wb") as file:
+            file.write(content)
+        self._lines, self._records = [], 0
+        yield self._config.storage.get_url(name)
+
+    def _take(self, ndjson: bytes, records: int) -> None:
+        self._lines.append(ndjson)
+        self._records += records

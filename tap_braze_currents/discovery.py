@@ -1,0 +1,104 @@
+"""What the files themselves say: event types and fields that the registry does not know yet."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_braze_currents import http_landing
+from tap_braze_currents.avro import BrokenFileError, Truncated, read_header
+from tap_braze_currents.layout import is_hour
+from tap_braze_currents.prefetch import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from tap_braze_currents.avro import Header
+    from tap_braze_currents.bucket import Bucket, RemoteFile
+    from tap_braze_currents.event_types import Field
+
+HEAD_BYTES = 32 << 10
+"""The header of most files is shorter."""
+_NEWEST_FILES = 100
+
+
+class Sample(NamedTuple):
+    """A file that holds events of a type."""
+
+    event_type: str
+    fields: tuple[Field, ...]
+    file: RemoteFile
+
+
+def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
+    """Look into the newest file of each event type; in a flat folder, into the newest hundred.
+
+    Args:
+        bucket: Where they lie.
+        now: The present time: the newest hours are looked for around it first.
+        pool: Threads to list and read in.
+
+    Returns:
+        One sample for each file and type; files that cannot be read are left out.
+
+    Raises:
+        ConnectorError: The bucket cannot be listed.
+    """
+    folders = bucket.folders()
+    places = [
+        (integration, event_type)
+        for integration, event_types in folders.integrations.items()
+        for event_type in event_types
+    ]
+    newest = list(pool.map(lambda place: _newest(bucket, place, now), places))
+    by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
+    newest += sorted(by_path, key=_age, reverse=True)[:_NEWEST_FILES]
+    samples = pool.map(lambda file: _samples(bucket, file), filter(None, newest))
+    return list(chain.from_iterable(samples))
+
+
+def read_head(bucket: Bucket, file: RemoteFile) -> Header:
+    """Read as much of a file as its Avro header takes.
+
+    Raises:
+        BrokenFileError: It has none.
+        ConnectorError: It cannot be read.
+    """
+    size = HEAD_BYTES
+    while True:
+        head = read_object(bucket, file, size)
+        try:
+            return read_header(head)
+        except Truncated:
+            if len(head) < size:
+                raise
+            size *= 8
+
+
+def _newest(bucket: Bucket, place: tuple[str, str], now: datetime) -> RemoteFile | None:
+    integration, event_type = place
+    for day in (now, now - timedelta(days=1)):
+        files = bucket.files_of_hours(integration, event_type, f"{day:%Y-%m-%d}")
+        if files:
+            return files[-1]
+    hours = filter(is_hour, reversed(bucket.hours(integration, event_type)))
+    found = (bucket.files_of_hours(integration, event_type, hour) for hour in hours)
+    return next((files[-1] for files in found if files), None)
+
+
+def _age(file: RemoteFile) -> float:
+    return file.modified.timestamp() if file.modified else 0.0
+
+
+def _samples(bucket: Bucket, file: RemoteFile) -> Iterable[Sample]:
+    try:
+        if http_landing.is_json(file.path):
+            event_types = http_landing.event_types(read_object(bucket, file))
+            return [Sample(event_type, (), file) for event_type in event_types]
+        header = read_head(bucket, file)
+    except (BrokenFileError, FileNotFoundError):
+        return []  # the run will say what is wrong with it
+    return [Sample(header.event_type, header.fields, file)]
