@@ -1,0 +1,1 @@
+"""What keeps the project's own texts in step with its code."""
