@@ -30,12 +30,18 @@ class StreamEvidence:
         self.stream = stream
         self.began = False
         self.complete = False
-        self._own = {stream, *related}
+        self._names = {stream}
+        self._related = set(related)
         self._syncing: str | None = None
 
-    def saw_schema(self) -> None:
-        """The stream's SCHEMA came."""
+    def saw_schema(self, source: str) -> None:
+        """The stream's SCHEMA came.
+
+        Args:
+            source: What the tap calls the stream, which a stream map may have renamed.
+        """
         self.began = True
+        self._names.add(source)
 
     def saw_record(self) -> None:
         """A record came: what was taken for the end before it was none."""
@@ -56,5 +62,5 @@ class StreamEvidence:
         before, self._syncing = self._syncing, syncing
         if not self.began or before is None or syncing == before:
             return
-        if syncing not in self._own or before == self.stream:
+        if before in self._names or syncing not in self._names | self._related:
             self.complete = True

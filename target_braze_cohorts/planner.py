@@ -172,7 +172,8 @@ class Planner:
             delivered=delivered,
             guards=self._guards,
         )
-        report = self._report(cohort, counts)
+        shown = counts if decision.remove or decision.stopped else replace(counts, to_remove=0)
+        report = self._report(cohort, shown, known)
         report.in_braze = sure
         report.stopped, report.note = decision.stopped, decision.note
         if complete and self._differs(cohort, staged):
@@ -220,5 +221,8 @@ class Planner:
         return profiles and (intake.members_evidence.complete or counted)
 
     @staticmethod
-    def _report(cohort: Cohort, counts: CohortCounts) -> CohortReport:
-        return CohortReport(cohort.id, cohort.name or cohort.id, counts)
+    def _report(
+        cohort: Cohort, counts: CohortCounts, known: KnownList | None = None
+    ) -> CohortReport:
+        name = cohort.name or (known and known.name) or cohort.id
+        return CohortReport(cohort.id, name, counts)

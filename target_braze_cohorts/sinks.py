@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.sinks import Sink
 
+from braze_mixpanel.errors import InputError
 from braze_mixpanel.singer_reader import decode_line
 
 if TYPE_CHECKING:
@@ -49,24 +50,35 @@ class CohortSink(Sink):
                 "key_properties": key_properties,
             }
 
-    @property
-    def has_role(self) -> bool:
-        """Whether the stream means anything here."""
-        return bool(self._takes)
-
     def get_validator(self) -> None:
         """Leave records as they are: schemas such as tap-mixpanel's say little that is true."""
 
-    def take_message(self, line: bytes) -> None:
-        """Take a RECORD line as it came, for a stream without maps."""
-        if not self._takes:
+    def take_lines(self, lines: list[bytes]) -> None:
+        """Take RECORD lines as they came, for a stream without maps.
+
+        Raises:
+            InputError: One of them is broken.
+        """
+        takes = self._takes
+        if not takes:
             return
+        for line in lines:
+            record = self._record(line)
+            for take in takes:
+                take(record)
+
+    def _record(self, line: bytes) -> dict[str, Any]:
         try:
-            record = _decode_message(line).record
+            return _decode_message(line).record
         except (msgspec.DecodeError, msgspec.ValidationError):
-            record = decode_line(line)["record"]
-        for take in self._takes:
-            take(record)
+            pass
+        try:
+            return msgspec.convert(decode_line(line), _Message).record
+        except (ValueError, msgspec.ValidationError) as error:
+            raise InputError(
+                f"A RECORD of stream {self.stream_name} cannot be read: is the tap's standard "
+                "output mixed with something else? What came before it was processed."
+            ) from error
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record, after stream maps."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from target_braze_cohorts.client import BrazeClient
+    from target_braze_cohorts.completeness import StreamEvidence
     from target_braze_cohorts.intake import Intake
     from target_braze_cohorts.report import RunReport
     from target_braze_cohorts.sync import Sync
@@ -215,13 +216,11 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         self._streams.add(stream)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
-        for stream_map in maps:
-            for evidence in self.intake.evidence():
-                if evidence.stream == stream_map.stream_alias:
-                    evidence.saw_schema()
+        for evidence in self._evidence_of(stream):
+            evidence.saw_schema(stream)
         only = maps[0]
         if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
-            self._reader.lanes[stream] = cast("CohortSink", self.get_sink(stream)).take_message
+            self._reader.lanes[stream] = cast("CohortSink", self.get_sink(stream)).take_lines
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
@@ -250,9 +249,14 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         }
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        for evidence in self.intake.evidence():
-            if evidence.stream == message_dict["stream"]:
-                evidence.saw_activate_version()
+        for evidence in self._evidence_of(message_dict["stream"]):
+            evidence.saw_activate_version()
+
+    def _evidence_of(self, source: str) -> list[StreamEvidence]:
+        """Give the evidence of what a tap's stream becomes through the stream maps."""
+        maps = self.mapper.stream_maps.get(source, ())
+        aliases = {stream_map.stream_alias for stream_map in maps}
+        return [evidence for evidence in self.intake.evidence() if evidence.stream in aliases]
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         raise InputError(
