@@ -164,6 +164,7 @@ class CurrentsStream(Stream):
         del context
         if self.ABORT_AT_RECORD_COUNT is not None:
             self._sync_sample()
+            self._currents_tap.state_writer.write_state(self.tap_state)  # as it was
             return
         with self.get_record_counter() as counter, self.get_sync_timer():
             for file in self._currents_tap.run.files(self):
