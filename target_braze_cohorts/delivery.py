@@ -122,7 +122,7 @@ class Sender:
     def _wait_until_free(self, deadline: float) -> None:
         """Wait as long as the last answer asked for, and no longer than the deadline."""
         until = self._clock() + self._pause
-        if until > deadline:
+        if self._pause and until > deadline:
             raise TemporaryError(
                 f"Braze's rate limit is used up for another {self._pause:.0f} s, more than "
                 f"retry_seconds ({self._retry_seconds:g}). Run again later for the rest."

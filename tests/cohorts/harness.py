@@ -162,7 +162,7 @@ def run(braze: FakeBraze | None, folder: Path, lines: bytes, **changes: Any) -> 
     )
     letters = folder / "dead_letter"
     for path in sorted(letters.iterdir()) if letters.exists() else ():
-        messages = map(json.loads, path.read_text().splitlines())
+        messages = map(json.loads, path.read_text().strip().split("\n"))
         result.dead += [message for message in messages if message["type"] == "RECORD"]
         path.unlink()
     return result

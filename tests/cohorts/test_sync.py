@@ -99,9 +99,9 @@ def test_only_the_chosen_cohorts_are_delivered(braze, tmp_path):
 
 
 def test_ids_are_sent_as_text_and_kept_to_the_letter(braze, tmp_path):
-    ids = [7, "7", " a", "ä", "'; --", "\u2028", 12345678901234567890]
+    ids = [7, "7", " a", "ä", "'; --", "a\u2028b", 12345678901234567890]
     run(braze, tmp_path, full({1: ids})).ok()
-    assert braze.members("1") == {"7", " a", "ä", "'; --", "\u2028", "12345678901234567890"}
+    assert braze.members("1") == {"7", " a", "ä", "'; --", "a\u2028b", "12345678901234567890"}
 
 
 def test_large_cohorts_go_in_requests_of_at_most_a_thousand(braze, tmp_path):
