@@ -29,6 +29,7 @@ def frozen_time(monkeypatch):
 
     monkeypatch.setattr(streams, "datetime", Frozen)
     monkeypatch.setattr(run, "datetime", Frozen)
+    monkeypatch.setattr(run, "SECONDS_BETWEEN_STATES", float("inf"))
     monkeypatch.setattr("singer_sdk.streams.core.utc_now", lambda: NOW)
 
 
@@ -47,7 +48,7 @@ def slow_way(monkeypatch):
 @pytest.fixture(scope="module")
 def all_types(tmp_path_factory):
     folder = tmp_path_factory.mktemp("all")
-    generate(folder, events=1000, types=list(event_types()), versions=(CURRENT, *OLDER, ALL_FIELDS))
+    generate(folder, events=408, types=list(event_types()), versions=(CURRENT, *OLDER, ALL_FIELDS))
     return folder
 
 
@@ -69,7 +70,7 @@ def test_both_ways_write_the_same_bytes_for_every_event_type(
     slow_way()
     slow = run_tap(all_types, catalog=catalog)
 
-    assert len(fast.of("RECORD")) == 1000
+    assert len(fast.of("RECORD")) == 408
     assert fast.text == slow.text
 
 

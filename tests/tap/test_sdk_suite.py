@@ -8,8 +8,8 @@ import tempfile
 
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
-from tap_braze_currents.tap import TapBrazeCurrents
 from tests.currents_generator import ALL_FIELDS, generate
+from tests.tap.conftest import tap_of
 
 TYPES = [
     "users.behaviors.CustomEvent",
@@ -24,13 +24,8 @@ atexit.register(shutil.rmtree, BUCKET, ignore_errors=True)
 generate(BUCKET, events=200, types=TYPES, versions=[ALL_FIELDS])
 
 
-class TapOfFewTypes(TapBrazeCurrents):
-    def discover_streams(self):
-        return [stream for stream in super().discover_streams() if stream.event_type in TYPES]
-
-
 TestTapBrazeCurrents = get_tap_test_class(
-    TapOfFewTypes,
+    tap_of(*TYPES),
     config={"storage_url": BUCKET, "settle_seconds": 0},
     suite_config=SuiteConfig(ignore_no_records=False),
 )
