@@ -84,7 +84,9 @@ def open_database(url: str, workspace: str) -> Iterator[Connection]:
 @contextmanager
 def _connection(url: URL) -> Iterator[Connection]:
     try:
-        engine = create_engine(url)
+        # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
+        arguments = {} if url.drivername == SQLITE else {"prepare_threshold": None}
+        engine = create_engine(url, connect_args=arguments)
     except (ImportError, NoSuchModuleError):
         raise SettingsError(
             'membership_db needs the PostgreSQL driver: pip install "braze-mixpanel[postgres]".'
