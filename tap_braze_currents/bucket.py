@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
+import inspect
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import fsspec  # type: ignore[import-untyped]
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl"})
 """Their `find` takes a prefix; the others are folders to be walked."""
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_OPTIONS_OF_ALL = frozenset({"listings_expiry_time", "max_paths", "use_listings_cache"})
 _MOST_FOLDERS_TO_LOOK_INTO = 50
 
 
@@ -65,6 +69,7 @@ class Bucket:
         # Listings must be fresh, and two taps in one process may have different credentials.
         own = {"use_listings_cache": False, "skip_instance_cache": True}
         try:
+            _check_options(fsspec.get_filesystem_class(scheme), options)
             self.fs, self.root = url_to_fs(self.url, **own, **options)
         except ImportError as error:
             extra = _EXTRAS.get(scheme, "azure")
@@ -204,6 +209,20 @@ class Bucket:
         path = info["name"]
         below = path.lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/")
         return RemoteFile(parse_path(below), path, info.get("size"), _modified(info))
+
+
+def _check_options(file_system: type[Any], options: Mapping[str, Any]) -> None:
+    """Refuse options that the file system does not have; most of them swallow any name."""
+    known = {
+        name
+        for base in file_system.__mro__
+        for name in inspect.signature(base.__init__).parameters  # type: ignore[misc]
+    } | _OPTIONS_OF_ALL
+    for name in options:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see the package's documentation."
+            raise SettingsError(f"storage_options has no {name} for this storage_url: {hint}")
 
 
 def _join(*parts: str) -> str:
