@@ -246,8 +246,8 @@ class Staging:
         """Yield cohort and member of all whose profile has no identifier, or did not come."""
         if not self._joined:
             return
-        rows = self._connection.execution_options(yield_per=CHUNK_ROWS).execute(
-            sa.text(_WITHOUT_IDENTIFIER)
+        rows = self._connection.execute(
+            sa.text(_WITHOUT_IDENTIFIER), execution_options={"yield_per": CHUNK_ROWS}
         )
         yield from rows.tuples()
 
