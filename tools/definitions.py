@@ -3,33 +3,38 @@
     python -m tools.definitions
 
 keeps the `settings:` of meltano.yml, the tables of the README and the MeltanoHub definitions in
-step with `--about`. A test fails when they are not.
+`hub/` in step with `--about`. A test fails when they are not.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Callable
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+from ruamel.yaml import YAML
 
 from tap_braze_currents.tap import TapBrazeCurrents
 from target_braze_cohorts.target import TargetBrazeCohorts
 from target_mixpanel.target import TargetMixpanel
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ROOT = Path(__file__).parent.parent
-PLUGINS: dict[str, type] = {
+PLUGINS: Final[dict[str, type]] = {
     "tap-braze-currents": TapBrazeCurrents,
     "target-mixpanel": TargetMixpanel,
     "target-braze-cohorts": TargetBrazeCohorts,
 }
-KINDS = {"object": "object", "array": "array", "boolean": "boolean", "integer": "integer"}
+KINDS: Final = {"object": "object", "array": "array", "boolean": "boolean", "integer": "integer"}
 """JSON type to Meltano's kind; numbers become strings, since Meltano fails on decimals given by
 the environment."""
-SDK_SETTINGS = (
+SDK_SETTINGS: Final = (
     "stream_map",
     "stream_maps",
     "stream_map_config",
@@ -37,6 +42,45 @@ SDK_SETTINGS = (
     "flattening_",
     "batch_config",
 )
+HUB: Final[dict[str, dict[str, Any]]] = {
+    "tap-braze-currents": {
+        "label": "Braze Currents",
+        "domain_url": "https://www.braze.com/docs/user_guide/data/distribution/braze_currents",
+        "keywords": ["meltano_sdk", "braze", "currents", "events"],
+        "pip_url": "braze-mixpanel[s3,gcs,azure]",
+        "settings_group_validation": [["storage_url"]],
+    },
+    "target-mixpanel": {
+        "label": "Mixpanel",
+        "domain_url": "https://developer.mixpanel.com/reference/import-events",
+        "keywords": ["meltano_sdk", "mixpanel", "braze", "reverse_etl"],
+        "pip_url": "braze-mixpanel",
+        "settings_group_validation": [
+            ["service_account_username", "service_account_password", "project_id"],
+            ["project_token"],
+            ["api_secret"],
+            ["dry_run"],
+        ],
+    },
+    "target-braze-cohorts": {
+        "label": "Braze Cohorts",
+        "domain_url": "https://www.braze.com/docs/partners/mixpanel",
+        "keywords": ["meltano_sdk", "braze", "mixpanel", "cohorts", "reverse_etl"],
+        "pip_url": "braze-mixpanel[postgres]",
+        "settings_group_validation": [
+            [place, *credentials]
+            for place in ("instance", "rest_endpoint")
+            for credentials in (["data_import_key", "partner_api_key"], ["api_key"], ["dry_run"])
+        ],
+    },
+}
+"""What MeltanoHub tells of a plugin and its settings do not."""
+VARIANT: Final = "braze-mixpanel"
+WORDS: Final = {"api": "API", "id": "ID", "ids": "IDs", "url": "URL", "db": "DB"}
+"""How labels write them."""
+
+_yaml = YAML()
+_yaml.width = sys.maxsize  # as Meltano writes: rewriting meltano.yml then changes little
 
 
 def settings_of(plugin: str) -> dict[str, dict[str, Any]]:
@@ -63,28 +107,48 @@ def kind_of(definition: dict[str, Any]) -> str:
 
 
 def meltano_settings(plugin: str) -> list[dict[str, Any]]:
-    """Describe a plugin's settings as meltano.yml and MeltanoHub want them."""
+    """Describe a plugin's settings as meltano.yml has them, keys in the order Meltano writes."""
     described = []
     for name, definition in settings_of(plugin).items():
         kind = kind_of(definition)
         entry: dict[str, Any] = {"name": name, "kind": kind}
-        if definition.get("default") not in (None, {}, []):
-            default = definition["default"]
+        default = definition.get("default")
+        if default not in (None, {}, []):
             entry["value"] = str(default) if kind == "string" else default
+        entry["description"] = _one_line(definition.get("description", ""))
         if kind == "options":
             entry["options"] = [
                 {"label": option, "value": option} for option in definition["enum"] if option
             ]
         if definition.get("secret"):
             entry["sensitive"] = True
-        entry["description"] = " ".join(str(definition.get("description", "")).split())
         described.append(entry)
     return described
 
 
-def _yaml(value: Any, indent: int) -> str:  # noqa: ANN401
-    text = yaml.safe_dump(value, sort_keys=False, width=92 - indent, allow_unicode=True)
-    return "".join(f"{' ' * indent}{line}\n" for line in text.splitlines())
+def hub_definition(plugin: str) -> dict[str, Any]:
+    """Describe a plugin as MeltanoHub wants it: keys in order of the alphabet."""
+    about = PLUGINS[plugin]._get_about_info()  # noqa: SLF001
+    settings = [
+        {**setting, "label": _label(setting["name"])} for setting in meltano_settings(plugin)
+    ]
+    definition = {
+        **HUB[plugin],
+        "capabilities": [capability.value for capability in about.capabilities],
+        "description": about.description,
+        "executable": plugin,
+        "maintenance_status": "active",
+        "name": plugin,
+        "namespace": plugin.replace("-", "_"),
+        "settings": [dict(sorted(setting.items())) for setting in settings],
+        "variant": VARIANT,
+    }
+    return dict(sorted(definition.items()))
+
+
+def hub_path(plugin: str) -> str:
+    """Say where in the repository a plugin's MeltanoHub definition lies."""
+    return f"hub/{'extractors' if plugin.startswith('tap-') else 'loaders'}/{plugin}.yml"
 
 
 def with_settings_in_meltano_yml(text: str) -> str:
@@ -93,7 +157,7 @@ def with_settings_in_meltano_yml(text: str) -> str:
         text = _between(
             text,
             rf"(    # settings of {plugin}[^\n]*\n)(.*?)(    # end of settings\n)",
-            "    settings:\n" + _yaml(meltano_settings(plugin), 4),
+            "    settings:\n" + _as_yaml(meltano_settings(plugin), 4),
         )
     return text
 
@@ -102,13 +166,11 @@ def with_tables_in_readme(text: str) -> str:
     """Put a table of its settings behind each `<!-- settings of NAME -->`."""
     for plugin in PLUGINS:
         rows = ["| setting | default | meaning |", "|---|---|---|"]
-        for name, definition in settings_of(plugin).items():
-            if is_own(name):
-                default = definition.get("default")
-                shown = "–" if default in (None, "") else f"`{_compact(default)}`"
-                secret = " Secret." if definition.get("secret") else ""
-                meaning = str(definition.get("description", "")).replace("|", "\\|")
-                rows.append(f"| `{name}` | {shown} | {meaning}{secret} |")
+        rows += [
+            _row(name, definition)
+            for name, definition in settings_of(plugin).items()
+            if is_own(name)
+        ]
         text = _between(
             text,
             rf"(<!-- settings of {plugin} -->\n)(.*?)(<!-- end -->)",
@@ -117,8 +179,33 @@ def with_tables_in_readme(text: str) -> str:
     return text
 
 
-def _compact(default: Any) -> str:  # noqa: ANN401
-    return default if isinstance(default, str) else json.dumps(default)
+def hub_text(plugin: str, _: str) -> str:
+    """Write a plugin's MeltanoHub definition."""
+    return _as_yaml(hub_definition(plugin), 0)
+
+
+def _row(name: str, definition: dict[str, Any]) -> str:
+    default = definition.get("default")
+    shown = default if isinstance(default, str) else json.dumps(default)
+    cell = "none" if default in (None, "") else f"`{shown}`"
+    secret = " Secret." if definition.get("secret") else ""
+    meaning = _one_line(definition.get("description", "")).replace("|", "\\|")
+    return f"| `{name}` | {cell} | {meaning}{secret} |"
+
+
+def _label(name: str) -> str:
+    first, *others = (WORDS.get(word, word) for word in name.split("_"))
+    return " ".join([first[:1].upper() + first[1:], *others])
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _as_yaml(value: Any, indent: int) -> str:  # noqa: ANN401
+    stream = io.StringIO()
+    _yaml.dump(value, stream)
+    return "".join(f"{' ' * indent}{line}\n" for line in stream.getvalue().splitlines())
 
 
 def _between(text: str, pattern: str, new: str) -> str:
@@ -130,9 +217,10 @@ def _between(text: str, pattern: str, new: str) -> str:
     return changed
 
 
-WRITTEN: dict[str, Callable[[str], str]] = {
+WRITTEN: Final[dict[str, Callable[[str], str]]] = {
     "meltano.yml": with_settings_in_meltano_yml,
     "README.md": with_tables_in_readme,
+    **{hub_path(plugin): partial(hub_text, plugin) for plugin in PLUGINS},
 }
 """File → what brings its text up to date."""
 
@@ -141,7 +229,9 @@ def main() -> None:
     """Write all files that are behind."""
     for name, bring_up_to_date in WRITTEN.items():
         path = ROOT / name
-        path.write_text(bring_up_to_date(path.read_text("utf-8")), "utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text("utf-8") if path.exists() else ""
+        path.write_text(bring_up_to_date(before), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""meltano.yml as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+
+import yaml
+
+from tap_braze_currents.event_types import registry
+from tools.definitions import ROOT
+
+PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
+
+
+def environment(name):
+    return next(entry for entry in PROJECT["environments"] if entry["name"] == name)["config"]
+
+
+def test_prod_selects_the_event_types_of_the_native_connector():
+    text = resources.files("target_mixpanel").joinpath("event_mapping.json").read_text("utf-8")
+    native = {name for name, known in json.loads(text).items() if known.get("native")}
+    (tap,) = environment("prod")["plugins"]["extractors"]
+    wanted = {f"{registry()[name].stream_id}.*" for name in native}
+    assert len(native) == 54
+    assert set(tap["select"]) == wanted
+
+
+def test_dev_sends_nothing():
+    for loader in environment("dev")["plugins"]["loaders"]:
+        assert loader["config"]["dry_run"] is True
+
+
+def test_prod_takes_everything_but_the_selection_from_the_environment():
+    for kind in environment("prod")["plugins"].values():
+        for plugin in kind:
+            assert not plugin.get("config")
+
+
+def test_every_schedule_runs_a_job_and_every_job_names_plugins():
+    plugins = {
+        entry["name"] for kind in ("extractors", "loaders") for entry in PROJECT["plugins"][kind]
+    }
+    jobs = {job["name"]: job["tasks"] for job in PROJECT["jobs"]}
+    assert {schedule["job"] for schedule in PROJECT["schedules"]} <= set(jobs)
+    for tasks in jobs.values():
+        for task in tasks:
+            assert set(task.split()) <= plugins
