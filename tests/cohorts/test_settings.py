@@ -1,0 +1,85 @@
+"""Mistakes in the settings, and the SDK's own suite."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from singer_sdk.exceptions import ConfigValidationError
+from singer_sdk.testing import get_target_test_class
+from singer_sdk.testing.suites import SingerTestSuite, target_tests
+from singer_sdk.testing.target_tests import TargetRecordMissingKeyProperty
+
+from braze_mixpanel.errors import SettingsError
+from target_braze_cohorts.instances import ENDPOINTS, endpoint
+from target_braze_cohorts.target import TargetBrazeCohorts
+from tests.cohorts.harness import by_attribute, settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"instance": "US-09", "rest_endpoint": None}, "instance"),
+        ({"rest_endpoint": None}, "Setting instance is missing"),
+        ({"rest_endpoint": "http://rest.iad-01.braze.com"}, "https://"),
+        ({"data_import_key": None}, "data_import_key is missing"),
+        ({"delivery": "attribute"}, "api_key is missing"),
+        ({"delivery": "atribute"}, "delivery"),
+        ({"max_removal_ratio": "30%"}, "max_removal_ratio"),
+        ({"max_removal_ration": 0.5}, "did you mean max_removal_ratio"),
+        ({"identifier": "alias"}, "alias_label"),
+        (by_attribute(identifier="device_id"), "device_id"),
+        ({"membership_db": "braze.db"}, "membership_db"),
+        ({"membership_db": "mysql://user:hunter22@host/db"}, "only sqlite and postgresql"),
+        ({"membership_db": "sqlite:////no/such/folder/x.db"}, "membership_db"),
+        ({"membership_db": "postgresql://user:hunter22@127.0.0.1:9/db"}, "membership_db"),
+    ],
+)
+def test_a_wrong_setting_is_told_in_one_line(tmp_path, changes, told):
+    with pytest.raises((ConfigValidationError, SettingsError)) as caught:
+        TargetBrazeCohorts(config=settings(None, tmp_path, **changes)).listen(io.BytesIO(b""))
+    lines = getattr(caught.value, "errors", [str(caught.value)])
+    assert told in " ".join(lines)
+    assert "\n" not in "".join(lines)
+    assert "hunter22" not in "".join(lines)
+
+
+def test_each_instance_has_its_endpoint():
+    assert endpoint("US-03", None) == "https://rest.iad-03.braze.com"
+    assert endpoint("EU-02", None) == "https://rest.fra-02.braze.eu"
+    assert "US-09" not in ENDPOINTS
+    assert len(ENDPOINTS) == 15
+
+
+@pytest.mark.parametrize(
+    "loopback", ["http://localhost:1/", "http://127.0.0.1:1", "http://[::1]:1"]
+)
+def test_only_this_machine_is_reached_without_encryption(loopback):
+    assert endpoint("US-01", loopback) == loopback.rstrip("/")
+
+
+LEFT_OUT = {
+    # Each says why the SDK's expectation does not hold for lists of people.
+    TargetRecordMissingKeyProperty: "a record's key says nothing about a cohort's members",
+}
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+TestSdkSuite = get_target_test_class(
+    TargetBrazeCohorts,
+    config={
+        "rest_endpoint": "http://127.0.0.1:9",
+        "data_import_key": "not-used-key",
+        "partner_api_key": "not-used-key",
+    },
+    custom_suites=[
+        SingerTestSuite(
+            kind="target", tests=[test for test in target_tests.tests if test not in LEFT_OUT]
+        )
+    ],
+    include_target_tests=False,
+)
