@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
@@ -177,30 +178,27 @@ class Delivery:
         while self._finished:
             yield self._finished.popleft()
 
-    def close(self, *, grace_seconds: float | None = None) -> None:
-        """Wait for all batches, then let the senders go.
+    def drain(self, go_on: Callable[[], bool]) -> None:
+        """Wait until all batches are done, or one must not wait any longer.
 
         Args:
-            grace_seconds: Wait no longer than this; None waits as long as it takes.
+            go_on: Asked several times a second; when it says no, batches under way are given up.
 
         Raises:
             ConnectorError: What made a sender stop.
         """
-        deadline = None if grace_seconds is None else self._clock() + grace_seconds
-        for _ in self._senders:
-            self._put_end(deadline)
-        for sender in self._senders:
-            sender.join(None if deadline is None else max(0.0, deadline - self._clock()))
+        ends = len(self._senders)
+        while any(sender.is_alive() for sender in self._senders) and go_on():
+            if ends:
+                with suppress(queue.Full):
+                    self._waiting.put_nowait(None)
+                    ends -= 1
+                    continue
+            busy = next((sender for sender in self._senders if sender.is_alive()), None)
+            if busy:
+                busy.join(_LOOK_AROUND_SECONDS)
         self._stop.set()
         self._raise_failure()
-
-    def _put_end(self, deadline: float | None) -> None:
-        while not self._stop.is_set() and (deadline is None or self._clock() < deadline):
-            try:
-                self._waiting.put(None, timeout=_LOOK_AROUND_SECONDS)
-            except queue.Full:
-                continue
-            return
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

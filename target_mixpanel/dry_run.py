@@ -59,7 +59,7 @@ class DryRun:
         done, self._finished = self._finished, []
         yield from done
 
-    def close(self, *, grace_seconds: float | None = None) -> None:  # noqa: ARG002
+    def drain(self, go_on: Callable[[], bool]) -> None:  # noqa: ARG002 - nothing is under way
         """Close the file.
 
         Raises:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.dead_letter import DeadLetter
     from target_mixpanel.delivery import Delivered
     from target_mixpanel.fast_lane import Prepared
+    from target_mixpanel.timeline import Timeline
 
 GRACE_SECONDS = 60.0
 """How long a run that was told to stop may take to finish what is in flight."""
@@ -55,8 +56,8 @@ class Sender(Protocol):
     def finished(self) -> Iterator[Delivered]:
         """Give back the batches that are done."""
 
-    def close(self, *, grace_seconds: float | None = None) -> None:
-        """Finish."""
+    def drain(self, go_on: Callable[[], bool]) -> None:
+        """Finish what is under way."""
 
 
 class _RecordOf(msgspec.Struct):
@@ -97,7 +98,10 @@ class Pipeline:
         """
         self.account = Account()
         self.newest_imported = 0.0
+        self.timeline: Timeline | None = None
+        """What was imported when, counted only where a report is wanted."""
         self.stopping = False
+        self._give_up_at: float | None = None
         self._sender, self.dead_letter, self._write_state = sender, dead_letter, write_state
         self._batcher = Batcher(
             self._submit, max_events=batch_size, max_bytes=batch_bytes, clock=time.monotonic
@@ -165,12 +169,19 @@ class Pipeline:
         if not self.stopping:
             self._batcher.flush()
         try:
-            self._sender.close(grace_seconds=GRACE_SECONDS if self.stopping else None)
+            self._sender.drain(self._may_go_on)
         finally:
             try:
                 self.settle()
             finally:
                 self.dead_letter.close()
+
+    def _may_go_on(self) -> bool:
+        """Settle what came back meanwhile, and tell whether there is time for the rest."""
+        self.settle()
+        if self.stopping and self._give_up_at is None:
+            self._give_up_at = time.monotonic() + GRACE_SECONDS
+        return self._give_up_at is None or time.monotonic() < self._give_up_at
 
     def settle(self) -> None:
         """Account for the batches that came back, then pass on the STATE they make safe.
@@ -181,11 +192,17 @@ class Pipeline:
         for delivered in self._sender.finished():
             batch = delivered.batch
             self.account.settle(batch.names)
-            self.newest_imported = max(self.newest_imported, batch.newest_time)
+            self.newest_imported = max(self.newest_imported, *batch.times)
+            if self.timeline is not None:
+                self.timeline.add(batch.names, batch.times)
             for rejection in delivered.rejections:
                 self.account.reject(
                     batch.names[rejection.index], rejection.reason, was_imported=True
                 )
+                if self.timeline is not None:
+                    self.timeline.take_back(
+                        batch.names[rejection.index], batch.times[rejection.index]
+                    )
                 self._bury(
                     batch.origins[rejection.index],
                     rejection.reason,

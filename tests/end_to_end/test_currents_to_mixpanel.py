@@ -17,6 +17,7 @@ from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.mixpanel.harness import settings
 
+pytestmark = pytest.mark.slow
 ALL_TYPES = list(event_types())
 
 
@@ -84,7 +85,6 @@ def test_a_broken_file_costs_only_itself(server, tmp_path) -> None:
     assert set(events_expected(small)) <= set(events_held(server))
 
 
-@pytest.mark.slow
 def test_meltano_run_delivers_once_and_the_second_run_reads_only_what_is_new(
     bucket, server, tmp_path
 ) -> None:
@@ -125,7 +125,6 @@ def test_meltano_run_delivers_once_and_the_second_run_reads_only_what_is_new(
     assert stored == 1
 
 
-@pytest.mark.slow
 def test_meltano_select_takes_just_the_chosen_streams_and_fields(bucket, server, tmp_path) -> None:
     project = Project.make(tmp_path / "project", server)
     for arguments in (
@@ -152,7 +151,6 @@ def test_meltano_select_takes_just_the_chosen_streams_and_fields(bucket, server,
     assert events_held(server) == expected != {}
 
 
-@pytest.mark.slow
 def test_a_run_that_fails_in_mixpanel_leaves_meltano_failing_and_nothing_lost(
     bucket, server, tmp_path
 ) -> None:

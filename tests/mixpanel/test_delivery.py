@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import signal
 import threading
 
 import pytest
 
-from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
+from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
 from target_mixpanel.pipeline import TooManyRejectedError
+from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.mixpanel.harness import (
     STREAM,
     TIME,
+    ImpatientTarget,
     open_record,
     opens,
     record,
     run,
     schema,
+    settings,
     state,
 )
 
@@ -304,3 +310,47 @@ def test_the_sums_of_the_account_agree(mixpanel, tmp_path) -> None:
     }
     assert account.rejected == {("Email Open", "no time"): 1}
     assert account.under_way == 0
+
+
+def test_bookmarks_go_on_while_the_last_batches_are_delivered(mixpanel, tmp_path) -> None:
+    """After the end of input, too, STATE does not wait for batches that come after it."""
+    gate = threading.Event()
+    mixpanel.policy = lambda request: (
+        faults.Hold(gate)
+        if any(event["properties"].get("$insert_id") == "event-9" for event in request.events)
+        else None
+    )
+    passed: list[dict] = []
+
+    class Watched(ImpatientTarget):
+        def _write_state_message(self, value: dict) -> None:
+            passed.append(value)
+            gate.set()
+
+    target = Watched(config=settings(mixpanel, tmp_path, batch_size=5))
+    target.listen(io.BytesIO(schema() + opens(5) + state(5) + opens(5, start=5) + state(10)))
+    assert passed == [{"bookmarks": {STREAM: 5}}, {"bookmarks": {STREAM: 10}}]
+
+
+def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("target_mixpanel.pipeline.GRACE_SECONDS", 0.0)
+    mixpanel.policy = lambda request: faults.UNAVAILABLE if request.number else None
+
+    class Patient(TargetMixpanel):
+        retry_waits = staticmethod(lambda: itertools.repeat(3600.0))
+
+    target = Patient(config=settings(mixpanel, tmp_path, retry_seconds=36_000))
+    states: list[dict] = []
+    target._write_state_message = states.append
+    source = io.BytesIO(schema() + opens(5) + state(5))
+    stopper = threading.Thread(
+        target=lambda: (
+            mixpanel.wait_for(lambda server: len(server.requests) > 1),
+            target._handle_termination(signal.SIGTERM, None),
+        )
+    )
+    stopper.start()
+    with pytest.raises(StoppedError):
+        target.listen(source)
+    stopper.join()
+    assert states == []
