@@ -55,12 +55,16 @@ class RunReport:
         cohorts: In the order of the input, then those that did not come.
         incomplete: Whether some list was not complete.
         requests: How many requests were sent to Braze.
+        plan_seconds: How long reading, staging and comparing took.
+        seconds: How long everything took.
     """
 
     dry_run: bool
     cohorts: list[CohortReport] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
+    plan_seconds: float = 0.0
+    seconds: float = 0.0
 
     @property
     def stopped(self) -> list[CohortReport]:

@@ -67,6 +67,12 @@ _temporary(
     _key("identifier", IDENTIFIER),
 )
 
+_ANALYZED: Final = (
+    "braze_cohort_members",
+    "staged_listed",
+    "staged_profiles",
+    "staged_wanted",
+)
 _LIST = """
 INSERT INTO staged_listed (cohort, member, removed)
 SELECT cohort, member, MAX(change) % 2 FROM staged_received GROUP BY cohort, member
@@ -234,7 +240,8 @@ class Staging:
         self._connection.commit()
         if self._connection.dialect.name == POSTGRESQL:
             # Nothing else tells PostgreSQL's planner how large temporary tables are.
-            self._run("ANALYZE")
+            for table in _ANALYZED[: None if self._joined else -2]:
+                self._run(f"ANALYZE {table}")
             self._connection.commit()
 
     def counts(self) -> dict[int, Staged]:

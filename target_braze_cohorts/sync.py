@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +71,7 @@ class Sync:
         self._sender = sender
         self._rejects = rejects
         self._now = now
+        self._started = time.monotonic()
         self._mode = SyncMode(config["sync_mode"])
         self._refused = False
         self._delivery = Delivery(client, sender, store, rejects.refused)
@@ -99,6 +101,7 @@ class Sync:
         self.report.cohorts = [job.report for job in jobs]
         self.report.incomplete = planner.is_incomplete(jobs)
         clearing = [known for known in planner.vanished(jobs) if self._plan_clearing(known)]
+        self.report.plan_seconds = self.report.seconds = time.monotonic() - self._started
         if self._config["dry_run"]:
             return
         if clearing or any(map(self._has_work, jobs)):
@@ -110,6 +113,7 @@ class Sync:
                 self._empty(known, report)
         finally:
             self.report.requests = self._sender.requests
+            self.report.seconds = time.monotonic() - self._started
 
     def failure(self) -> ConnectorError | None:
         """Give what the run must fail with although it went to its end; None if nothing."""

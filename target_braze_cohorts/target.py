@@ -293,7 +293,13 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         if report.cohorts:
             sys.stderr.write(f"{report.table()}\n")
             sys.stderr.flush()
-        else:
+            self.logger.info(
+                "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
+                report.plan_seconds,
+                report.requests,
+                report.seconds,
+            )
+        elif report.plan_seconds:
             self.logger.warning(
                 "No cohorts came. Streams in the input: %s. Read are the streams %s and %s "
                 "(settings cohorts_stream and members_stream).",

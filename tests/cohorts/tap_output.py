@@ -49,18 +49,18 @@ def messages() -> list[dict[str, Any]]:
     found = [_state(currently_syncing="engage")]
     properties = {f"mp_reserved_{name}": _ANY for name in reserved}
     found.append(_schema("engage", ["distinct_id"], distinct_id=_text(), **properties, plan=_ANY))
-    for user in range(253):
-        found.append(
-            _record(
-                "engage",
-                distinct_id=f"user-{user:04}",
-                mp_reserved_email=f"user{user}@example.com",
-                mp_reserved_name=f"User {user}",
-                mp_reserved_created="2024-01-01T10:00:00.000000Z",
-                mp_reserved_last_seen="2024-06-01T12:00:00.000000Z",
-                plan=["free", 1.5, True, None, {"a": []}][user % 5],
-            )
+    found += [
+        _record(
+            "engage",
+            distinct_id=f"user-{user:04}",
+            mp_reserved_email=f"user{user}@example.com",
+            mp_reserved_name=f"User {user}",
+            mp_reserved_created="2024-01-01T10:00:00.000000Z",
+            mp_reserved_last_seen="2024-06-01T12:00:00.000000Z",
+            plan=["free", 1.5, True, None, {"a": []}][user % 5],
         )
+        for user in range(253)
+    ]
     found += [
         _state(),
         _state(currently_syncing="cohorts"),

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from target_braze_cohorts.client import BrazeClient, CohortImport, UserAttribute
 from target_braze_cohorts.membership import MembershipStore
 from tests.cohorts.harness import LENIENT, Crash, by_attribute, run, tap
-from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, Fault, FakeBraze
+from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault
 
 USERS = [f"u{number}" for number in range(9)]
 COHORTS = [1, 2, 3]
@@ -69,7 +70,7 @@ def crash_at(step):
 class Histories(RuleBasedStateMachine):
     """What the source holds, what runs are made of it, and what Braze then holds."""
 
-    config: dict[str, object] = {}
+    config: ClassVar[dict[str, object]] = {}
     has_names = True
 
     def __init__(self):
@@ -80,8 +81,11 @@ class Histories(RuleBasedStateMachine):
         self.seen = 0
         self.strangers_came = False
         self.policy = lambda _: None
-        self.braze = FakeBraze(users=USERS[:6], policy=lambda request: self.policy(request))
+        self.braze = FakeBraze(users=USERS[:6], policy=self.fault_for)
         self.braze.__enter__()
+
+    def fault_for(self, request):
+        return self.policy(request)
 
     def teardown(self):
         self.braze.__exit__()
@@ -240,7 +244,7 @@ class ByAttribute(Histories):
         return {value for values in self.braze.values.values() for value in values}
 
 
-RUNS = hypothesis_settings(max_examples=12, stateful_step_count=16)
+RUNS = hypothesis_settings(max_examples=10, stateful_step_count=14)
 
 
 @pytest.mark.parametrize("machine", [Histories, ByAttribute])
