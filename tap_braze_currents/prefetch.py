@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket import Bucket, RemoteFile
 
 FILES_AHEAD = 8
-BYTES_AHEAD = 64 << 20
+BYTES_AHEAD = 32 << 20
 PIECE_BYTES = 8 << 20
 """Larger objects are read piece by piece: what breaks is resumed, not begun again."""
 ATTEMPTS = 5

@@ -166,7 +166,7 @@ def test_what_s3_refuses_is_told_by_what_to_change(s3, code, words, monkeypatch)
         tap.sync_all()
 
 
-def test_a_warm_run_over_twenty_thousand_objects_lists_little(s3, s3_proxy, run_tap, capsys):
+def test_a_warm_run_over_twenty_thousand_objects_lists_little(s3, s3_proxy, run_tap, capfdbinary):
     options, _ = s3
     newest = datetime(2026, 11, 1, tzinfo=timezone.utc)
     content = avro_file(schema_of(id="string", time="int"), [{"id": "1", "time": 1}])
@@ -186,7 +186,7 @@ def test_a_warm_run_over_twenty_thousand_objects_lists_little(s3, s3_proxy, run_
     tap.sync_all()
     seconds = perf_counter() - begin
 
-    assert b'"RECORD"' not in capsys.readouterr().out.encode()
+    assert b'"RECORD"' not in capfdbinary.readouterr().out
     listings = sum("list-type=2" in request for request in s3_proxy.requests)
     logging.getLogger(__name__).warning("%d list calls, %.2f s", listings, seconds)
     assert listings == len(s3_proxy.requests) <= 40

@@ -1,0 +1,121 @@
+"""GCS and Azure as emulators on loopback, started here."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from contextlib import closing
+from http.server import ThreadingHTTPServer
+
+import adlfs
+import gcsfs
+import pytest
+from gcp_storage_emulator.server import create_server
+
+from braze_mixpanel.errors import ConnectorError, SettingsError
+from tests.currents_generator import generate
+from tests.tap.conftest import make_tap, tap_of
+
+pytestmark = pytest.mark.slow
+
+TYPES = ["users.messages.email.Open", "users.behaviors.Purchase"]
+TAP = tap_of(*TYPES)
+AZURITE_ACCOUNT = "devstoreaccount1"
+AZURITE_KEY = (  # the same in every Azurite, by its documentation
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+
+def free_port():
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def upload(fs, folder, target):
+    generate(folder, events=60, types=TYPES, hours=3)
+    for path in sorted(folder.rglob("*.avro")):
+        fs.pipe_file(f"{target}/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def read_twice(run_tap, url, options):
+    first = run_tap(url, tap_class=TAP, storage_options=options)
+    second = run_tap(url, tap_class=TAP, storage_options=options, state=first.state)
+    return len(first.of("RECORD")), len(second.of("RECORD"))
+
+
+def error_of(url, options):
+    with pytest.raises(ConnectorError) as caught:
+        make_tap(url, tap_class=TAP, storage_options=options).sync_all()
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+@pytest.fixture(scope="module")
+def gcs():
+    """Options of a file system on an emulated GCS with the bucket `company`."""
+    port = free_port()
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket="company")
+    with pytest.MonkeyPatch.context() as patch:
+        # It serves one connection at a time, and the file system keeps several open.
+        patch.setattr("http.server.HTTPServer", ThreadingHTTPServer)
+        server.start()
+    yield {"endpoint_url": f"http://127.0.0.1:{port}", "token": "anon", "project": "test"}
+    server.stop()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_gcs_is_listed_and_read(gcs, tmp_path, run_tap):
+    fs = gcsfs.GCSFileSystem(**gcs, skip_instance_cache=True)
+    upload(fs, tmp_path, "company/prod")
+
+    assert read_twice(run_tap, "gs://company/prod", gcs) == (60, 0)
+    assert "too high: set it to gs://company/prod" in str(error_of("gs://company", gcs))
+    assert isinstance(error_of("gs://nobodys-bucket/prod", gcs), SettingsError)
+
+
+@pytest.fixture(scope="module")
+def azure(request):
+    """Options of a file system on Azurite, which npm installs once into pytest's cache."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("Azurite comes from npm, which is not installed")
+    folder = request.config.cache.mkdir("azurite")
+    program = folder / "node_modules" / ".bin" / "azurite-blob"
+    if not program.exists():
+        install = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "azurite"]
+        if subprocess.run(install, check=False, capture_output=True, timeout=240).returncode:
+            pytest.skip("npm cannot install Azurite here")
+    port = free_port()
+    arguments = ["--blobPort", str(port), "--inMemoryPersistence", "--skipApiVersionCheck"]
+    process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE)
+    for line in process.stdout:  # it tells when it listens
+        if b"successfully listens" in line:
+            break
+    url = f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"
+    yield {
+        "connection_string": (
+            f"DefaultEndpointsProtocol=http;AccountName={AZURITE_ACCOUNT};"
+            f"AccountKey={AZURITE_KEY};BlobEndpoint={url};"
+        )
+    }
+    process.terminate()
+    process.communicate()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_azure_is_listed_and_read(azure, tmp_path, run_tap):
+    fs = adlfs.AzureBlobFileSystem(**azure, skip_instance_cache=True)
+    fs.mkdir("company")
+    upload(fs, tmp_path, "company/prod")
+
+    assert read_twice(run_tap, "abfs://company/prod", azure) == (60, 0)
+    assert "too high: set it to az://company/prod" in str(error_of("az://company", azure))
+    assert isinstance(error_of("az://nobodys/prod", azure), SettingsError)
+    wrong = {
+        "connection_string": azure["connection_string"].replace("AccountKey=E", "AccountKey=F")
+    }
+    refused = error_of("az://company/prod", wrong)
+    assert isinstance(refused, SettingsError)
+    assert "credentials" in str(refused)
