@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 import msgspec
@@ -70,6 +71,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """Called before the first line is read."""
         self.between_blocks: Callable[[], None] = lambda: None
         """Called after each block of lines, and about every second while none comes."""
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Surrounds the reading; sees only errors that are not foreseeable."""
         self.stop = False
         self.error: ConnectorError | None = None
         self._prefix = _NO_PREFIX
@@ -94,16 +97,25 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
-        try:
-            self.begin()
-            for lines in line_blocks(source, while_waiting=self.between_blocks):
-                if self.stop:
-                    break
-                self._process_block(lines, callbacks, counts)
-                self.between_blocks()
-        except ConnectorError as error:
-            self.error = error
+        with self.around():
+            try:
+                self._read(source, callbacks, counts)
+            except ConnectorError as error:
+                self.error = error
         return counts
+
+    def _read(
+        self,
+        source: IO[Any],
+        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+        counts: Counter[str],
+    ) -> None:
+        self.begin()
+        for lines in line_blocks(source, while_waiting=self.between_blocks):
+            if self.stop:
+                break
+            self._process_block(lines, callbacks, counts)
+            self.between_blocks()
 
     def _process_block(
         self,

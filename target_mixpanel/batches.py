@@ -42,18 +42,18 @@ class Batch:
     number: int
     opened_at: float
     names: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
     size: int = _BYTES_BETWEEN
-    newest_time: float = 0.0
 
     def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
         """Append one event: its name, its time in UNIX seconds, its JSON and its origin."""
         self.names.append(name)
+        self.times.append(time)
         self.bodies.append(body)
         self.origins.append(origin)
         self.size += len(body) + _BYTES_BETWEEN
-        self.newest_time = max(self.newest_time, time)
 
 
 class Batcher:
@@ -103,6 +103,7 @@ class Batcher:
         """Add events of one source, many at a time where they fit."""
         for start in range(0, len(prepared.bodies), _MANY):
             names = prepared.names[start : start + _MANY]
+            times = prepared.times[start : start + _MANY]
             bodies = prepared.bodies[start : start + _MANY]
             lines = prepared.lines[start : start + _MANY]
             batch = self._open
@@ -113,13 +114,13 @@ class Batcher:
                 and batch.size + size <= self._max_bytes
             ):
                 batch.names += names
+                batch.times += times
                 batch.bodies += bodies
                 batch.origins += [(source, line) for line in lines]
                 batch.size += size
-                batch.newest_time = max(batch.newest_time, prepared.newest_time)
                 continue
-            for name, body, line in zip(names, bodies, lines, strict=True):
-                self.add(name, prepared.newest_time, body, (source, line))
+            for name, time, body, line in zip(names, times, bodies, lines, strict=True):
+                self.add(name, time, body, (source, line))
 
     def flush(self, *, older_than: float = 0.0) -> None:
         """Submit the open batch, if there is one that is at least so many seconds old."""

@@ -45,15 +45,15 @@ class Prepared:
 
     Attributes:
         names: Mixpanel event names.
+        times: Their `time` in UNIX seconds.
         bodies: The events as JSON.
         lines: The lines.
-        newest_time: The greatest `time` among them, in UNIX seconds.
     """
 
     names: list[str] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     lines: list[bytes] = field(default_factory=list)
-    newest_time: float = 0.0
 
 
 class FastLane:
@@ -125,8 +125,8 @@ class FastLane:
         decode = self._decode_message if whole_messages else self._decode_record
         properties, head = self._properties, self._head
         has_custom_properties = self._prefix is not None
-        add_name, add_body, add_line = done.names.append, done.bodies.append, done.lines.append
-        newest_time = 0
+        add_name, add_time = done.names.append, done.times.append
+        add_body, add_line = done.bodies.append, done.lines.append
         for line in lines:
             try:
                 record = decode(line)
@@ -155,11 +155,9 @@ class FastLane:
                 others.append(line)
                 continue
             add_name(name)
+            add_time(time)
             add_body(body)
             add_line(line)
-            if time > newest_time:  # noqa: PLR1730 - a call for each event would cost more
-                newest_time = time
-        done.newest_time = newest_time
         return done, others
 
     def _with_custom_properties(self, record: Any) -> tuple[str, bytes]:  # noqa: ANN401

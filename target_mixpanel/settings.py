@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
+from braze_mixpanel.report.run import REPORT_PATH
 from target_mixpanel.client import REGIONS
 from target_mixpanel.mapping import ANONYMOUS_CHOICES
 
@@ -155,6 +156,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="dry_run",
         description="Folder for the files of a dry run, one event a line.",
     ),
+    REPORT_PATH,
 ).to_dict()
 
 

@@ -19,6 +19,8 @@ from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.report.page import find_problem
+from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader, decode_line
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
@@ -30,11 +32,14 @@ from target_mixpanel.other_streams import OtherStreamMapper
 from target_mixpanel.pipeline import Pipeline
 from target_mixpanel.progress import Progress
 from target_mixpanel.sinks import MixpanelSink
+from target_mixpanel.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
 
+    from braze_mixpanel.report.page import Page
+    from braze_mixpanel.report.run import Ending
     from target_mixpanel.events import Event, Skip
 
 EVENT_TYPE_ANNOTATION = "x-braze-event-type"
@@ -68,8 +73,12 @@ class TargetMixpanel(ConnectorPlugin, Target):
         self._reader = cast("SingerLineReader", self.message_reader)
         self._reader.between_blocks = self._between_blocks
         self._reader.begin = self._begin
+        self._reader.around = lambda: self._report.after(last_step=False)
         self._schema_messages: dict[str, dict[str, Any]] = {}
         self._stopped_by: int | None = None
+        self._report = ReportWriter(
+            self.config, self.config_jsonschema, self._report_page, self.logger
+        )
 
     @cached_property
     def sender(self) -> Delivery | DryRun:
@@ -99,7 +108,7 @@ class TargetMixpanel(ConnectorPlugin, Target):
     @cached_property
     def pipeline(self) -> Pipeline:
         """What all sinks share."""
-        return Pipeline(
+        pipeline = Pipeline(
             self.sender,
             self.dead_letter,
             self._write_state_message,
@@ -109,6 +118,9 @@ class TargetMixpanel(ConnectorPlugin, Target):
             max_rejected_ratio=settings.parse_ratio(self.config["max_rejected_ratio"]),
             dry_run=self.config["dry_run"],
         )
+        if self.config.get("report_path"):
+            pipeline.timeline = Timeline()
+        return pipeline
 
     @cached_property
     def progress(self) -> Progress:
@@ -145,7 +157,8 @@ class TargetMixpanel(ConnectorPlugin, Target):
                 choose_credentials(config)
         except SettingsError as error:
             problems.append(str(error))
-        return problems
+        report_problem = find_problem(config.get("report_path"))
+        return [*problems, report_problem] if report_problem else problems
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
@@ -249,6 +262,10 @@ class TargetMixpanel(ConnectorPlugin, Target):
         Raises:
             ConnectorError: What ended the reading, or what kept events from being delivered.
         """
+        with self._report.after(last_step=True):
+            self._end()
+
+    def _end(self) -> None:
         error = self._reader.error
         try:
             if error is None or isinstance(error, InputError):
@@ -267,6 +284,13 @@ class TargetMixpanel(ConnectorPlugin, Target):
                 f"Stopped by {signal.Signals(self._stopped_by).name}: what was in flight is "
                 "settled, and STATE says how far it went. Run again for the rest."
             )
+
+    def _report_page(self, ending: Ending) -> Page:
+        from target_mixpanel.run_report import make_page  # noqa: PLC0415 - only for a report
+
+        made = vars(self)
+        retries = self.sender.retries if "sender" in made else 0
+        return make_page(ending, self.config, made.get("pipeline"), retries=retries)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Let the reader stop at the next line block; a second signal ends the process at once."""

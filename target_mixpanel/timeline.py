@@ -1,0 +1,55 @@
+"""How many events of each name were imported when, by the events' own time. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from braze_mixpanel.report.chart import DAY, HOUR, MONDAY, WEEK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_CELLS: Final = 50_000
+"""Above it cells become wider: years of custom events by the hour would fill the memory."""
+WIDTHS: Final = (HOUR, DAY, WEEK)
+
+
+class Timeline:
+    """Counts by name and hour; by day or week where hours would be too many."""
+
+    def __init__(self, most_cells: int = MOST_CELLS) -> None:
+        """Start with nothing counted.
+
+        Args:
+            most_cells: How many pairs of name and hour are kept before hours become days.
+        """
+        self.width: int = HOUR
+        """Seconds that a cell spans."""
+        self._most_cells = most_cells
+        self._cells: Counter[tuple[str, float]] = Counter()
+
+    def add(self, names: Iterable[str], times: Iterable[float]) -> None:
+        """Count events by their names and their times in UNIX seconds."""
+        width = self.width
+        self._cells.update(zip(names, [(time - MONDAY) // width for time in times], strict=True))
+        if len(self._cells) > self._most_cells and width != WIDTHS[-1]:
+            self._widen()
+
+    def take_back(self, name: str, time: float) -> None:
+        """Count one event less."""
+        self._cells[name, (time - MONDAY) // self.width] -= 1
+
+    def counts(self) -> dict[tuple[str, int], int]:
+        """Give the counts by name and the beginning of the cell in UNIX seconds."""
+        return {
+            (name, int(cell) * self.width + MONDAY): count
+            for (name, cell), count in self._cells.items()
+            if count
+        }
+
+    def _widen(self) -> None:
+        counts, self._cells = self.counts(), Counter()
+        self.width = WIDTHS[WIDTHS.index(self.width) + 1]
+        for (name, start), count in counts.items():
+            self._cells[name, (start - MONDAY) // self.width] += count
