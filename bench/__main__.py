@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TINY_EVENTS = 200
 """So few that a run of them is all start-up."""
+SLOW_ROLES = {"ordinary", "other"}
 
 
 class Bench:
@@ -114,6 +115,12 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument(
+        "--ordinary-events",
+        type=int,
+        default=100_000,
+        help="for the ordinary ways, which need minutes for a million",
+    )
     parser.add_argument("--types", type=int, default=20, help="the usual event types first")
     parser.add_argument("--runs", type=int, default=3, help="the report gives the median")
     parser.add_argument("--only", default="", help="a group (tap, target, pair) or part of a name")
@@ -131,10 +138,11 @@ def main() -> None:
         bench = Bench(args, url)
         say(f"preparing {args.events} events")
         data = prepare(args.events, args.types)
+        less = prepare(min(args.events, args.ordinary_events), args.types)
         for scenario in SCENARIOS:
             if is_wanted(scenario, args.only):
                 say(scenario.name)
-                bench.add(scenario, data)
+                bench.add(scenario, less if scenario.role in SLOW_ROLES else data)
         for millions in filter(None, args.scaling.split(",")):
             events = int(float(millions) * 1_000_000)
             say(f"{PAIR.name}, {events} events")
