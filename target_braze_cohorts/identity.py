@@ -34,16 +34,15 @@ def text_of(value: Any) -> str | None:  # noqa: ANN401
         The text, or None where there is none that could be stored and sent: null, blank, too long,
         with a NUL character, or of a type that is no id.
     """
+    if isinstance(value, str):
+        # Counting bytes costs more than counting characters, of which none has more than four.
+        short = len(value) <= LONGEST_BYTES // 4 or len(value.encode()) <= LONGEST_BYTES
+        return value if short and value and not value.isspace() and "\0" not in value else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    if not isinstance(value, str) or not value or value.isspace() or "\0" in value:
-        return None
-    # Counting bytes costs more than counting characters, of which none has more than four.
-    if len(value) > LONGEST_BYTES // 4 and len(value.encode()) > LONGEST_BYTES:
-        return None
-    return value
+    return None
 
 
 def alias_identifier(name: str, label: str) -> str:

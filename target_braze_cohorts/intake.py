@@ -126,9 +126,8 @@ class Intake:
             cohort.nameless += 1
             self._rejects.nameless(record, "without_identifier")
             return
-        self._staging.add_member(
-            cohort.number, member, removed=self._changes and _is_removal(record)
-        )
+        removed = self._changes and _is_removal(record)
+        self._staging.add_member(cohort.number, member, removed)
 
     def take_profile(self, record: dict[str, Any]) -> None:
         """Take a record of the profiles stream."""
@@ -140,10 +139,10 @@ class Intake:
         self._staging.add_profile(member, next(filter(None, map(text_of, values)), None))
 
     def _cohort(self, cohort_id: str | None) -> Cohort | None:
-        if cohort_id is None or not self.is_selected(cohort_id):
+        if cohort_id is None:
             return None
         cohort = self.cohorts.get(cohort_id)
-        if cohort is None:
+        if cohort is None and self.is_selected(cohort_id):
             cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
         return cohort
 

@@ -59,6 +59,7 @@ class CohortSink(Sink):
         Raises:
             InputError: One of them is broken.
         """
+        self.record_counter_metric.increment(len(lines))
         takes = self._takes
         if not takes:
             return
@@ -82,6 +83,7 @@ class CohortSink(Sink):
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record, after stream maps."""
+        self.record_counter_metric.increment()
         for take in self._takes:
             take(record)
 

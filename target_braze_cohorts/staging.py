@@ -208,7 +208,7 @@ class Staging:
         _tables.create_all(connection, checkfirst=False)
         connection.commit()
 
-    def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
+    def add_member(self, cohort: int, member: str, removed: bool) -> None:  # noqa: FBT001 - hot
         """Stage a member record."""
         self._place += 2
         self._members.append((cohort, member, self._place + removed))
