@@ -174,7 +174,8 @@ class Bookmark:
 
         Args:
             lookback_hours: How long an hour stays open.
-            latest_hour: The present hour: a folder dated in the future must not seal the present.
+            latest_hour: The last hour that may count as the newest: the present one, since a folder
+                dated in the future must not seal the present, or the one the run has come to.
             unread: Listed files that are yet to be read; they are remembered one by one.
         """
         if not self.newest_hour:

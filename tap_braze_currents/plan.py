@@ -187,8 +187,13 @@ class Plan:
     def _parts(self, event_type: str) -> Iterator[list[RemoteFile]]:
         """List the files to be read, part by part, in the order of their hours."""
         bookmark = self._bookmarks[event_type]
-        pending = [self._bucket.file(key, event_type) for key in bookmark.pending()]
-        yield self._wanted(event_type, [file for file in pending if file])
+        pending = []
+        for key in bookmark.pending():
+            if file := self._bucket.file(key, event_type):
+                pending.append(file)
+            else:
+                bookmark.mark_gone(key)
+        yield self._wanted(event_type, pending)
         yield self.by_path.files.get(event_type, [])
         prefixes = self._prefixes(event_type, bookmark)
         integrations = self._integrations(event_type)

@@ -61,6 +61,8 @@ class Progress:
     bookmark: Bookmark
     files: int = 0
     records: int = 0
+    reached_hour: str = ""
+    """Hour of the last file read of the open hours; earlier ones have been worked through."""
     late: int = 0
     """Files of hours that were sealed before this run."""
     is_complete: bool = False
@@ -172,6 +174,8 @@ class Run:
             if progress.is_complete:
                 if key.hour and key.hour <= progress.bookmark.sealed_hour:
                     progress.late += 1
+                else:
+                    progress.reached_hour = key.hour or progress.reached_hour
                 progress.bookmark.mark_read(
                     key,
                     late=self._plan.is_late(stream.event_type, fetched.file),
@@ -192,7 +196,11 @@ class Run:
         for event_type, progress in self._progress.items():
             if progress.has_changed:
                 unread = [*progress.unread, *self._plan.waiting[event_type].unsettled]
-                progress.bookmark.seal(self._limits.lookback_hours, self._plan.latest_hour, unread)
+                # Files are read in the order of their hours. Those that this run has not come to
+                # must stay open, even if the lookback is shorter than it was.
+                if progress.reached_hour:
+                    latest = min(self._plan.latest_hour, progress.reached_hour)
+                    progress.bookmark.seal(self._limits.lookback_hours, latest, unread)
                 bookmarks[progress.stream] = progress.bookmark.to_state()
                 progress.has_changed = False
         self._write_state(self._state)
@@ -214,6 +222,8 @@ class Run:
                 self._logger.info("%s", progress.summary(self._now, waiting))
             else:
                 quiet += 1
+        if unsettled := self._plan.by_path.unsettled:
+            self._logger.info("%d files that are listed by path are too young.", unsettled)
         if quiet:
             self._logger.info("%d other selected streams have nothing new.", quiet)
         if self._is_stopped:

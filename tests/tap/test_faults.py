@@ -206,6 +206,18 @@ def test_max_files_takes_the_oldest_hours_of_all_streams(tmp_path, run_tap, capl
     assert seen == bucket.events
 
 
+def test_a_shorter_lookback_loses_nothing_that_came_late(tmp_path, run_tap):
+    generate(tmp_path, events=60, types=[OPEN], hours=20)
+    first = run_tap(tmp_path, tap_class=TAP)
+    generate(tmp_path, events=9, types=[OPEN], hours=3, seed="late")
+
+    second = run_tap(tmp_path, tap_class=TAP, state=first.state, lookback_hours=1)
+    third = run_tap(tmp_path, tap_class=TAP, state=second.state, lookback_hours=1)
+
+    assert len(second.of("RECORD")) == 9
+    assert third.of("RECORD") == []
+
+
 def test_start_and_end_date_choose_hours(tmp_path, run_tap):
     generate(tmp_path, events=60, types=[OPEN], hours=6)
 
