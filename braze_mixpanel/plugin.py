@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 import sys
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import click
+from singer_sdk.configuration._dict_config import TRUTHY, parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerCommand
+from singer_sdk.helpers._classproperty import classproperty
+from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerCommand, _ConfigInput
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
 from braze_mixpanel.redaction import protect_logs, secret_values
 
 if TYPE_CHECKING:
-    import click
     from jsonschema import ValidationError
+
+
+_TRUE_OR_FALSE = frozenset({*TRUTHY, "false", "0", "no", "off", ""})
 
 
 class OneLineErrorCommand(SingerCommand):
@@ -67,11 +74,22 @@ class ConnectorPlugin(PluginBase):
         """
         try:
             return super().cb_config(ctx, param, value)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
+            cause = "not a JSON object" if isinstance(error, TypeError) else str(error).rstrip(".")
             msg = (
-                f"--config {' '.join(value)}: {error}. Give a JSON file with the settings, or ENV."
+                f"--config {' '.join(value)}: {cause}. Give a JSON file with the settings, or ENV."
             )
             raise SettingsError(msg) from error
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - the SDK's own kind of property
+        """Read the settings in the environment; what has the wrong type stays a text.
+
+        The check of all settings then says which it is.
+        """
+        schema = cls.config_jsonschema
+        cls.append_builtin_config(schema)
+        return settings_in_environment(schema, cls._env_var_prefix)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings, and make the logs mask the secret ones from here on.
@@ -102,6 +120,67 @@ class ConnectorPlugin(PluginBase):
             One line for each mistake: the setting, what is wrong, what to write instead.
         """
         return []
+
+
+class CheckablePlugin(ConnectorPlugin):
+    """Base of a target that has `--check`."""
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Give the command, with `--check`."""
+        command = super().get_singer_command()
+        command.params.append(
+            click.Option(
+                ["--check"],
+                is_flag=True,
+                expose_value=False,
+                callback=cls.cb_check,
+                help="Check the settings and try the service, write nothing, and end in seconds.",
+            )
+        )
+        return command
+
+    @classmethod
+    def cb_check(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003, FBT001
+        """Run `--check` with the settings given beside it, and end."""
+        if not value:
+            return
+        given = ctx.params.get("config") or _ConfigInput()
+        click.echo(cls(config=given.config, parse_env_config=given.parse_env).check())
+        ctx.exit()
+
+    @abstractmethod
+    def check(self) -> str:
+        """Try, within seconds, what a run needs; nothing is written.
+
+        Returns:
+            What is good, in one line.
+
+        Raises:
+            ConnectorError: What is not.
+        """
+
+
+def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Read settings from environment variables, as the SDK does.
+
+    Args:
+        schema: The settings.
+        prefix: Of the variables' names.
+
+    Returns:
+        Those that are set; with its text where that cannot be read as the setting's type.
+    """
+    found: dict[str, Any] = {}
+    for name, definition in schema["properties"].items():
+        text = os.environ.get(f"{prefix}{name.upper()}", "")
+        try:
+            found |= parse_environment_config({"properties": {name: definition}}, prefix)
+        except ValueError:
+            found[name] = text
+        if isinstance(found.get(name), bool) and text.lower() not in _TRUE_OR_FALSE:
+            found[name] = text
+    return found
 
 
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:

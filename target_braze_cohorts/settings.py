@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
+from braze_mixpanel.report.run import REPORT_PATH
 from target_braze_cohorts.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.instances import ENDPOINTS
 
@@ -251,6 +252,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=False,
         description="Print the plan and send nothing.",
     ),
+    REPORT_PATH,
 ).to_dict()
 
 

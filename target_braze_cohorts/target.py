@@ -9,17 +9,18 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import click
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
+from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError, SettingsError, StoppedError
-from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.plugin import CheckablePlugin
 from braze_mixpanel.redaction import protect_logs, secret_values
+from braze_mixpanel.report import page
+from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
@@ -31,6 +32,8 @@ from target_braze_cohorts.sinks import CohortSink
 if TYPE_CHECKING:
     from types import FrameType
 
+    from braze_mixpanel.report.page import Page
+    from braze_mixpanel.report.run import Ending
     from target_braze_cohorts.client import BrazeClient
     from target_braze_cohorts.completeness import StreamEvidence
     from target_braze_cohorts.intake import Intake
@@ -43,7 +46,7 @@ CREDENTIALS = {
 }
 
 
-class TargetBrazeCohorts(ConnectorPlugin, Target):
+class TargetBrazeCohorts(CheckablePlugin, Target):
     """Brings Mixpanel cohorts, and other lists of people, into Braze."""
 
     name = "target-braze-cohorts"
@@ -68,40 +71,21 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._reader.begin = self._begin
+        self._reader.around = lambda: self._page.after(last_step=False)
         self._reader.between_blocks = self._between_blocks
         self._resources = ExitStack()
         self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._streams: set[str] = set()
+        self._page = ReportWriter(
+            self.config, self.config_jsonschema, self._report_page, self.logger
+        )
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
         """Add the SDK's settings that mean something here; its others are about tables."""
         PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Give the SDK's command with `--check`."""
-        command = super().get_singer_command()
-        check = click.Option(
-            ["--check"],
-            is_flag=True,
-            expose_value=False,
-            callback=cls.cb_check,
-            help="Check the settings, the credentials and the database, send nothing, and end.",
-        )
-        command.params.append(check)
-        return command
-
-    @classmethod
-    def cb_check(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003, FBT001
-        """Run `--check`."""
-        if not value:
-            return
-        given = ctx.params.get("config") or _ConfigInput()
-        cls(config=given.config, parse_env_config=given.parse_env).check()
-        ctx.exit()
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
@@ -127,10 +111,14 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
             config.get("alias_label") or config.get("alias_label_field")
         ):
             problems.append("Setting identifier alias needs alias_label or alias_label_field.")
-        return problems
+        report_problem = page.find_problem(config.get("report_path"))
+        return [*problems, report_problem] if report_problem else problems
 
-    def check(self) -> None:
+    def check(self) -> str:
         """Try the credentials and the database, in seconds; nothing is written.
+
+        Returns:
+            What is good, in one line.
 
         Raises:
             ConnectorError: Something is wrong.
@@ -142,10 +130,9 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         check_database(self.config["membership_db"])
         client = self._client()
         Sender(client.credentials, 0).send(client.probe)
-        self.logger.info(
-            "All is well: %s takes %s, and the membership database can be used.",
-            client.endpoint,
-            client.credentials,
+        return (
+            f"All is well: {client.endpoint} takes {client.credentials}, and the membership "
+            "database can be used."
         )
 
     @cached_property
@@ -272,6 +259,10 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
         Raises:
             ConnectorError: What ended the reading, or kept something from being delivered.
         """
+        with self._page.after(last_step=True):
+            self._end()
+
+    def _end(self) -> None:
         error = self._reader.error
         with self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
@@ -311,6 +302,13 @@ class TargetBrazeCohorts(ConnectorPlugin, Target):
             self.logger.warning(
                 "Members who were left out, with the reason: %s", self.rejects.where
             )
+
+    def _report_page(self, ending: Ending) -> Page:
+        from target_braze_cohorts.run_report import make_page  # noqa: PLC0415 - only for a report
+
+        return make_page(
+            ending, self.config, self.report, dead_letter=str(self.rejects.where or "")
+        )
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End after the request in flight; a second signal ends the process at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ import msgspec
 import requests
 from isal import igzip
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 
 from braze_mixpanel.backoff import retry_after_seconds
 from braze_mixpanel.errors import SettingsError
@@ -37,12 +39,14 @@ class Answer(NamedTuple):
         body: The JSON object in it, or empty if it holds none.
         retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
         problem: For status 0, what went wrong with the connection.
+        date: Mixpanel's clock in UNIX seconds; 0 if it did not tell.
     """
 
     status: int
     body: Mapping[str, Any]
     retry_after: float = 0.0
     problem: str = ""
+    date: float = 0.0
 
 
 class Credentials(NamedTuple):
@@ -53,12 +57,14 @@ class Credentials(NamedTuple):
         password: Its password; empty but for a service account.
         project_id: Needed with a service account.
         settings: Names of the settings these came from, for messages.
+        kind: What they are, in words.
     """
 
     user: str
     password: str
     project_id: str | None
     settings: str
+    kind: str
 
 
 def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
@@ -80,10 +86,14 @@ def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
                 f"A service account needs {' and '.join(missing)} as well "
                 "(Mixpanel: Project Settings > Service Accounts, and Overview for the project id)."
             )
-        return Credentials(str(user), str(password), str(project_id), " and ".join(names))
+        settings_used = " and ".join(names)
+        return Credentials(
+            str(user), str(password), str(project_id), settings_used, f"service account {user}"
+        )
     for name in ("api_secret", "project_token"):
         if settings.get(name):
-            return Credentials(str(settings[name]), "", project_id, name)
+            kind = name.replace("_", " ")
+            return Credentials(str(settings[name]), "", project_id, name, kind)
     raise SettingsError(
         "No Mixpanel credentials: set service_account_username, service_account_password and "
         "project_id (or project_token, or api_secret), or dry_run to see what would be sent."
@@ -115,14 +125,22 @@ def base_url(region: str, api_url: str | None) -> str:
 class MixpanelClient:
     """Sends bodies to `/import`; safe to share between threads, each keeps its own connection."""
 
-    def __init__(self, url: str, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        timeouts: tuple[float, float] = (CONNECT_SECONDS, ANSWER_SECONDS),
+    ) -> None:
         """Prepare requests; nothing is sent yet.
 
         Args:
             url: Base URL, see `base_url`.
             credentials: See `choose_credentials`.
+            timeouts: Seconds to wait for a connection and for an answer.
         """
         self.url = url
+        self._timeouts = timeouts
         self.credentials = credentials
         self._parameters = {"strict": "1"}
         if credentials.project_id:
@@ -144,7 +162,7 @@ class MixpanelClient:
                 f"{self.url}/import",
                 params=self._parameters,
                 data=body,
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                timeout=self._timeouts,
                 allow_redirects=False,
             )
         except requests.RequestException as error:
@@ -153,13 +171,15 @@ class MixpanelClient:
             response.status_code,
             _json_object(response.content),
             retry_after_seconds(response.headers.get("Retry-After")),
+            date=_unix_seconds(response.headers.get("Date", "")),
         )
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            session.auth = (self.credentials.user, self.credentials.password)
+            user, password = self.credentials.user, self.credentials.password
+            session.auth = HTTPBasicAuth(user.encode(), password.encode())
             session.headers.update(
                 {
                     "Accept": "application/json",
@@ -169,6 +189,13 @@ class MixpanelClient:
             )
             session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
         return session
+
+
+def _unix_seconds(http_date: str) -> float:
+    try:
+        return parsedate_to_datetime(http_date).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _json_object(content: bytes) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from target_mixpanel.outcomes import (
     describe,
     interpret,
 )
+from target_mixpanel.rules import MAX_SECONDS_AHEAD
 
 if TYPE_CHECKING:
     import logging
@@ -33,12 +34,33 @@ if TYPE_CHECKING:
     from target_mixpanel.batches import Batch
     from target_mixpanel.client import Answer, Credentials
 
-PROBE_EVENT = Event("$braze_mixpanel_probe", {})
+PROBE = msgspec.json.encode(Event("$braze_mixpanel_probe", {}))
 """Without `time` it cannot be imported: Mixpanel answers 400 to good credentials, 401 to bad."""
 PROBE_RETRY_SECONDS = 60.0
 _WAITING_BATCHES = 2
 """Batches ready beside those under way, so that no sender waits for the reader."""
 _LOOK_AROUND_SECONDS = 0.2
+
+
+def require_good_probe(answer: Answer, credentials: Credentials) -> None:
+    """Read the answer to `PROBE`.
+
+    Raises:
+        SettingsError: Mixpanel does not know the credentials, or the project is not there; or the
+            clocks differ too much.
+    """
+    if not isinstance(interpret(answer, 1), Settled) or answer.status == 200:  # noqa: PLR2004
+        raise SettingsError(
+            f"Mixpanel did not take a test of the credentials: {describe(answer)}. "
+            f"Check {credentials.settings}, and that region (or api_url) is where the project's "
+            "data live: another region does not know it."
+        )
+    behind = answer.date - time.time()
+    if behind > MAX_SECONDS_AHEAD / 2:
+        raise SettingsError(
+            f"The clock of this machine is {behind / 60:.0f} minutes behind Mixpanel's: events of "
+            "today would be refused as lying in the future. Set the clock."
+        )
 
 
 class Client(Protocol):
@@ -146,14 +168,9 @@ class Delivery:
             SettingsError: It does not, or the project is not there.
             TemporaryError: It gave no answer for a minute.
         """
-        probe = [msgspec.json.encode(PROBE_EVENT)]
         patience = _Patience(PROBE_RETRY_SECONDS, self._clock)
-        answer = self._send_until_answered(probe, patience)
-        if not isinstance(interpret(answer, 1), Settled) or answer.status == 200:  # noqa: PLR2004
-            raise SettingsError(
-                f"Mixpanel did not take a test of the credentials: {describe(answer)}. "
-                f"Check {self._client.credentials.settings} and region or api_url."
-            )
+        answer = self._send_until_answered([PROBE], patience)
+        require_good_probe(answer, self._client.credentials)
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Queue a batch; blocks while enough are under way, which is what bounds the memory.

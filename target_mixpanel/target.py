@@ -18,8 +18,9 @@ from singer_sdk.plugin_base import PluginBase
 from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
-from braze_mixpanel.plugin import ConnectorPlugin
-from braze_mixpanel.report.page import find_problem
+from braze_mixpanel.folders import find_problem
+from braze_mixpanel.plugin import CheckablePlugin
+from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader, decode_line
 from target_mixpanel import settings
@@ -46,7 +47,7 @@ EVENT_TYPE_ANNOTATION = "x-braze-event-type"
 """Where tap-braze-currents puts the event type in a stream's schema."""
 
 
-class TargetMixpanel(ConnectorPlugin, Target):
+class TargetMixpanel(CheckablePlugin, Target):
     """Sends Braze Currents events, and streams of other taps, to Mixpanel."""
 
     name = "target-mixpanel"
@@ -157,8 +158,28 @@ class TargetMixpanel(ConnectorPlugin, Target):
                 choose_credentials(config)
         except SettingsError as error:
             problems.append(str(error))
-        report_problem = find_problem(config.get("report_path"))
-        return [*problems, report_problem] if report_problem else problems
+        folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
+        problems += filter(
+            None,
+            (find_problem(folder, config[folder]), page.find_problem(config.get("report_path"))),
+        )
+        return problems
+
+    def check(self) -> str:
+        """Try the credentials; without them, in a dry run, the settings were all there is to try.
+
+        Raises:
+            ConnectorError: Mixpanel does not take them, or cannot be had.
+        """
+        from target_mixpanel.check import TIMEOUTS, check_account  # noqa: PLC0415 - not in a run
+
+        config = self.config
+        try:
+            credentials = choose_credentials(config)
+        except SettingsError:
+            return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
+        url = base_url(config["region"], config.get("api_url"))
+        return check_account(MixpanelClient(url, credentials, timeouts=TIMEOUTS))
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]

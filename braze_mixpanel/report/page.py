@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from braze_mixpanel import folders
 from braze_mixpanel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -114,10 +115,7 @@ def find_problem(report_path: str | None) -> str | None:
     path = Path(report_path)
     if path.is_dir():
         return f"Setting report_path is wrong: {path} is a folder; give the name of a file."
-    folder = next(parent for parent in (path.parent, *path.absolute().parents) if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        return f"Setting report_path is wrong: nothing can be written into {folder}."
-    return None
+    return folders.find_problem("report_path", path.parent)
 
 
 def render(page: Page) -> str:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError
@@ -297,9 +298,10 @@ def test_ratios_can_be_text_because_meltano_fails_on_decimals(mixpanel, tmp_path
 
 def test_a_folder_that_cannot_be_written_is_one_line(mixpanel, tmp_path) -> None:
     (tmp_path / "dead_letter").write_text("in the way")
-    result = run(schema() + record(open_record(1, time=None)), mixpanel, tmp_path)
-    assert isinstance(result.error, SettingsError)
-    assert "dead_letter_path" in str(result.error)
+    with pytest.raises(ConfigValidationError) as caught:
+        run(schema() + record(open_record(1, time=None)), mixpanel, tmp_path)
+    assert "dead_letter_path" in caught.value.errors[0]
+    assert not mixpanel.requests
 
 
 def test_no_secret_shows_anywhere(mixpanel, tmp_path, caplog, capfd) -> None:

@@ -1,0 +1,57 @@
+"""`--check`: whether a run would get through to Mixpanel. It imports nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_mixpanel.delivery import PROBE, require_good_probe
+from target_mixpanel.outcomes import NO_ANSWER, Retry, interpret
+
+if TYPE_CHECKING:
+    from target_mixpanel.client import MixpanelClient
+
+TIMEOUTS: Final = (3.0, 5.0)
+"""Seconds for a connection and for an answer: somebody is waiting at the screen."""
+_PAUSE_SECONDS: Final = 1.0
+
+
+def check_account(client: MixpanelClient) -> str:
+    """Ask Mixpanel whether it knows the credentials; asks again once after a quick failure.
+
+    Args:
+        client: With `TIMEOUTS`.
+
+    Returns:
+        What is good, in one line.
+
+    Raises:
+        SettingsError: Mixpanel, or the certificate, says no.
+        TemporaryError: There is no Mixpanel to be had.
+    """
+    began = time.monotonic()
+    answer = client.import_events([PROBE])
+    outcome = interpret(answer, 1)
+    if isinstance(outcome, Retry) and time.monotonic() - began < _PAUSE_SECONDS:
+        time.sleep(_PAUSE_SECONDS)
+        answer = client.import_events([PROBE])
+        outcome = interpret(answer, 1)
+    if answer.problem == "SSLError":
+        raise SettingsError(
+            f"The certificate of {client.url} is not trusted. Check api_url; behind a proxy with "
+            "its own certificate, name that in the environment variable REQUESTS_CA_BUNDLE."
+        )
+    if isinstance(outcome, Retry) and answer.status == NO_ANSWER:
+        raise TemporaryError(
+            f"{client.url} cannot be reached: {outcome.message}. Check the network, a proxy "
+            "(HTTPS_PROXY), and region or api_url. Tried for a few seconds only; nothing was sent."
+        )
+    if isinstance(outcome, Retry):
+        raise TemporaryError(
+            f"{client.url} is there but cannot answer now: {outcome.message}. Try again later."
+        )
+    require_good_probe(answer, client.credentials)
+    credentials = client.credentials
+    project = f" for project {credentials.project_id}" if credentials.project_id else ""
+    return f"All is well: {client.url} takes the {credentials.kind}{project}. Nothing was sent."
