@@ -48,8 +48,11 @@ class Ended:
 
 
 def only(catalog: dict[str, Any], streams: tuple[str, ...]) -> dict[str, Any]:
-    """Keep these streams of a catalog."""
+    """Keep these streams of a catalog, selected."""
     kept = [entry for entry in catalog["streams"] if entry["tap_stream_id"] in streams]
+    for entry in kept:
+        for metadata in entry["metadata"]:
+            metadata["metadata"]["selected"] = True
     return {**catalog, "streams": kept}
 
 

