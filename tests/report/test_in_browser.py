@@ -1,0 +1,78 @@
+"""The pages as a browser shows them; their pictures lie in `artifacts/` afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.fake_braze import FakeBraze
+from tests.report.pages import EVIL, cohort_report, mixpanel_report
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BROWSER is None,
+        reason=f"no browser: none of {', '.join(NAMES)} is installed, CHROMIUM is not set",
+    ),
+]
+
+
+def browse(page: Path, *arguments: str) -> str:
+    profile = page.with_suffix(".profile")
+    done = subprocess.run(
+        [str(BROWSER), *QUIET, f"--user-data-dir={profile}", *arguments, page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout
+
+
+def picture(page: Path, name: str, *arguments: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    path = ARTIFACTS / f"{name}.png"
+    browse(page, f"--screenshot={path}", "--window-size=1366,1100", *arguments)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_page_of_events_shows_its_chart_and_its_tables(mixpanel, tmp_path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(mixpanel_report(mixpanel, tmp_path))
+    shown = browse(page, "--dump-dom")
+    assert shown.count('aria-roledescription="bar"') == 4
+    assert shown.count("<tr>") == 10
+    assert EVIL not in shown
+    assert "<script" not in shown
+    picture(page, "events_light")
+    picture(page, "events_dark", "--blink-settings=preferredColorScheme=0")
+
+
+def test_the_page_of_cohorts_shows_its_table(tmp_path) -> None:
+    page = tmp_path / "page.html"
+    with FakeBraze() as braze:
+        page.write_text(cohort_report(braze, tmp_path))
+    shown = browse(page, "--dump-dom")
+    assert shown.count("<tr>") == 3
+    assert "Lapsed" in shown
+    assert "<script" not in shown
+    picture(page, "cohorts")
