@@ -36,6 +36,11 @@ class Account:
         rejected = self.rejected.total()
         return rejected / ((rejected + self.imported.total()) or 1)
 
+    def skip(self, event: str, reason: str) -> None:
+        """Count one record as read and left out."""
+        self.read[event] += 1
+        self.skipped[event, reason] += 1
+
     def settle(self, names: Iterable[str]) -> None:
         """Count events as imported, by their names."""
         self.imported.update(names)

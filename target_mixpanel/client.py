@@ -26,6 +26,13 @@ REGIONS: Final[Mapping[str, str]] = {
 }
 CONNECT_SECONDS: Final = 10
 ANSWER_SECONDS: Final = 90
+CREDENTIAL_SETTINGS: Final = (
+    "service_account_username",
+    "service_account_password",
+    "project_id",
+    "project_token",
+    "api_secret",
+)
 _COMPRESSION_LEVEL = 1
 """Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -79,7 +86,7 @@ def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
     )
     project_id = settings.get("project_id")
     if user or password:
-        names = ("service_account_username", "service_account_password", "project_id")
+        names = CREDENTIAL_SETTINGS[:3]
         missing = [name for name in names if not settings.get(name)]
         if missing:
             raise SettingsError(

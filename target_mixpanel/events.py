@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -35,3 +35,13 @@ class Refusal(msgspec.Struct, frozen=True):
     reason: str
     field: str | None
     message: str
+
+
+class Mapper(Protocol):
+    """Makes an event of a record."""
+
+    unparsed_properties: int
+    """How many records had text for `properties` that is no JSON object."""
+
+    def __call__(self, record: dict[str, Any]) -> Event | Skip:
+        """Map one record."""

@@ -122,10 +122,10 @@ class Pipeline:
             origin: The record, for the dead letter.
         """
         name = mapped.event
-        self.account.read[name] += 1
         if isinstance(mapped, Skip):
-            self.account.skipped[name, mapped.reason] += 1
+            self.account.skip(name, mapped.reason)
             return
+        self.account.read[name] += 1
         verdict = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
         body = _encode(mapped) if verdict is None else b""
         verdict = verdict or check_size(name, len(body))

@@ -13,10 +13,14 @@ from target_mixpanel.batches import Source
 from target_mixpanel.fast_lane import FastLane, fast_lane_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from target_mixpanel.events import Event, Skip
+    from target_mixpanel.batches import Origin
+    from target_mixpanel.events import Mapper
     from target_mixpanel.target import TargetMixpanel
+
+
+UNPARSED = "properties are no JSON object, sent as text"
 
 
 class _RecordOf(msgspec.Struct):
@@ -54,7 +58,7 @@ class MixpanelSink(Sink):
         """Leave records to Mixpanel's own rules: a stream's schema says nothing about those."""
 
     @cached_property
-    def mapper(self) -> Callable[[dict[str, Any]], Event | Skip]:
+    def mapper(self) -> Mapper:
         """The mapping of this stream's records.
 
         Raises:
@@ -73,12 +77,20 @@ class MixpanelSink(Sink):
                 record = _decode_message(line).record
             except (msgspec.DecodeError, msgspec.ValidationError):
                 record = decode_line(line)["record"]
-            self._target.pipeline.take(self.mapper(record), (self._messages, line))
+            self._take_general(record, (self._messages, line))
 
     def take_records(self, lines: list[bytes]) -> None:
         """Take lines of a batch file, each the JSON of a record."""
         for line in self._take_ordinary(lines, self._records):
-            self._target.pipeline.take(self.mapper(decode_line(line)), (self._records, line))
+            self._take_general(decode_line(line), (self._records, line))
+
+    def _take_general(self, record: dict[str, Any], origin: Origin) -> None:
+        pipeline, mapper = self._target.pipeline, self.mapper
+        unparsed = mapper.unparsed_properties
+        mapped = mapper(record)
+        if mapper.unparsed_properties > unparsed:
+            pipeline.account.remarks[mapped.event, UNPARSED] += 1
+        pipeline.take(mapped, origin)
 
     def _take_ordinary(self, lines: list[bytes], source: Source) -> list[bytes]:
         """Send what may go the fast lane on its way, and give back the rest."""
@@ -105,7 +117,7 @@ class MixpanelSink(Sink):
             schema: The SCHEMA message of the stream before them.
         """
         source = Source(str(schema["stream"]), schema, whole_messages=False)
-        self._target.pipeline.take(self.mapper(record), (source, original))
+        self._take_general(record, (source, original))
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record from code that drives the sink by the SDK's own interface."""

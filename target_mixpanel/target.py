@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +19,13 @@ from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
-from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from braze_mixpanel.errors import (
+    ConnectorError,
+    InputError,
+    SettingsError,
+    StoppedError,
+    TemporaryError,
+)
 from braze_mixpanel.folders import find_problem
 from braze_mixpanel.plugin import CheckablePlugin
 from braze_mixpanel.report import page
@@ -25,7 +33,12 @@ from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader, decode_line
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
-from target_mixpanel.client import MixpanelClient, base_url, choose_credentials
+from target_mixpanel.client import (
+    CREDENTIAL_SETTINGS,
+    MixpanelClient,
+    base_url,
+    choose_credentials,
+)
 from target_mixpanel.delivery import Delivery
 from target_mixpanel.dry_run import DryRun
 from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
@@ -36,13 +49,13 @@ from target_mixpanel.sinks import MixpanelSink
 from target_mixpanel.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import FrameType
 
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.run import Ending
-    from target_mixpanel.events import Event, Skip
 
+FILTERED = "filtered by stream_maps"
 EVENT_TYPE_ANNOTATION = "x-braze-event-type"
 """Where tap-braze-currents puts the event type in a stream's schema."""
 
@@ -151,6 +164,11 @@ class TargetMixpanel(CheckablePlugin, Target):
             except ValueError:
                 meaning = self.config_jsonschema["properties"][name]["description"]
                 problems.append(f"Setting {name} is wrong: {config[name]!r}. {meaning}")
+        problems += [
+            f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
+            for name in CREDENTIAL_SETTINGS
+            if (value := config.get(name)) and value != value.strip()
+        ]
         with_credentials = not config["dry_run"]
         try:
             base_url(config["region"], config.get("api_url"))
@@ -183,7 +201,7 @@ class TargetMixpanel(CheckablePlugin, Target):
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
-    ) -> Callable[[dict[str, Any]], Event | Skip]:
+    ) -> Mapper:
         """Choose how the records of a stream become events.
 
         Args:
@@ -253,9 +271,11 @@ class TargetMixpanel(CheckablePlugin, Target):
         original = msgspec.json.encode(message_dict["record"])
         for stream_map in self.mapper.stream_maps[stream]:
             record = stream_map.transform(dict(message_dict["record"]))
-            if record is not None:
-                sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
-                sink.take_mapped(record, original, self._schema_messages[stream])
+            if record is None:
+                self.pipeline.account.skip(stream, FILTERED)
+                continue
+            sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
+            sink.take_mapped(record, original, self._schema_messages[stream])
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         self.pipeline.state_arrived(message_dict["value"])
@@ -300,6 +320,12 @@ class TargetMixpanel(CheckablePlugin, Target):
                 self.progress.tell_end()
         if error is not None:
             raise error
+        if self._stopped_by is None and not self._schema_messages:
+            raise InputError(
+                "Nothing came in: no stream at all. Are streams selected in the tap (meltano select "
+                "TAP --list), and did it run without an error? Its output belongs on this "
+                "command's standard input."
+            )
         if self._stopped_by is not None:
             raise StoppedError(
                 f"Stopped by {signal.Signals(self._stopped_by).name}: what was in flight is "
@@ -312,6 +338,17 @@ class TargetMixpanel(CheckablePlugin, Target):
         made = vars(self)
         retries = self.sender.retries if "sender" in made else 0
         return make_page(ending, self.config, made.get("pipeline"), retries=retries)
+
+    def _write_state_message(self, state: dict[str, Any]) -> None:
+        try:
+            super()._write_state_message(state)
+        except OSError as error:
+            # What is left in the buffer would fail again when Python closes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TemporaryError(
+                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
+                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
+            ) from error
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Let the reader stop at the next line block; a second signal ends the process at once."""

@@ -187,6 +187,19 @@ def test_stream_maps_and_flattening_work_and_the_dead_letter_keeps_the_original(
     (event,) = mixpanel.events()
     assert event["properties"]["campaign_name"] == "HELLO"
     assert [dead["record"]["campaign_name"] for dead in result.dead] == ["hello"]
+    assert result.account.skipped == {(STREAM, "filtered by stream_maps"): 1}
+    assert result.account.read.total() == 3
+
+
+def test_properties_that_are_no_json_object_are_sent_and_counted(mixpanel, tmp_path) -> None:
+    stream = "users_behaviors_customevent"
+    source = schema(stream)
+    for number, text in enumerate(['{"a": 1}', "not json", "[2]"]):
+        source += record(open_record(number, name="clicked", properties=text), stream)
+    result = run(source, mixpanel, tmp_path)
+    assert mixpanel.count == 3
+    assert list(result.account.remarks.values()) == [2]
+    assert "no JSON object" in result.account.table()
 
 
 def test_streams_of_other_taps_go_by_the_setting(mixpanel, tmp_path) -> None:
