@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.run import Ending
+    from target_mixpanel.events import Mapper
 
 FILTERED = "filtered by stream_maps"
 EVENT_TYPE_ANNOTATION = "x-braze-event-type"
@@ -322,8 +323,8 @@ class TargetMixpanel(CheckablePlugin, Target):
             raise error
         if self._stopped_by is None and not self._schema_messages:
             raise InputError(
-                "Nothing came in: no stream at all. Are streams selected in the tap (meltano select "
-                "TAP --list), and did it run without an error? Its output belongs on this "
+                "Nothing came in: no stream at all. Are streams selected in the tap (meltano "
+                "select TAP --list), and did it run without an error? Its output belongs on this "
                 "command's standard input."
             )
         if self._stopped_by is not None:
