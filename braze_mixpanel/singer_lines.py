@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import select
 import stat
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
@@ -80,7 +82,16 @@ def _pipe_descriptor(source: IO[bytes]) -> int | None:
     except (OSError, AttributeError):
         return None
     mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode):
+        _widen(descriptor)
     return descriptor if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+def _widen(pipe: int) -> None:
+    """Let the tap write more before it must wait for us; only Linux has a way to ask for that."""
+    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, set_size, BLOCK_BYTES)
 
 
 def _is_readable(descriptor: int) -> bool:
