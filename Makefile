@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test unit lint format bench clean
+.PHONY: run test unit test-matrix lint constraints format bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -25,6 +25,10 @@ test: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
+## The wheel alone on every Python here, with the oldest and the newest dependencies.
+test-matrix: $(STAMP)
+	WHEEL_MATRIX=all $(BIN)/python -m pytest tests/packaging
+
 lint: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,6 +42,15 @@ bench: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+## New versions for constraints.txt; uv comes with Meltano.
+constraints:
+	(echo '# Versions that this project is developed and tested with, for Python 3.10 to 3.13.'; \
+	echo '# Written by `make constraints`; `make run` and `make test` install exactly these.'; \
+	echo meltano | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
+		--no-annotate --no-header --all-extras --group pyproject.toml:test \
+		--group pyproject.toml:lint pyproject.toml - ) > constraints.new
+	mv constraints.new constraints.txt
 
 clean:
 	rm -rf .venv .meltano dry_run dead_letter artifacts bench/results

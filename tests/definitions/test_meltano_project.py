@@ -17,13 +17,23 @@ def environment(name):
     return next(entry for entry in PROJECT["environments"] if entry["name"] == name)["config"]
 
 
+def extractor(name):
+    extractors = environment("prod")["plugins"]["extractors"]
+    return next(entry for entry in extractors if entry["name"] == name)
+
+
 def test_prod_selects_the_event_types_of_the_native_connector():
     text = resources.files("target_mixpanel").joinpath("event_mapping.json").read_text("utf-8")
     native = {name for name, known in json.loads(text).items() if known.get("native")}
-    (tap,) = environment("prod")["plugins"]["extractors"]
+    tap = extractor("tap-braze-currents")
     wanted = {f"{registry()[name].stream_id}.*" for name in native}
     assert len(native) == 54
     assert set(tap["select"]) == wanted
+
+
+def test_a_selection_that_is_added_to_prod_leaves_the_cohorts_selected():
+    # `meltano select` writes into the environment, whose list takes the place of the plugin's.
+    assert extractor("tap-mixpanel")["select"] == ["cohorts.*", "cohort_members.*"]
 
 
 def test_dev_sends_nothing():
