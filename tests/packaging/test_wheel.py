@@ -23,7 +23,7 @@ UV = Path(sys.executable).parent / "uv"  # comes with Meltano
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 COMMANDS = ("tap-braze-currents", "target-mixpanel", "target-braze-cohorts")
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
-EXTRAS = ("s3", "gcs", "azure", "postgres")
+EXTRAS = ("s3", "gcs", "azure", "postgres", "report")
 
 
 def run(*command, **options):
