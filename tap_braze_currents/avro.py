@@ -54,14 +54,14 @@ class Header:
     """Byte position of the first block."""
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: bytes | memoryview) -> Header:
     """Read the header of a container; `data` may end after it.
 
     Raises:
         Truncated: The header goes on beyond `data`.
         BrokenFileError: This is no Avro container, or its schema is not that of an event.
     """
-    if not data.startswith(MAGIC):
+    if data[: len(MAGIC)] != MAGIC:
         raise BrokenFileError("this is no Avro file (it does not begin with `Obj`)")
     cursor = _Cursor(memoryview(data), len(MAGIC))
     metadata: dict[str, bytes] = {}
@@ -90,7 +90,7 @@ def read_header(data: bytes) -> Header:
     )
 
 
-def read_blocks(data: bytes, header: Header) -> list[Block]:
+def read_blocks(data: bytes | memoryview, header: Header) -> list[Block]:
     """Walk through all blocks without decompressing one.
 
     So a file that was cut off is found out before any of its records is out.

@@ -38,7 +38,7 @@ def is_json(path: str) -> bool:
     return not path.lower().endswith(".avro")
 
 
-def event_types(content: bytes) -> list[str]:
+def event_types(content: bytes | memoryview) -> list[str]:
     """Return the types of all events in a file, sorted.
 
     Raises:
@@ -50,7 +50,7 @@ def event_types(content: bytes) -> list[str]:
 class JsonFile:
     """The events of one type in a landed file."""
 
-    def __init__(self, content: bytes, event_type: str) -> None:
+    def __init__(self, content: bytes | memoryview, event_type: str) -> None:
         """Take the content; nothing is parsed yet."""
         self._content = content
         self._event_type = event_type
@@ -118,8 +118,8 @@ def flatten(event: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _events(content: bytes) -> Iterator[dict[str, Any]]:
-    for where, value in _values(_unzipped(content)):
+def _events(content: bytes | memoryview) -> Iterator[dict[str, Any]]:
+    for where, value in _values(_unzipped(bytes(content))):
         events = value
         if isinstance(value, dict):
             events = value.get("events", [value])

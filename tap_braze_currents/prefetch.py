@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket import Bucket, RemoteFile
 
 FILES_AHEAD = 8
-BYTES_AHEAD = 32 << 20
-PIECE_BYTES = 8 << 20
+BYTES_AHEAD = 96 << 20
+"""Eight files of 100,000 events, as large as Braze writes them."""
+READING_THREADS = 4
+"""Each holds a piece twice for a moment: in the library that reads it, and in the file."""
+PIECE_BYTES = 4 << 20
 """Larger objects are read piece by piece: what breaks is resumed, not begun again."""
 ATTEMPTS = 5
 
@@ -27,15 +31,15 @@ class Fetched(NamedTuple):
 
     event_type: str
     file: RemoteFile
-    content: Future[bytes]
+    content: Future[bytes | memoryview]
 
 
 def fetch_ahead(
     files: Iterator[tuple[str, RemoteFile]],
-    fetch: Callable[[RemoteFile], bytes],
+    fetch: Callable[[RemoteFile], bytes | memoryview],
     pool: Executor,
 ) -> Iterator[Fetched]:
-    """Fetch a bounded number of files ahead of the one that is being worked on.
+    """Fetch a bounded number of files, and of bytes, ahead of the one that is being worked on.
 
     Args:
         files: Event types and files to read; consumed only as far as is fetched ahead.
@@ -43,35 +47,39 @@ def fetch_ahead(
         pool: Threads to read in.
 
     Yields:
-        The files in their order. At least one is always under way; more only as long as they are
-        few and small enough to be held in memory.
+        The files in their order; whoever takes one drops it before asking for the next. At least
+        one is always under way; more only as long as they are few and fit in memory.
     """
     ahead: deque[tuple[int, Fetched]] = deque()
     held = 0
-    exhausted = False
-    while True:
-        while not exhausted and (not ahead or (len(ahead) < FILES_AHEAD and held < BYTES_AHEAD)):
-            event_type, file = next(files, ("", None))
-            if file is None:
-                exhausted = True
+    following = next(files, None)
+    while following or ahead:
+        fetched = None
+        if ahead:
+            size, fetched = ahead.popleft()
+            held -= size
+        while following:
+            event_type, file = following
+            size = PIECE_BYTES if file.size is None else file.size
+            if ahead and (len(ahead) >= FILES_AHEAD or held + size > BYTES_AHEAD):
                 break
-            size = file.size or 0
             held += size
             ahead.append((size, Fetched(event_type, file, pool.submit(fetch, file))))
-        if not ahead:
-            return
-        size, fetched = ahead.popleft()
-        held -= size
-        yield fetched
+            following = next(files, None)
+        if fetched:
+            yield fetched
 
 
-def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> bytes:
+def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> bytes | memoryview:
     """Read an object, trying again where that may help.
 
     Args:
         bucket: Where it lies.
         file: The object.
         size: How many bytes of its beginning; all by default.
+
+    Returns:
+        Its content.
 
     Raises:
         FileNotFoundError: It was deleted after it was listed.
@@ -90,15 +98,16 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
             return bytes(read_piece(file.path, start=0, end=size))
         if file.size is None or file.size <= PIECE_BYTES:
             return bytes(read_piece(file.path))
-        pieces = bytearray()
-        while len(pieces) < file.size:
-            piece = read_piece(
-                file.path, start=len(pieces), end=min(len(pieces) + PIECE_BYTES, file.size)
-            )
+        # Not on the heap, where the gaps of files that are gone would stay.
+        content = memoryview(mmap.mmap(-1, file.size))
+        filled = 0
+        while filled < file.size:
+            piece = read_piece(file.path, start=filled, end=min(filled + PIECE_BYTES, file.size))
             if not piece:
                 break  # the object is shorter than listed; the decoder will say what is missing
-            pieces += piece
-        return bytes(pieces)
+            content[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return content[:filled]
     except FileNotFoundError:
         raise
     except Exception as error:  # each file system has its own tree of errors

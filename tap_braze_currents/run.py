@@ -19,7 +19,7 @@ from tap_braze_currents.bookmark import Bookmark
 from tap_braze_currents.decoding import AvroFile
 from tap_braze_currents.layout import to_datetime
 from tap_braze_currents.plan import Plan, Waiting
-from tap_braze_currents.prefetch import FILES_AHEAD, fetch_ahead, read_object
+from tap_braze_currents.prefetch import READING_THREADS, fetch_ahead, read_object
 
 if TYPE_CHECKING:
     import logging
@@ -124,7 +124,7 @@ class Run:
         self._head: Fetched | None = None
         self._pools = (
             ThreadPoolExecutor(LISTING_THREADS, "list"),
-            ThreadPoolExecutor(FILES_AHEAD, "read"),
+            ThreadPoolExecutor(READING_THREADS, "read"),
         )
 
     def begin(self, streams: Sequence[Reader], now: datetime | None = None) -> None:
@@ -184,6 +184,7 @@ class Run:
                 progress.files += 1
             progress.has_changed = True
             self._records_since_state += progress.records - records_before
+            del fetched  # and its content, before the next is fetched
             self._write_state_if_due()
 
     def stop(self) -> None:
@@ -289,7 +290,7 @@ class Run:
             self.write_state()
 
 
-def decoded(path: str, content: bytes, stream: Reader) -> Iterator[Rows]:
+def decoded(path: str, content: bytes | memoryview, stream: Reader) -> Iterator[Rows]:
     """Decode a file of whatever form, and let the stream look at its fields."""
 
     def note_fields(fields: Sequence[Field]) -> None:

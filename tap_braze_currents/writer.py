@@ -31,7 +31,7 @@ def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
     """
     before = b'{"type":"RECORD","stream":' + _encode(stream) + b',"record":'
     after = b',"time_extracted":' + _encode(time_extracted) + b"}\n"
-    return before + ndjson[:-1].replace(b"\n", after + before) + after
+    return b"".join((before, ndjson[:-1].replace(b"\n", after + before), after))
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
