@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-GROUP_BYTES = 512 << 10
+GROUP_BYTES = 256 << 10
 """How much is decoded at a time; more is no faster and takes more memory."""
 EXPONENT_FROM = 1e16
 """From here on polars writes `1e+16` and msgspec `1e16`."""
