@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -48,38 +49,40 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     return text
 
 
-class RedactingFilter(logging.Filter):
-    """Masks secrets in the finished message and in the stack trace of a log record."""
+class RedactingFormatter(logging.Formatter):
+    """Masks secrets in the finished text of a log record, stack trace and JSON included."""
 
-    def __init__(self, secrets: set[str]) -> None:
-        """Start with the secrets known so far."""
+    def __init__(self, formatter: logging.Formatter | None, secrets: Iterable[str]) -> None:
+        """Stand before a handler's own formatter.
+
+        Args:
+            formatter: That formatter; None for the plain one.
+            secrets: What is masked.
+        """
         super().__init__()
-        self.secrets = secrets
+        self._formatter = formatter or logging.Formatter()
+        self._secrets: set[str] = set()
+        self.protect(secrets)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record in place; every record passes."""
-        if self.secrets:
-            message = record.getMessage()
-            clean = redact(message, self.secrets)
-            if clean != message:
-                record.msg, record.args = clean, None
-            if record.exc_info:
-                trace = record.exc_text or logging.Formatter().formatException(record.exc_info)
-                record.exc_text = redact(trace, self.secrets)
-        return True
+    def protect(self, secrets: Iterable[str]) -> None:
+        """Mask these secrets too, also where a formatter writes JSON."""
+        for secret in secrets:
+            self._secrets |= {secret, json.dumps(secret)[1:-1]}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text without secrets."""
+        return redact(self._formatter.format(record), self._secrets)
 
 
 def protect_logs(secrets: set[str]) -> None:
     """Make every handler of the root logger mask these secrets.
 
-    Handlers, not loggers: a filter on a logger does not see what its children log.
+    Handlers, not loggers: a logger does not see what its children log.
     """
     if not secrets:
         return
     for handler in logging.getLogger().handlers:
-        for existing in handler.filters:
-            if isinstance(existing, RedactingFilter):
-                existing.secrets |= secrets
-                break
+        if isinstance(handler.formatter, RedactingFormatter):
+            handler.formatter.protect(secrets)
         else:
-            handler.addFilter(RedactingFilter(set(secrets)))
+            handler.setFormatter(RedactingFormatter(handler.formatter, secrets))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,9 +16,9 @@ from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError
 from tap_braze_currents.bookmark import Bookmark
 from tap_braze_currents.decoding import AvroFile
-from tap_braze_currents.layout import to_datetime
-from tap_braze_currents.plan import Plan, Waiting
+from tap_braze_currents.plan import Plan
 from tap_braze_currents.prefetch import READING_THREADS, fetch_ahead, read_object
+from tap_braze_currents.progress import Progress, table
 
 if TYPE_CHECKING:
     import logging
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket import Bucket, RemoteFile
     from tap_braze_currents.decoding import Rows, Selection
     from tap_braze_currents.event_types import Field
-    from tap_braze_currents.layout import FileKey
     from tap_braze_currents.plan import Limits
     from tap_braze_currents.prefetch import Fetched
 
@@ -51,44 +49,6 @@ class Reader(Protocol):
 
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
         """Look at the fields of a file for those that the catalog does not know."""
-
-
-@dataclass
-class Progress:
-    """How far a stream has come in this run."""
-
-    stream: str
-    bookmark: Bookmark
-    files: int = 0
-    records: int = 0
-    reached_hour: str = ""
-    """Hour of the last file read of the open hours; earlier ones have been worked through."""
-    late: int = 0
-    """Files of hours that were sealed before this run."""
-    is_complete: bool = False
-    """Whether the file just read was read to its end."""
-    unread: set[FileKey] = field(default_factory=set)
-    """Files that failed; the next run tries them again."""
-    has_changed: bool = True
-    """Since the last STATE."""
-
-    def summary(self, now: datetime, waiting: Waiting) -> str:
-        """Say in one line what was read and what was not."""
-        line = f"{self.stream}: {self.files} files, {self.records} records"
-        if self.late:
-            line += f" ({self.late} files came after their hour was sealed)"
-        if newest := self.bookmark.newest_hour:
-            behind = max(0, int((now - to_datetime(newest)).total_seconds()) // 3600)
-            line += f"; newest hour {newest}, {behind} h behind"
-        reasons = {
-            "too young": len(waiting.unsettled),
-            "beyond max_files_per_run": waiting.beyond_limit,
-            "unreadable": len(self.unread),
-        }
-        left = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-        if waiting.more:
-            left += " or more"
-        return f"{line}; still waiting: {left or 'none'}"
 
 
 class Run:
@@ -216,17 +176,17 @@ class Run:
                 was stopped.
         """
         self.write_state()
-        quiet = 0
-        for event_type, progress in self._progress.items():
-            waiting = self._plan.waiting[event_type]
-            if progress.files or progress.unread or waiting:
-                self._logger.info("%s", progress.summary(self._now, waiting))
-            else:
-                quiet += 1
+        told = [
+            (progress, waiting)
+            for event_type, progress in self._progress.items()
+            if (waiting := self._plan.waiting[event_type]) or progress.files or progress.unread
+        ]
+        if told:
+            self._logger.info("What was read:\n%s", table(told, self._now))
         if unsettled := self._plan.by_path.unsettled:
             self._logger.info("%d files that are listed by path are too young.", unsettled)
-        if quiet:
-            self._logger.info("%d other selected streams have nothing new.", quiet)
+        if quiet := len(self._progress) - len(told):
+            self._logger.info("%d selected streams have nothing new.", quiet)
         if self._is_stopped:
             raise StoppedError("Stopped by a signal. Run again: it goes on where this run was.")
         if len(self._errors) == 1:

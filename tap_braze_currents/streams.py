@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,16 @@ class CurrentsStream(Stream):
         }
         return Selection(types, [name for name in types if name not in retired])
 
+    def log(
+        self,
+        message: str,
+        *args: Any,  # noqa: ANN401
+        level: int = logging.DEBUG,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Keep the SDK's lines about each of a hundred streams for whoever debugs."""
+        super().log(message, *args, level=level, **options)
+
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
         """Warn once of each field that the catalog does not know, or knows as another type."""
         for field in fields:
@@ -112,8 +124,10 @@ class CurrentsStream(Stream):
         """Write the records of each planned file as BATCH messages, mapped like RECORD ones."""
         del context
         batches: dict[str, BatchFiles] = {}
-        with self.get_batch_counter() as counter:
+        with ExitStack() as metrics:
+            counter = None
             for file in self._currents_tap.run.files(self):
+                counter = counter or metrics.enter_context(self.get_batch_counter())
                 for rows in file:
                     for alias, mapped in self._mapped(rows):
                         if alias not in batches:
@@ -166,8 +180,13 @@ class CurrentsStream(Stream):
             self._sync_sample()
             self._currents_tap.state_writer.write_state(self.tap_state)  # as it was
             return
-        with self.get_record_counter() as counter, self.get_sync_timer():
+        # Most streams have nothing new in a run: metrics of those would only be noise.
+        with ExitStack() as metrics:
+            counter = None
             for file in self._currents_tap.run.files(self):
+                if counter is None:
+                    counter = metrics.enter_context(self.get_record_counter())
+                    metrics.enter_context(self.get_sync_timer())
                 for rows in file:
                     if write_messages:
                         self._write_rows(rows)

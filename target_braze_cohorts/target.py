@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from functools import cached_property
@@ -282,8 +281,8 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _tell(self, report: RunReport) -> None:
         if report.cohorts:
-            sys.stderr.write(f"{report.table()}\n")
-            sys.stderr.flush()
+            planned = "What would be done" if report.dry_run else "What was done"
+            self.logger.info("%s with each cohort:\n%s", planned, report.table())
             self.logger.info(
                 "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
                 report.plan_seconds,

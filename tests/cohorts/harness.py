@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from contextlib import redirect_stderr, redirect_stdout
+import logging
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from target_braze_cohorts.target import TargetBrazeCohorts
 from tests.fakes.fake_braze import API_KEY, DATA_IMPORT_KEY, PARTNER_API_KEY, FakeBraze
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from target_braze_cohorts.report import CohortReport
@@ -146,11 +147,25 @@ def by_attribute(**changes: Any) -> dict[str, Any]:
 LENIENT = {"max_removal_ratio": 1, "allow_empty_cohorts": True}
 
 
+@contextmanager
+def logs_in(stderr: io.StringIO) -> Iterator[None]:
+    """Write logs to standard error, as the command does."""
+    handler, root = logging.StreamHandler(stderr), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
 def run(braze: FakeBraze | None, folder: Path, lines: bytes, **changes: Any) -> Run:
     """Run the target once over some input."""
     stdout, stderr = io.StringIO(), io.StringIO()
     error: BaseException | None = None
-    with redirect_stdout(stdout), redirect_stderr(stderr):
+    with redirect_stdout(stdout), redirect_stderr(stderr), logs_in(stderr):
         target = ImpatientTarget(config=settings(braze, folder, **changes))
         try:
             target.listen(io.BytesIO(lines))

@@ -277,7 +277,8 @@ def test_a_dry_run_prints_the_plan_sends_nothing_and_changes_nothing(braze, tmp_
     for _ in range(2):
         done = run(braze, tmp_path, lists + state(bookmark=1), dry_run=True).ok()
         assert done.stdout == ""
-        headings, first, second = done.stderr.splitlines()[:3]
+        table = done.stderr.partition("What would be done with each cohort:\n")[2]
+        headings, first, second = table.splitlines()[:3]
         assert headings.split("  ")[0] == "cohort"
         assert first.split() == ["1", "Readers", "9", "0", "10", "1", "2"]
         assert second.split() == ["2", "Cohort", "2", "1", "0", "0", "1", "0"]

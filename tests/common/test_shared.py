@@ -14,11 +14,12 @@ from email.utils import format_datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from singer_sdk.logging import StructuredFormatter
 
 from braze_mixpanel.backoff import SharedPause, retry_after_seconds, retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError
-from braze_mixpanel.redaction import RedactingFilter, redact, secret_values
+from braze_mixpanel.redaction import RedactingFormatter, redact, secret_values
 from braze_mixpanel.singer_lines import line_blocks
 from braze_mixpanel.tables import text_table
 
@@ -111,26 +112,28 @@ def test_a_dead_letter_is_made_when_the_first_record_comes(tmp_path) -> None:
     }
 
 
-def test_secrets_are_masked_however_deep_and_whoever_logs_them(caplog) -> None:
+@pytest.mark.parametrize("formatter", [None, StructuredFormatter()])
+def test_secrets_are_masked_however_deep_and_whoever_logs_them(formatter) -> None:
     schema = {"properties": {"options": {"secret": True}, "name": {}}}
-    secrets = secret_values({"options": {"a": ["hunter2-secret"]}, "name": "visible"}, schema)
-    assert secrets == {"hunter2-secret"}
-    assert redact("x hunter2-secret y", secrets) == "x (secret) y"
-    handler = logging.Handler()
-    handler.addFilter(RedactingFilter(secrets))
-    shown: list[str] = []
-    handler.emit = lambda record: shown.append(logging.Formatter().format(record))
+    secret = 'hunter2-"secret"'
+    secrets = secret_values({"options": {"a": [secret]}, "name": "visible"}, schema)
+    assert secrets == {secret}
+    assert redact(f"x {secret} y", secrets) == "x (secret) y"
+    shown = io.StringIO()
+    handler = logging.StreamHandler(shown)
+    handler.setFormatter(RedactingFormatter(formatter, secrets))
     logger = logging.getLogger("somebody else")
     logger.addHandler(handler)
     try:
         try:
-            raise ValueError("hunter2-secret")  # noqa: TRY301
+            raise ValueError(secret)  # noqa: TRY301
         except ValueError:
-            logger.exception("failed with %s", "hunter2-secret")
+            logger.exception("failed with %s", secret)
     finally:
         logger.removeHandler(handler)
-    assert "hunter2" not in shown[0]
-    assert "failed with (secret)" in shown[0]
+    assert "hunter2" not in shown.getvalue()
+    assert "failed with (secret)" in shown.getvalue()
+    assert "ValueError" in shown.getvalue()
 
 
 def test_tables_are_aligned_and_never_cut() -> None:
