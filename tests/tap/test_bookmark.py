@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import json
 import sys
+import threading
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
+from typing import NamedTuple
 from unittest import mock
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from braze_mixpanel.errors import SettingsError
 from tap_braze_currents import run as run_module
-from tap_braze_currents.bookmark import Bookmark
+from tap_braze_currents.bookmark import CLOCKS_DIFFER_BY, Bookmark
+from tap_braze_currents.event_types import stream_id
 from tap_braze_currents.layout import FileKey, covering_prefixes, parse_path, shift, to_datetime
 from tests.currents_generator import file_key
 from tests.tap.conftest import Output, catalog_of, make_tap, tap_of
@@ -143,14 +148,37 @@ class ClockedDatetime(datetime):
         return cls.moment
 
 
+class File(NamedTuple):
+    event_type: str
+    hour: str
+    modified: datetime
+
+
+class FileToCome(NamedTuple):
+    event_type: str
+    hours_ago: int
+    age: int
+    """Seconds by which its modification time lies before its coming."""
+
+
+AGES = st.sampled_from([0, 30, 61, 540, 3600, 400_000])
+COMING = st.builds(FileToCome, st.sampled_from(TYPES), st.integers(0, 60), AGES)
+OLDEST_FOR_A_SWEEP = CLOCKS_DIFFER_BY - timedelta(minutes=1)
+
+
 class BucketMachine(RuleBasedStateMachine):
-    """Files come in any hour, at any time; runs crash, lose STATE, and go on."""
+    """Files come in any hour, at any time, also while the bucket is being listed; runs crash, lose
+    STATE, have a wrong clock, and go on."""
 
     number = 0
     catalog = None
 
-    @initialize(lookback=st.sampled_from([2, 48]), limit=st.sampled_from([None, 1, 3]))
-    def start(self, lookback, limit):
+    @initialize(
+        lookback=st.sampled_from([2, 48]),
+        limit=st.sampled_from([None, None, 1, 3]),
+        with_faults=st.booleans(),
+    )
+    def start(self, lookback, limit, with_faults):
         BucketMachine.number += 1
         self.root = f"/machine{BucketMachine.number}"
         self.fs = fsspec.filesystem("memory")
@@ -158,55 +186,86 @@ class BucketMachine(RuleBasedStateMachine):
         self.settings = {"lookback_hours": lookback, "settle_seconds": 60}
         if limit:
             self.settings["max_files_per_run"] = limit
-        self.lookback = lookback
-        self.limit = limit
+        self.shortest_lookback = lookback
         self.now = NOW
-        self.files: dict[str, tuple[str, datetime]] = {}
+        self.clock_error = timedelta()
+        self.files: dict[str, File] = {}
+        self.late: set[str] = set()
+        """Files that came when their hour was sealed: only a sweep finds them."""
+        self.disguised: set[str] = set()
+        """Those of them that claim to have come long before: no sweep finds them."""
         self.emitted: Counter[str] = Counter()
         self.state: dict = {}
         self.states: list[dict] = [{}]
-        self.faults = False
-        self.sealed: dict[str, str] = {}
-        self.put(TYPES[0], 0, 3600)
+        self.with_faults = with_faults
+        self.first_clock_was_right = True
+        self.put_file(FileToCome(TYPES[0], 0, 3600))
         if BucketMachine.catalog is None:
-            streams = [name.lower().replace(".", "_") for name in TYPES]
+            streams = [stream_id(name) for name in TYPES]
             catalog = catalog_of(*streams, only=["id"])
             catalog["streams"] = [s for s in catalog["streams"] if s["stream"] in streams]
             BucketMachine.catalog = catalog
 
-    @rule(
-        event_type=st.sampled_from(TYPES),
-        hours_ago=st.integers(0, 60),
-        age=st.sampled_from([0, 30, 61, 3600, 3600, 400_000]),
-    )
-    def put(self, event_type, hours_ago, age):
-        """Put a file into a present or past hour, with whatever modification time."""
-        number = len(self.files)
-        key = file_key(event_type, self.now - timedelta(hours=hours_ago), offset=number)
-        hour = parse_path(key).hour
-        sealed = self.state.get("bookmarks", {}).get(event_type.lower().replace(".", "_"), {})
-        if hour <= sealed.get("sealed_hour", ""):
-            return  # only a sweep finds it
+    def put_file(self, coming):
+        event_type, hours_ago, age = coming
+        number = str(len(self.files))
+        key = file_key(event_type, self.now - timedelta(hours=hours_ago), offset=int(number))
         schema = {
             "type": "record",
             "name": event_type,
             "fields": [{"name": "id", "type": "string"}],
         }
         path = f"{self.root}/{key}"
-        self.fs.pipe_file(path, avro_file(schema, [{"id": str(number)}]))
-        self.fs.store[path].modified = self.now - timedelta(seconds=age)
-        self.files[str(number)] = (path, self.now - timedelta(seconds=age))
+        modified = self.now - timedelta(seconds=age)
+        with mock.patch("fsspec.implementations.memory.datetime", ClockedDatetime):
+            ClockedDatetime.moment = modified
+            self.fs.pipe_file(path, avro_file(schema, [{"id": number}]))
+        self.files[number] = File(event_type, parse_path(key).hour, modified)
+        return number
 
-    @rule(seconds=st.integers(-7200, 200_000))
-    def change_the_clock(self, seconds):
-        self.now += timedelta(seconds=seconds)
+    def note_if_late(self, number):
+        file = self.files[number]
+        sealed = self.state.get("bookmarks", {}).get(stream_id(file.event_type), {})
+        if file.hour <= sealed.get("sealed_hour", "") and not self.emitted[number]:
+            is_disguised = file.modified < self.now - OLDEST_FOR_A_SWEEP
+            (self.disguised if is_disguised else self.late).add(number)
 
-    def run(self, *, crash_after: int | None = None) -> Output:
-        ClockedDatetime.moment = self.now
+    @precondition(lambda self: self.with_faults)
+    @rule(lookback=st.sampled_from([2, 48]))
+    def change_the_lookback(self, lookback):
+        self.shortest_lookback = min(self.shortest_lookback, lookback)
+        self.settings["lookback_hours"] = lookback
+
+    @rule(seconds=st.sampled_from([-7200, -300, 0, 300, 7200]))
+    def change_the_clock_of_the_tap(self, seconds):
+        self.clock_error = timedelta(seconds=seconds)
+
+    @contextlib.contextmanager
+    def arriving(self, after, coming):
+        """Let files turn up when the tap has made so many list calls."""
+        list_folder, lock, calls = MemoryFileSystem.ls, threading.Lock(), itertools.count()
+
+        def ls(fs, *args, **options):
+            found = list_folder(fs, *args, **options)
+            with lock:
+                if next(calls) == after:
+                    arrived.extend(map(self.put_file, coming))
+            return found
+
+        arrived: list[str] = []
+        with mock.patch.object(MemoryFileSystem, "ls", ls):
+            yield
+        for number in arrived:
+            self.note_if_late(number)
+
+    def run(self, *, crash_after: int | None = None, sweep: bool = False) -> Output:
+        now = self.now + self.clock_error
+        if not self.state and abs(self.clock_error) > CLOCKS_DIFFER_BY:
+            self.first_clock_was_right = False
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
         with (
             mock.patch.object(sys, "stdout", out),
-            mock.patch.object(run_module, "datetime", ClockedDatetime),
+            mock.patch.object(run_module, "datetime", mock.Mock(now=lambda _: now)),
             mock.patch.object(run_module, "RECORDS_BETWEEN_STATES", 1),
         ):
             tap = make_tap(
@@ -214,6 +273,7 @@ class BucketMachine(RuleBasedStateMachine):
                 state=json.loads(json.dumps(self.state)),
                 tap_class=TAP,
                 catalog=json.loads(json.dumps(self.catalog)),
+                sweep=sweep,
                 **self.settings,
             )
             if crash_after is not None:
@@ -237,49 +297,58 @@ class BucketMachine(RuleBasedStateMachine):
             self.states += states
         return output
 
-    @rule()
-    def run_to_the_end(self):
-        self.run()
+    @rule(
+        coming=st.lists(COMING, max_size=5),
+        seconds=st.sampled_from([0, 61, 900]) | st.integers(0, 200_000),
+        during=st.none() | st.tuples(st.integers(0, 12), st.lists(COMING, min_size=1, max_size=3)),
+        crash_after=st.none() | st.integers(0, 3),
+        sweep=st.sampled_from([False, False, True]),
+    )
+    def files_come_and_then_a_run(self, coming, seconds, during, crash_after, sweep):
+        for file in coming:
+            self.note_if_late(self.put_file(file))
+        self.now += timedelta(seconds=seconds)
+        crash_after = crash_after if self.with_faults else None
+        with self.arriving(*during) if during else contextlib.nullcontext():
+            self.run(crash_after=crash_after, sweep=sweep)
 
-    @rule(after=st.integers(0, 3))
-    def crash(self, after):
-        self.faults = True
-        self.run(crash_after=after)
-
+    @precondition(lambda self: self.with_faults)
     @rule()
     def lose_the_last_state(self):
-        self.faults = True
         self.states = self.states[:-1] or [{}]
         self.state = self.states[-1]
 
-    @rule()
-    def everything_settled_is_emitted_in_the_end(self):
+    @rule(sweep=st.booleans())
+    def everything_settled_is_emitted_in_the_end(self, sweep):
         self.now += timedelta(seconds=61)
         for _ in range(len(self.files) + 1):
-            self.run()
-            if not self.limit:
+            if not self.run(sweep=sweep).of("RECORD"):
                 break
-        settled = {
-            name
-            for name, (_, modified) in self.files.items()
-            if modified <= self.now - timedelta(seconds=60)
-        }
-        horizon = self.now + timedelta(hours=24)
-        for name in settled:
-            if to_datetime(parse_path(self.files[name][0][len(self.root) + 1 :]).hour) <= horizon:
-                assert self.emitted[name] >= 1
-        assert self.run().of("RECORD") == []
+        clock = self.now + self.clock_error
+        found = self.files.keys() - self.disguised
+        if not (sweep and self.first_clock_was_right):
+            found -= self.late
+        for number in found:
+            file = self.files[number]
+            is_settled = file.modified <= clock - timedelta(seconds=60)
+            if is_settled and to_datetime(file.hour) <= clock + timedelta(hours=24):
+                assert self.emitted[number] >= 1
+                self.late.discard(number)
+        assert self.run(sweep=sweep).of("RECORD") == []
 
-    @precondition(lambda self: not self.faults)
+    @precondition(lambda self: not self.with_faults)
     @invariant()
     def nothing_is_emitted_twice_without_a_crash(self):
         assert max(self.emitted.values(), default=0) <= 1
 
     @invariant()
-    def the_state_is_bounded(self):
+    def the_state_is_bounded_by_what_lies_within_the_lookback(self):
         for bookmark in self.state.get("bookmarks", {}).values():
+            sealed, newest = bookmark.get("sealed_hour"), bookmark.get("newest_hour")
             hours = {hour for hours in bookmark.get("read", {}).values() for hour in hours}
-            assert all(hour > bookmark["sealed_hour"] for hour in hours)
+            if sealed:
+                assert all(hour > sealed for hour in hours)
+                assert sealed <= shift(newest, -self.shortest_lookback - 1)
 
     def teardown(self):
         if hasattr(self, "root"):
@@ -287,4 +356,4 @@ class BucketMachine(RuleBasedStateMachine):
 
 
 TestBucketMachine = BucketMachine.TestCase
-TestBucketMachine.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestBucketMachine.settings = settings(max_examples=60, stateful_step_count=10, deadline=None)

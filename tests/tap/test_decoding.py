@@ -80,7 +80,7 @@ def test_the_registry_has_every_field_with_its_json_type():
             assert known[fact.name].type == fact.type
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard"])
 def test_codecs(codec):
     data = avro_file(schema_of(id="string"), [{"id": "a"}, {"id": "b"}], codec)
 

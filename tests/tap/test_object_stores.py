@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from time import perf_counter
@@ -21,6 +20,7 @@ from s3fs.errors import translate_boto_error
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from tests.currents_generator import file_key, generate
 from tests.tap.conftest import catalog_of, make_tap, tap_of
+from tests.tap.cutting_proxy import proxy_before
 from tests.tap.test_decoding import avro_file, schema_of
 
 pytestmark = pytest.mark.slow
@@ -63,47 +63,11 @@ def s3(s3_server, monkeypatch):
     return options, fs
 
 
-class Proxy(threading.Thread):
-    """Passes requests on to an emulator, notes them, and cuts some of its answers short."""
-
-    def __init__(self, target):
-        super().__init__(daemon=True)
-        self.target = target
-        self.cuts = 0
-        self.requests: list[str] = []
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}"
-
-    def run(self):
-        while True:
-            try:
-                client, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def serve(self, client):
-        with client, socket.create_connection(self.target) as upstream:
-            request = client.recv(65536)
-            self.requests.append(request.partition(b"\r\n")[0].decode())
-            upstream.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
-            answer = b""
-            while piece := upstream.recv(65536):
-                answer += piece
-            if b".avro HTTP" in request and request.startswith(b"GET") and self.cuts:
-                self.cuts -= 1
-                answer = answer[: len(answer) - 300]
-            client.sendall(answer)
-
-
 @pytest.fixture
 def s3_proxy(s3):
     """The same S3 through a proxy."""
-    host, _, port = s3[0]["endpoint_url"].removeprefix("http://").partition(":")
-    proxy = Proxy((host, int(port)))
-    proxy.start()
-    yield proxy
-    proxy.server.close()
+    with proxy_before(s3[0]["endpoint_url"]) as proxy:
+        yield proxy
 
 
 def test_s3_is_listed_and_read(s3, files, run_tap):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from gcp_storage_emulator.server import create_server
 from braze_mixpanel.errors import ConnectorError, SettingsError
 from tests.currents_generator import generate
 from tests.tap.conftest import make_tap, tap_of
+from tests.tap.cutting_proxy import proxy_before
 
 pytestmark = pytest.mark.slow
 
@@ -69,19 +71,35 @@ def gcs():
     server.stop()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_gcs_is_listed_and_read(gcs, tmp_path, run_tap):
+@pytest.fixture(scope="module")
+def gcs_files(gcs, tmp_path_factory):
     def pipe_file(path, content):
         name = path.removeprefix("company/")
         url = f"{gcs['endpoint_url']}/upload/storage/v1/b/company/o"
         parameters = {"uploadType": "media", "name": name}
         requests.post(url, params=parameters, data=content, timeout=10).raise_for_status()
 
-    upload(pipe_file, tmp_path, "company/prod")
+    upload(pipe_file, tmp_path_factory.mktemp("files"), "company/prod")
 
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("gcs_files")
+def test_gcs_is_listed_and_read(gcs, run_tap):
     assert read_twice(run_tap, "gs://company/prod", gcs) == (60, 0)
     assert "too high: set it to gs://company/prod" in str(error_of("gs://company", gcs))
     assert isinstance(error_of("gs://nobodys-bucket/prod", gcs), SettingsError)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("gcs_files")
+def test_gcs_connections_cut_in_the_middle_of_an_object_are_tried_again(gcs, run_tap):
+    with proxy_before(gcs["endpoint_url"]) as proxy:
+        proxy.cuts = 3
+        options = {**gcs, "endpoint_url": proxy.url}
+        output = run_tap("gs://company/prod", tap_class=TAP, storage_options=options)
+
+    assert proxy.cuts == 0
+    assert len(output.of("RECORD")) == 60
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +131,16 @@ def azure(request):
     process.communicate()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_azure_is_listed_and_read(azure, tmp_path, run_tap):
+@pytest.fixture(scope="module")
+def azure_files(azure, tmp_path_factory):
     fs = adlfs.AzureBlobFileSystem(**azure, skip_instance_cache=True)
     fs.mkdir("company")
-    upload(fs.pipe_file, tmp_path, "company/prod")
+    upload(fs.pipe_file, tmp_path_factory.mktemp("files"), "company/prod")
 
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("azure_files")
+def test_azure_is_listed_and_read(azure, run_tap):
     assert read_twice(run_tap, "abfs://company/prod", azure) == (60, 0)
     assert "too high: set it to az://company/prod" in str(error_of("az://company", azure))
     assert isinstance(error_of("az://nobodys/prod", azure), SettingsError)
@@ -128,3 +150,17 @@ def test_azure_is_listed_and_read(azure, tmp_path, run_tap):
     refused = error_of("az://company/prod", wrong)
     assert isinstance(refused, SettingsError)
     assert "credentials" in str(refused)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.usefixtures("azure_files")
+def test_azure_connections_cut_in_the_middle_of_an_object_are_tried_again(azure, run_tap):
+    own = re.search("BlobEndpoint=(.*?/)devstore", azure["connection_string"])[1]
+    with proxy_before(own) as proxy:
+        proxy.cuts = 3
+        through_proxy = azure["connection_string"].replace(own, f"{proxy.url}/")
+        options = {"connection_string": through_proxy}
+        output = run_tap("abfs://company/prod", tap_class=TAP, storage_options=options)
+
+    assert proxy.cuts == 0
+    assert len(output.of("RECORD")) == 60
