@@ -19,6 +19,7 @@ from tap_braze_currents.layout import (
     TYPE_FOLDER,
     FileKey,
     is_data,
+    is_hour,
     parse_path,
 )
 from tap_braze_currents.storage_errors import explain
@@ -45,12 +46,14 @@ class RemoteFile:
 
 
 class Folders(NamedTuple):
-    """What lies directly below the prefix."""
+    """What lies directly below the prefix, and directly below the integrations in it."""
 
     integrations: dict[str, set[str]]
     """Integration folder → event types in it."""
     others: list[str]
-    """Files and folders that are not Braze's own layout."""
+    """Folders that are not Braze's own layout."""
+    files: list[RemoteFile]
+    """Files beside the folders."""
 
 
 class Bucket:
@@ -65,7 +68,6 @@ class Bucket:
         self.url = url.rstrip("/") or url
         scheme = url.partition("://")[0] if "://" in url else "file"
         self._has_prefixes = scheme in _OBJECT_STORES
-        self.is_remote = scheme not in {"file", "local", "memory"}
         # Listings must be fresh, and two taps in one process may have different credentials.
         own = {"use_listings_cache": False, "skip_instance_cache": True}
         try:
@@ -98,45 +100,47 @@ class Bucket:
         """
         inside = next((part for part in self.root.split("/") if part.startswith(TYPE_FOLDER)), None)
         if inside:
-            above = self.url[: self.url.index(inside)].rstrip("/").rpartition("/")[0]
+            place = self.url if inside in self.url else self.root
+            above = place[: place.index(inside)].rstrip("/").rpartition("/")[0]
             raise SettingsError(
                 f"storage_url lies too deep, inside {inside}: set it to {above}, the folder above "
                 "the one named dataexport.….integration.…"
             )
-        children = self._children("")
-        integrations: dict[str, set[str]] = {}
-        others: list[str] = []
-        for name, is_folder in children.items():
-            if name.startswith(TYPE_FOLDER):
-                integrations.setdefault("", set()).add(name[len(TYPE_FOLDER) :])
-            elif is_folder and INTEGRATION_FOLDER.match(name):
-                integrations[name] = {
-                    child[len(TYPE_FOLDER) :]
-                    for child in self._children(name)
-                    if child.startswith(TYPE_FOLDER)
-                }
-            elif is_folder or is_data(name):
-                others.append(name)
-        if not integrations:
-            self._check_level({name: children[name] for name in others})
-        return Folders(integrations, others)
-
-    def _check_level(self, others: Mapping[str, bool]) -> None:
-        folders = [name for name, is_folder in others.items() if is_folder]
-        if len(folders) < len(others):
-            return  # files lie here: a flat folder
-        found = [
-            name
-            for name in folders[:_MOST_FOLDERS_TO_LOOK_INTO]
-            if any(INTEGRATION_FOLDER.match(child) for child in self._children(name))
-        ]
-        if found:
-            urls = " or ".join(f"{self.url}/{name}" for name in found[:3])
+        found = Folders({}, [], [])
+        folders = self._sort_in("", self._children(""), found)
+        too_high = []
+        for name in folders[:_MOST_FOLDERS_TO_LOOK_INTO]:
+            children = self._children(name)
+            if any(child.startswith(TYPE_FOLDER) for child in children):
+                found.others.extend(self._sort_in(name, children, found))
+            elif not INTEGRATION_FOLDER.match(name):
+                found.others.append(name)
+                too_high += [name] if any(map(INTEGRATION_FOLDER.match, children)) else []
+        found.others.extend(folders[_MOST_FOLDERS_TO_LOOK_INTO:])
+        if too_high and not found.integrations and not found.files:
+            urls = " or ".join(f"{self.url}/{name}" for name in too_high[:3])
             raise SettingsError(f"storage_url lies too high: set it to {urls}.")
+        return found
 
-    def _children(self, folder: str) -> dict[str, bool]:
-        """List one folder: name → whether it is a folder itself."""
-        path = f"{self.root}/{folder}" if folder else self.root
+    def _sort_in(
+        self, folder: str, children: Mapping[str, Mapping[str, Any]], found: Folders
+    ) -> list[str]:
+        """Add what lies in a folder to what was found; return the folders of unknown layout."""
+        unknown = []
+        for name, info in children.items():
+            path = _join(folder, name)
+            if info["type"] != "directory":
+                if is_data(name):
+                    found.files.append(self._remote_file(info, by_path=True))
+            elif name.startswith(TYPE_FOLDER):
+                found.integrations.setdefault(folder, set()).add(name[len(TYPE_FOLDER) :])
+            else:
+                unknown.append(path)
+        return sorted(unknown)
+
+    def _children(self, folder: str) -> dict[str, dict[str, Any]]:
+        """List one folder: name → what the file system says of it."""
+        path = _join(self.root, folder)
         with self._explained():
             try:
                 entries = self.fs.ls(path, detail=True)
@@ -145,7 +149,7 @@ class Bucket:
                     f"storage_url {self.url} is a file: set it to the folder that holds the files."
                 ) from error
         return {
-            entry["name"].rstrip("/").rpartition("/")[2]: entry["type"] == "directory"
+            entry["name"].rstrip("/").rpartition("/")[2]: entry
             for entry in entries
             if entry["name"].strip("/") != path.strip("/")
         }
@@ -158,33 +162,50 @@ class Bucket:
             if name.startswith(HOUR_FOLDER)
         )
 
+    def not_hours(self, integration: str, event_type: str) -> list[str]:
+        """List what lies directly below an event type and is no folder of an hour or a day."""
+        folder = _join(integration, TYPE_FOLDER + event_type)
+        return sorted(
+            _join(folder, name)
+            for name, info in self._children(folder).items()
+            if not (name.startswith(HOUR_FOLDER) and is_hour(name[len(HOUR_FOLDER) :]))
+            and (info["type"] == "directory" or is_data(name))
+        )
+
     def files_of_hours(self, integration: str, event_type: str, prefix: str) -> list[RemoteFile]:
         """List the files of all hours that begin with a prefix such as `2026-11-1`, in order."""
         folder = _join(self.root, integration, TYPE_FOLDER + event_type)
         return self._find(folder, HOUR_FOLDER + prefix)
 
-    def files_below(self, name: str) -> list[RemoteFile]:
-        """List all files of a layout without hours: of one folder, or the file of that name."""
-        files = self._find(self.root, name)
-        return [file for file in files if (file.key.name + "/").startswith(name + "/")]
+    def files_below(self, folder: str) -> list[RemoteFile]:
+        """List all files of a folder without hours, each by its path."""
+        parent, _, name = folder.rpartition("/")
+        files = self._find(_join(self.root, parent), name, by_path=True)
+        return [file for file in files if file.key.name.startswith(folder + "/")]
 
     def file(self, key: FileKey, event_type: str) -> RemoteFile | None:
-        """Look up one file by its key; None if it is gone."""
-        with self._explained():
-            try:
-                info = self.fs.info(_join(self.root, key.path(event_type)))
-            except FileNotFoundError:
-                return None
-        return self._remote_file(info)
+        """Look up one file by its key.
 
-    def _find(self, folder: str, prefix: str) -> list[RemoteFile]:
+        Returns:
+            The file; as far as it is known if it cannot be looked up, so that reading it says why.
+            None if it is gone.
+        """
+        path = _join(self.root, key.path(event_type))
+        try:
+            return self._remote_file(self.fs.info(path))
+        except FileNotFoundError:
+            return None
+        except Exception:  # noqa: BLE001 - each file system has its own tree of errors
+            return RemoteFile(key, path)
+
+    def _find(self, folder: str, prefix: str, *, by_path: bool = False) -> list[RemoteFile]:
         with self._explained():
             if self._has_prefixes:
                 found = self.fs.find(folder, prefix=prefix, detail=True)
             else:
                 found = self._walk(folder, prefix)
         files = [
-            self._remote_file(info)
+            self._remote_file(info, by_path=by_path)
             for info in found.values()
             if info["type"] == "file" and is_data(info["name"])
         ]
@@ -200,15 +221,16 @@ class Bucket:
             path = entry["name"]
             if path.rstrip("/").rpartition("/")[2].startswith(prefix):
                 if entry["type"] == "directory":
-                    found.update(self.fs.find(path, detail=True))
+                    found.update(self.fs.find(path, detail=True, on_error=_raise_unless_gone))
                 else:
                     found[path] = entry
         return found
 
-    def _remote_file(self, info: Mapping[str, Any]) -> RemoteFile:
+    def _remote_file(self, info: Mapping[str, Any], *, by_path: bool = False) -> RemoteFile:
         path = info["name"]
         below = path.lstrip("/")[len(self.root.lstrip("/")) :].lstrip("/")
-        return RemoteFile(parse_path(below), path, info.get("size"), _modified(info))
+        key = FileKey("", "", below) if by_path else parse_path(below)
+        return RemoteFile(key, path, info.get("size"), _modified(info))
 
 
 def _check_options(file_system: type[Any], options: Mapping[str, Any]) -> None:
@@ -223,6 +245,12 @@ def _check_options(file_system: type[Any], options: Mapping[str, Any]) -> None:
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]}?" if close else "see the package's documentation."
             raise SettingsError(f"storage_options has no {name} for this storage_url: {hint}")
+
+
+def _raise_unless_gone(error: Exception) -> None:
+    """Let no folder count as empty because it could not be listed."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _join(*parts: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from tap_braze_currents.discovery import read_head
 from tap_braze_currents.prefetch import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-braze-currents")
 
 _NAMES_SHOWN = 3
+_JSON_AT_A_TIME = 2
+"""They are looked into whole, and may be large."""
 
 
 class FilesByPath:
@@ -55,22 +58,25 @@ class FilesByPath:
         self.unsettled = 0
         self.errors: list[ConnectorError] = []
 
-    def look_into(self, names: Iterable[str], pool: Executor) -> None:
+    def look_into(
+        self, folders: Iterable[str], files: Iterable[RemoteFile], pool: Executor
+    ) -> None:
         """List everything below some folders, and look into the files that no stream has read.
 
         Args:
-            names: Files and folders directly below the prefix.
-            pool: Threads to read in.
+            folders: Below the prefix.
+            files: More files, listed already.
+            pool: Threads to list and read in.
 
         Raises:
             ConnectorError: A folder cannot be listed.
         """
-        names = sorted(names)
-        unread = []
-        for listed in pool.map(self._bucket.files_below, names):
-            self.total += len(listed)
-            unread += [file for file in listed if self._is_to_be_read(file)]
-        if self.total:
+        found = list(files)
+        for listed in pool.map(self._bucket.files_below, folders):
+            found += listed
+        self.total = len(found)
+        if found:
+            names = sorted({file.key.name.partition("/")[0] for file in found})
             shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
             logger.warning(
                 "%s holds files that do not lie as Braze writes them (%s): all are listed in each "
@@ -78,14 +84,25 @@ class FilesByPath:
                 self._bucket.url,
                 shown,
             )
-        for file, event_types in zip(unread, pool.map(self._event_types, unread), strict=True):
-            for event_type in event_types:
-                bookmark = self._bookmarks.get(event_type)
-                if bookmark and bookmark.is_done(file.key):
-                    continue
-                self.files[event_type].append(file)
-            if http_landing.is_json(file.path):
+        unread = sorted(file for file in found if self._is_to_be_read(file))
+        one_type = [file for file in unread if not http_landing.is_json(file.path)]
+        for file, event_types in zip(one_type, pool.map(self._event_types, one_type), strict=True):
+            self._plan(file, event_types)
+        several = [file for file in unread if http_landing.is_json(file.path)]
+        with ThreadPoolExecutor(_JSON_AT_A_TIME, "json") as few:
+            for file, event_types in zip(several, few.map(self._event_types, several), strict=True):
                 self._shared[file.key.name] = event_types
+                self._plan(file, event_types)
+
+    def _plan(self, file: RemoteFile, event_types: Sequence[str]) -> None:
+        """Let each selected stream that has events in a file read it."""
+        selected = [name for name in event_types if name in self._bookmarks]
+        for name in selected:
+            if not self._bookmarks[name].is_done(file.key):
+                self.files[name].append(file)
+        if event_types and not selected and self._bookmarks:
+            # Any stream may keep that nobody need open it again.
+            next(iter(self._bookmarks.values())).shared[file.key.name] = sorted(event_types)
 
     def shared(self, key: FileKey) -> list[str]:
         """Return all event types of a JSON file, empty for files of a single one."""

@@ -55,7 +55,7 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     ]
     newest = list(pool.map(lambda place: _newest(bucket, place, now), places))
     by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
-    newest += sorted(by_path, key=_age, reverse=True)[:_NEWEST_FILES]
+    newest += sorted(chain(folders.files, by_path), key=_age, reverse=True)[:_NEWEST_FILES]
     samples = pool.map(lambda file: _samples(bucket, file), filter(None, newest))
     return list(chain.from_iterable(samples))
 

@@ -19,6 +19,8 @@ HOUR_FOLDER = "date="
 DATA_SUFFIXES = (".avro", ".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 _HOUR = re.compile(r"^\d{4}-\d\d-\d\d(-\d\d)?$")
 _AVRO = ".avro"
+_A_DAY = "2026-11-01"
+_LAST_HOUR = "-23"
 
 
 @dataclass(frozen=True, order=True)
@@ -26,7 +28,8 @@ class FileKey:
     """What identifies a file within its stream, and where it lies.
 
     In the partitioned layout `hour` is set, `folder` is the path without event type and hour, and
-    `name` the partition and offset. In any other layout `name` is the path below the prefix.
+    `name` the partition and offset. A folder of a whole day counts as its last hour, and stands in
+    `folder` by its name. In any other layout `name` is the path below the prefix.
     """
 
     hour: str
@@ -38,11 +41,11 @@ class FileKey:
         if not self.hour:
             return self.name
         integration, _, below = self.folder.partition("/")
-        hour = self.hour
+        hour = "" if below.startswith(HOUR_FOLDER) else HOUR_FOLDER + self.hour
         name = self.name
         if re.fullmatch(r"[^/.]+", name):
             name = f"{integration}+{name}{_AVRO}"
-        parts = [integration, TYPE_FOLDER + event_type, HOUR_FOLDER + hour, below, name]
+        parts = [integration, TYPE_FOLDER + event_type, hour, below, name]
         return "/".join(part for part in parts if part)
 
 
@@ -61,7 +64,9 @@ def parse_path(path: str) -> FileKey:
         short = name[len(integration) + 1 : -len(_AVRO)]
         if name == f"{integration}+{short}{_AVRO}" and re.fullmatch(r"[^/.]+", short):
             name = short
-        return FileKey(hour, "/".join([integration, *parts[2:-1]]), name)
+        day = [parts[1]] if len(hour) == len(_A_DAY) else []
+        folder = "/".join([integration, *day, *parts[2:-1]])
+        return FileKey(f"{hour}{_LAST_HOUR}" if day else hour, folder, name)
     return FileKey("", "", path)
 
 
@@ -89,7 +94,7 @@ def to_hour(moment: datetime) -> str:
 
 def to_datetime(hour: str) -> datetime:
     """Return the moment at which an hour (or a day) begins."""
-    text = hour if len(hour) > len("2026-11-01") else f"{hour}-00"
+    text = hour if len(hour) > len(_A_DAY) else f"{hour}-00"
     return datetime.strptime(text, HOUR_FORMAT).replace(tzinfo=timezone.utc)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import heapq
+import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.errors import ConnectorError, SettingsError
 from tap_braze_currents.by_path import FilesByPath
 from tap_braze_currents.layout import (
     FileKey,
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bookmark import Bookmark
     from tap_braze_currents.bucket import Bucket, RemoteFile
+
+logger = logging.getLogger("tap-braze-currents")
 
 _PREFIXES_AT_A_TIME = 7
 _HOURS_AHEAD = 24
@@ -101,8 +106,7 @@ class FilesToRead:
 
     def left(self) -> tuple[int, bool]:
         """Tell how many listed files are left, and whether there may be more."""
-        more = self._ahead is not None and bool(self._ahead.result())
-        return len(self._listed), more
+        return len(self._listed), self._ahead is not None and self._ahead.result() is not None
 
 
 class Plan:
@@ -134,18 +138,22 @@ class Plan:
         self._now = now
         self.latest_hour = to_hour(now)
         self.waiting = {event_type: Waiting() for event_type in bookmarks}
+        self.errors: list[ConnectorError] = []
+        """What could not be listed."""
         self.folders = bucket.folders()
         self.by_path = FilesByPath(bucket, bookmarks, now, limits.settle_seconds)
-        if self.folders.others:
-            self.by_path.look_into(self.folders.others, pool)
+        if self.folders.others or self.folders.files:
+            self.by_path.look_into(self.folders.others, self.folders.files, pool)
         if not self.by_path.total and not any(self.folders.integrations.values()):
             raise SettingsError(
                 f"{bucket.url} holds no Currents files. Set storage_url to the folder that holds "
                 "the dataexport.….integration.… folders, or to any folder of .avro or .json files."
             )
+        self._pending_keys = {name: set(known.pending()) for name, known in bookmarks.items()}
         self._listings = {
             event_type: FilesToRead(self._parts(event_type), pool) for event_type in bookmarks
         }
+        self._pending = self._look_up_pending(pool)
         self._taken: dict[str, list[RemoteFile]] | None = None
 
     def files(self, event_type: str) -> Iterator[RemoteFile]:
@@ -154,55 +162,85 @@ class Plan:
         Raises:
             ConnectorError: The listing failed.
         """
-        if self._taken is not None:
-            return iter(self._taken[event_type])
-        return self._listings[event_type]
+        listed = self._listings[event_type] if self._taken is None else self._taken[event_type]
+        return chain(self._pending[event_type], listed)
 
     def apply_limit(self) -> None:
         """Take the oldest files of all streams together, as many as one run may read.
 
-        Raises:
-            ConnectorError: A listing failed.
+        Files that an earlier run could not read come besides: else a few that stay broken would
+        use the bound up in each run.
         """
         if self._limits.max_files is None:
             return
         listings = dict(self._listings)
         taken: dict[str, list[RemoteFile]] = {name: [] for name in listings}
-        heads = [(head.key, name) for name, files in listings.items() if (head := files.peek())]
+        heads = [(head.key, name) for name in listings if (head := self._peek(name))]
         heapq.heapify(heads)
         for _ in range(self._limits.max_files):
             if not heads:
                 break
             _, name = heads[0]
             taken[name].append(next(listings[name]))
-            head = listings[name].peek()
+            head = self._peek(name)
             if head:
                 heapq.heapreplace(heads, (head.key, name))
             else:
                 heapq.heappop(heads)
         for name, files in listings.items():
-            self.waiting[name].beyond_limit, self.waiting[name].more = files.left()
+            with suppress(ConnectorError):  # beyond the bound: a later run tells it
+                self.waiting[name].beyond_limit, self.waiting[name].more = files.left()
         self._taken = taken
+
+    def _peek(self, event_type: str) -> RemoteFile | None:
+        try:
+            return self._listings[event_type].peek()
+        except ConnectorError as error:
+            self.errors.append(error)
+            return None
+
+    def _look_up_pending(self, pool: Executor) -> dict[str, list[RemoteFile]]:
+        """Look whether the files are still there that earlier runs left unread."""
+        wanted = [(name, key) for name, keys in self._pending_keys.items() for key in sorted(keys)]
+        found: dict[str, list[RemoteFile]] = {name: [] for name in self._pending_keys}
+        files = pool.map(lambda one: self._bucket.file(one[1], one[0]), wanted)
+        for (name, key), file in zip(wanted, files, strict=True):
+            if file:
+                found[name].append(file)
+            else:
+                self._bookmarks[name].mark_gone(key)
+        return {name: self._wanted(name, some) for name, some in found.items()}
 
     def _parts(self, event_type: str) -> Iterator[list[RemoteFile]]:
         """List the files to be read, part by part, in the order of their hours."""
+        if by_path := self.by_path.files.get(event_type):
+            yield by_path
         bookmark = self._bookmarks[event_type]
-        pending = []
-        for key in bookmark.pending():
-            if file := self._bucket.file(key, event_type):
-                pending.append(file)
-            else:
-                bookmark.mark_gone(key)
-        yield self._wanted(event_type, pending)
-        yield self.by_path.files.get(event_type, [])
-        prefixes = self._prefixes(event_type, bookmark)
         integrations = self._integrations(event_type)
+        if bookmark.is_new:
+            self._tell_what_is_no_hour(event_type)
+        prefixes = self._prefixes(event_type, bookmark)
         for index in range(0, len(prefixes), _PREFIXES_AT_A_TIME):
             found: list[RemoteFile] = []
             for prefix in prefixes[index : index + _PREFIXES_AT_A_TIME]:
                 for integration in integrations:
                     found += self._bucket.files_of_hours(integration, event_type, prefix)
-            yield self._wanted(event_type, sorted(found))
+            pending = self._pending_keys[event_type]
+            wanted = [file for file in sorted(found) if file.key not in pending]
+            if wanted := self._wanted(event_type, wanted):
+                yield wanted
+
+    def _tell_what_is_no_hour(self, event_type: str) -> None:
+        """Warn of files that no run will find; once, for it takes listing all hours."""
+        for integration in self._integrations(event_type):
+            if names := self._bucket.not_hours(integration, event_type):
+                logger.warning(
+                    "%s and %d more below %s are not read: their folder is none of an hour, such "
+                    "as date=2026-11-01-13.",
+                    names[0],
+                    len(names) - 1,
+                    self._bucket.url,
+                )
 
     def _integrations(self, event_type: str) -> list[str]:
         return [name for name, types in self.folders.integrations.items() if event_type in types]
@@ -210,9 +248,7 @@ class Plan:
     def _prefixes(self, event_type: str, bookmark: Bookmark) -> list[str]:
         """Say which `date=` prefixes to list: few, whatever the history."""
         limits = self._limits
-        last = shift(max(self.latest_hour, bookmark.newest_hour), _HOURS_AHEAD)
-        if limits.end_hour:
-            last = min(last, shift(limits.end_hour, -1))
+        last = self._last_hour(bookmark)
         first = max(bookmark.sealed_hour and shift(bookmark.sealed_hour, 1), limits.start_hour)
         if first and not limits.sweep:
             return covering_prefixes(_day(first), _day(last))
@@ -222,20 +258,27 @@ class Plan:
             for integration in self._integrations(event_type)
             for hour in self._bucket.hours(integration, event_type)
         }
-        return sorted({hour[:10] for hour in hours if is_hour(hour) and hour <= last})
+        return sorted(
+            {hour[: len("2026-11-01")] for hour in hours if is_hour(hour) and hour <= last}
+        )
+
+    def _last_hour(self, bookmark: Bookmark) -> str:
+        """Return the last hour to read."""
+        last = shift(max(self.latest_hour, bookmark.newest_hour), _HOURS_AHEAD)
+        end = self._limits.end_hour
+        return min(last, shift(end, -1)) if end else last
 
     def _wanted(self, event_type: str, files: list[RemoteFile]) -> list[RemoteFile]:
         """Keep what is to be read in this run."""
         bookmark = self._bookmarks[event_type]
         limits = self._limits
-        last = shift(max(self.latest_hour, bookmark.newest_hour), _HOURS_AHEAD)
+        last = self._last_hour(bookmark)
         youngest = self._now - timedelta(seconds=limits.settle_seconds)
         wanted = []
         for file in files:
             hour = file.key.hour
-            if hour < limits.start_hour or hour > last:
-                continue
-            if (limits.end_hour and hour >= limits.end_hour) or not self._is_due(file, bookmark):
+            in_range = hour and limits.start_hour <= hour <= last
+            if not in_range or not self._is_due(file, bookmark):
                 continue
             if limits.settle_seconds and file.modified and file.modified > youngest:
                 self.waiting[event_type].unsettled.append(file.key)
@@ -243,17 +286,10 @@ class Plan:
             wanted.append(file)
         return wanted
 
-    def is_late(self, event_type: str, file: RemoteFile) -> bool:
-        """Tell whether a later sweep would take the file for a missed one."""
-        bookmark = self._bookmarks[event_type]
-        return bookmark.may_be_late(file.key, file.modified, self._limits.lookback_hours)
-
     def _is_due(self, file: RemoteFile, bookmark: Bookmark) -> bool:
         if not bookmark.is_done(file.key):
             return True
-        return self._limits.sweep and bookmark.is_missed(
-            file.key, file.modified, self._limits.lookback_hours
-        )
+        return self._limits.sweep and bookmark.is_missed(file.key, file.modified)
 
 
 def _day(hour: str) -> date:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Protocol
 
-from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError
 from tap_braze_currents.bookmark import Bookmark
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_STATES = 3.0
 RECORDS_BETWEEN_STATES = 50_000
 LISTING_THREADS = 16
+MOST_SERVICE_ERRORS = 10
+"""So many files in a row that cannot be had: the service is down, or the credentials are over."""
 
 
 class Reader(Protocol):
@@ -81,6 +83,10 @@ class Run:
         self._records_since_state = 0
         self._last_state = time.monotonic()
         self._is_stopped = False
+        self._services_failed = 0
+        """How many files in a row could not be had for another cause than what is in them."""
+        self.is_reading = False
+        """Whether `stop` ends the run; before that, nothing has been read."""
         self._head: Fetched | None = None
         self._pools = (
             ThreadPoolExecutor(LISTING_THREADS, "list"),
@@ -99,10 +105,13 @@ class Run:
         """
         self._now = now or datetime.now(timezone.utc)
         bookmarks = self._state.get("bookmarks", {})
+        if not isinstance(bookmarks, dict):
+            raise SettingsError("The state holds no bookmarks: start over with --full-refresh.")
         for stream in streams:
             bookmark = Bookmark.from_state(bookmarks.get(stream.name, {}))
-            bookmark.first_run = bookmark.first_run or self._now
+            bookmark.begin_run(self._now, self._limits.start_hour, self._limits.lookback_hours)
             self._progress[stream.event_type] = Progress(stream.name, bookmark)
+        self._tell_if_start_lies_before_what_was_read()
         listing, reading = self._pools
         self._plan = Plan(
             self._bucket,
@@ -112,10 +121,22 @@ class Run:
             listing,
         )
         self._plan.apply_limit()
-        self._errors += self._plan.by_path.errors
+        for error in (*self._plan.by_path.errors, *self._plan.errors):
+            self._note(error)
         self._fetched = fetch_ahead(
             self._planned(), lambda file: read_object(self._bucket, file), reading
         )
+        self.is_reading = True
+
+    def _tell_if_start_lies_before_what_was_read(self) -> None:
+        start = self._limits.start_hour
+        begun = max((p.bookmark.start_hour for p in self._progress.values()), default="")
+        if start < begun and not self._limits.sweep:
+            self._logger.warning(
+                "start_date is earlier than it was when the first run began with %s: the hours "
+                "before that are read only if sweep is set, for one run.",
+                begun,
+            )
 
     def files(self, stream: Reader) -> Iterator[Iterator[Rows]]:
         """Read the planned files of a stream.
@@ -138,7 +159,7 @@ class Run:
                     progress.reached_hour = key.hour or progress.reached_hour
                 progress.bookmark.mark_read(
                     key,
-                    late=self._plan.is_late(stream.event_type, fetched.file),
+                    late=progress.bookmark.may_be_late(key, fetched.file.modified),
                     event_types=self._plan.by_path.shared(key),
                 )
                 progress.files += 1
@@ -175,6 +196,8 @@ class Run:
             ConnectorError: Some file or listing could not be read; all others were. Or the run
                 was stopped.
         """
+        if self._limits.sweep:
+            self._widen_what_was_looked_at()
         self.write_state()
         told = [
             (progress, waiting)
@@ -192,10 +215,14 @@ class Run:
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:
-            raise InputError(
-                f"{len(self._errors)} files or folders could not be read, all others were; they "
-                "are named above, and the next run tries them again."
-            )
+            raise _sum_up(self._errors)
+
+    def _widen_what_was_looked_at(self) -> None:
+        """After a sweep that left nothing, all hours from its start on have been looked at."""
+        for event_type, progress in self._progress.items():
+            start, is_whole = self._limits.start_hour, not (self._is_stopped or progress.unread)
+            if is_whole and not self._plan.waiting[event_type] and not self._errors:
+                progress.bookmark.start_hour = min(progress.bookmark.start_hour, start)
 
     def close(self) -> None:
         """End the background threads."""
@@ -209,11 +236,16 @@ class Run:
                 for file in self._plan.files(event_type):
                     yield event_type, file
             except ConnectorError as error:
-                self._errors.append(error)
+                self._note(error)
+
+    def _note(self, error: ConnectorError) -> None:
+        """Tell an error, and keep it for the end of the run."""
+        self._errors.append(error)
+        self._logger.warning("%s", error)
 
     def _next_of(self, event_type: str) -> Fetched | None:
         """Return the next file if it is of this type; otherwise it waits for its stream."""
-        if self._is_stopped:
+        if self._is_stopped or self._services_failed >= MOST_SERVICE_ERRORS:
             return None
         head = self._head or next(self._fetched, None)
         is_own = head is not None and head.event_type == event_type
@@ -230,17 +262,19 @@ class Run:
                 yield rows
                 progress.records += rows.records
             progress.is_complete = True
+            self._services_failed = 0
         except FileNotFoundError:
-            progress.bookmark.mark_gone(file.key)
+            progress.unread.add(file.key)  # the next run finds out whether it is gone for good
+            progress.bookmark.mark_failed(file.key)
             self._logger.warning("%s was deleted after it was listed; skipped.", file.path)
-        except BrokenFileError as error:
-            progress.unread.add(file.key)
-            self._errors.append(InputError(f"{file.path}: {error}."))
-            self._logger.warning("%s: %s. The next run tries it again.", file.path, error)
         except ConnectorError as error:
             progress.unread.add(file.key)
-            self._errors.append(error)
-            self._logger.warning("%s The next run tries it again.", error)
+            progress.bookmark.mark_failed(file.key)
+            if isinstance(error, BrokenFileError):
+                error = InputError(f"{file.path}: {error}. The next run tries it again.")
+            else:
+                self._services_failed += 1
+            self._note(error)
 
     def _write_state_if_due(self) -> None:
         if (
@@ -248,6 +282,15 @@ class Run:
             or time.monotonic() - self._last_state >= SECONDS_BETWEEN_STATES
         ):
             self.write_state()
+
+
+def _sum_up(errors: Sequence[ConnectorError]) -> ConnectorError:
+    """Make one error of several: of their class, if they have only one."""
+    message = f"{len(errors)} files or folders could not be read; they are named above. "
+    classes = {type(error) for error in errors}
+    if len(classes) == 1 and not isinstance(errors[0], InputError):
+        return type(errors[0])(f"{message}The first: {errors[0]}")
+    return InputError(f"{message}All others were read, and the next run tries these again.")
 
 
 def decoded(path: str, content: bytes | memoryview, stream: Reader) -> Iterator[Rows]:

@@ -159,13 +159,15 @@ class CurrentsStream(Stream):
         """Write the first record of the newest file, for `--test`."""
         file = self._currents_tap.samples.get(self.event_type)
         if file is None:
-            self.logger.info("No file holds events of the type %s.", self.event_type)
             return
-        content = read_object(self._currents_tap.bucket, file)
+        try:
+            content = read_object(self._currents_tap.bucket, file)
+        except FileNotFoundError:
+            self.logger.warning("%s was deleted after it was listed.", file.path)
+            return
         rows = next(decoded(file.path, content, self), None)
         if rows is not None:
             self._write_record_message(_decode(rows.ndjson.partition(b"\n")[0]))
-            self.logger.info("Found events of the type %s: %s.", self.event_type, file.path)
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -11,9 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import TapCapabilities
+from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.tap_base import CliTestOptionValue
 
-from braze_mixpanel.errors import ConnectorError, SettingsError
+from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.tables import text_table
 from tap_braze_currents.bucket import Bucket
 from tap_braze_currents.discovery import newest_files
 from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, EventType, registry
@@ -26,6 +30,7 @@ from tap_braze_currents.writer import LineWriter
 if TYPE_CHECKING:
     from types import FrameType
 
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_braze_currents.bucket import RemoteFile
@@ -75,14 +80,14 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         ),
         th.Property(
             "lookback_hours",
-            th.IntegerType(minimum=0),
+            th.IntegerType(minimum=0, maximum=87_600),
             default=48,
             title="Lookback hours",
             description="How long an hour stays open to files that come late.",
         ),
         th.Property(
             "settle_seconds",
-            th.IntegerType(minimum=0),
+            th.IntegerType(minimum=0, maximum=31_536_000),
             default=60,
             title="Settle seconds",
             description="Younger objects wait for the next run; 0: none waits.",
@@ -155,23 +160,74 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         types = dict(registry())
         for event_type in self._event_types_in_catalog.values():
             types.setdefault(event_type, EventType(event_type, ()))
-        if self.input_catalog is None and self.config.get("storage_url"):
+        catalog = self.input_catalog
+        if catalog is not None:
+            # The others would only cost time, and the SDK a line in the log for each.
+            selected = {
+                entry.tap_stream_id
+                for entry in catalog.streams
+                if entry.metadata.resolve_selection().get((), True)
+            }
+            types = {name: known for name, known in types.items() if known.stream_id in selected}
+        elif self.config.get("storage_url"):
             try:
                 for found in self._newest_files:
                     known = types.get(found.event_type, EventType(found.event_type, ()))
                     types[found.event_type] = known.with_fields(found.fields)
+            except StoppedError:
+                raise
             except ConnectorError as error:
-                self.logger.warning("Only the event types known beforehand are there: %s", error)
+                self.logger.warning(
+                    "The catalog has only the event types known beforehand, for the bucket cannot "
+                    "be looked into: %s",
+                    error,
+                )
         return [CurrentsStream(self, event_type) for event_type in types.values()]
 
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Run `--test` with the catalog given beside it, and end; the SDK's own ignores that."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        given = ctx.params.get("config") or _ConfigInput()
+        catalog = None
+        if file := ctx.params.get("catalog"):
+            with file:
+                catalog = json.load(file)
+        tap = cls(config=given.config, parse_env_config=given.parse_env, catalog=catalog)
+        tap.run_connection_test()
+        ctx.exit()
+
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Give the command, with a check of the files that are given to it."""
+        command = super().get_singer_command()
+        for option in command.params:
+            if option.name in {"catalog", "state"}:
+                option.callback = _check_json
+                option.is_eager = True  # --test needs the catalog
+        return command
+
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
-        """Emit one record of each stream of which there is a file.
+        """Emit one record of each selected stream of which there is a file.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
         """
-        self.logger.info("Found files of %d event types.", len(self.samples))
-        return super().run_connection_test()
+        streams = [stream for stream in self._currents_streams.values() if stream.selected]
+        found = [
+            (stream.name, self.samples[stream.event_type].path)
+            for stream in streams
+            if stream.event_type in self.samples
+        ]
+        self.logger.info(
+            "%d of %d selected streams have files:\n%s",
+            len(found),
+            len(streams),
+            text_table(("stream", "newest file"), found),
+        )
+        return self.run_sync_dry_run(1, streams)
 
     @property
     def _currents_streams(self) -> dict[str, CurrentsStream]:
@@ -192,8 +248,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: Something could not be read; all the rest was.
         """
-        self.run.begin([s for s in self._currents_streams.values() if s.selected])
         try:
+            self.run.begin([s for s in self._currents_streams.values() if s.selected])
             super().sync_all()
             self.run.finish()
         finally:
@@ -235,7 +291,31 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         """End between two blocks of records, so that no line is cut off."""
         del frame
         signal.signal(signum, signal.SIG_DFL)  # a second one ends it at once
-        self.run.stop()
+        run: Run | None = vars(self).get("run")
+        if run is None or not run.is_reading:
+            raise StoppedError("Stopped by a signal before anything was read. Run again.")
+        run.stop()
+
+
+def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401, ARG001
+    """Refuse a `--catalog` or `--state` that the SDK would fail on with a stack trace.
+
+    Raises:
+        SettingsError: It is no JSON object.
+    """
+    if value is None:
+        return None
+    problem = ""
+    try:
+        if not isinstance(json.load(value), dict):
+            problem = "it is another value"
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        value.close()
+        raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
+    value.seek(0)
+    return value
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -92,7 +92,19 @@ def test_a_state_of_another_version_is_refused():
         Bookmark.from_state({"version": 2})
 
 
-@pytest.mark.parametrize("state", [{"read": []}, {"read": {"i": 1}}, {"sealed_hour": "x"}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"read": {"i": 1}},
+        {"read": [{"folder": "i", "hour": "2026-11-01-00", "names": "0+1"}]},
+        {"sealed_hour": "x"},
+        {"sealed_hour": 3},
+        {"first_run": 3},
+        {"paths": "abc"},
+        {"shared": [{"path": "a"}]},
+        {"shortest_lookback": "x"},
+    ],
+)
 def test_a_state_that_makes_no_sense_is_refused(state):
     with pytest.raises(SettingsError, match="cannot be understood"):
         Bookmark.from_state({"version": 1, **state})
@@ -345,9 +357,8 @@ class BucketMachine(RuleBasedStateMachine):
     def the_state_is_bounded_by_what_lies_within_the_lookback(self):
         for bookmark in self.state.get("bookmarks", {}).values():
             sealed, newest = bookmark.get("sealed_hour"), bookmark.get("newest_hour")
-            hours = {hour for hours in bookmark.get("read", {}).values() for hour in hours}
             if sealed:
-                assert all(hour > sealed for hour in hours)
+                assert all(entry["hour"] > sealed for entry in bookmark["read"])
                 assert sealed <= shift(newest, -self.shortest_lookback - 1)
 
     def teardown(self):

@@ -85,7 +85,8 @@ def test_several_integrations_schema_versions_and_connections(tmp_path, run_tap)
 
     assert len(output.of("RECORD")) == one.events + two.events
     read = output.state["bookmarks"][STREAM]["read"]
-    assert [INTEGRATION in folder for folder in read] == [False, True]
+    folders = sorted({entry["folder"] for entry in read})
+    assert [INTEGRATION in folder for folder in folders] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_a_broken_file_does_not_keep_its_hour_open(tmp_path, run_tap):
     output = run_tap(tmp_path, tap_class=TAP, state=tap.state)
 
     assert len(output.of("RECORD")) == 1
-    assert "pending" not in output.state["bookmarks"][STREAM]
+    assert output.state["bookmarks"][STREAM]["pending"] == []
 
 
 def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, run_tap, caplog, monkeypatch):
@@ -191,9 +192,7 @@ def test_max_files_takes_the_oldest_hours_of_all_streams(tmp_path, run_tap, capl
 
     first = run_tap(tmp_path, tap_class=TAP, max_files_per_run=4)
 
-    hours = {
-        hour for b in first.state["bookmarks"].values() for f in b["read"].values() for hour in f
-    }
+    hours = {entry["hour"] for b in first.state["bookmarks"].values() for entry in b["read"]}
     assert hours == {"2026-11-01-00", "2026-11-01-01"}
     assert set(first.records) == {STREAM, "users_behaviors_customevent"}
     assert "4 beyond max_files_per_run" in caplog.text
@@ -288,7 +287,7 @@ def test_discovery_needs_no_bucket(tmp_path, caplog):
         config={"storage_url": str(tmp_path / "nowhere")}, validate_config=False
     )
     assert len(unreachable.catalog_dict["streams"]) == 102
-    assert caplog.text.count("Only the event types known beforehand") == 1
+    assert caplog.text.count("only the event types known beforehand") == 1
 
 
 def test_a_type_that_no_longer_fits_is_told(tmp_path, run_tap, caplog):

@@ -192,7 +192,15 @@ def test_the_whole_output_of_one_small_file(tmp_path, run_tap):
             "users_messages_email_open": {
                 "version": 1,
                 "first_run": "2026-11-02T03:04:05+00:00",
+                "start_hour": "",
+                "shortest_lookback": 48,
+                "sealed_hour": "",
+                "newest_hour": "",
+                "read": [],
+                "pending": [],
+                "late": [],
                 "paths": ["one.avro"],
+                "shared": [],
             }
         }
     }
