@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: run test unit test-matrix lint constraints format bench clean
+.PHONY: run test unit test-matrix lint audit constraints format bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,6 +35,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/deptry .
 
+## Known weaknesses of the pinned versions; needs the network. uv comes with Meltano.
+audit: $(STAMP)
+	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
+
 ## Speed as ratios, on generated data; BENCH="--events 200000" makes it shorter.
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
@@ -46,7 +50,7 @@ format: $(STAMP)
 ## New versions for constraints.txt; uv comes with Meltano.
 constraints:
 	(echo '# Versions that this project is developed and tested with, for Python 3.10 to 3.13.'; \
-	echo '# Written by `make constraints`; `make run` and `make test` install exactly these.'; \
+	echo "# Written by \`make constraints\` on $$(date -u +%F); \`make run\` and \`make test\` install exactly these."; \
 	echo meltano | $(BIN)/uv pip compile --quiet --universal --python-version 3.10 \
 		--no-annotate --no-header --all-extras --group pyproject.toml:test \
 		--group pyproject.toml:lint pyproject.toml - ) > constraints.new

@@ -65,7 +65,7 @@ def _row(progress: Progress, waiting: Waiting, now: datetime) -> tuple[str | int
 
 def _left(progress: Progress, waiting: Waiting) -> str:
     reasons = {
-        "too young": len(waiting.unsettled),
+        "too young for settle_seconds": len(waiting.unsettled),
         "beyond max_files_per_run": waiting.beyond_limit,
         "unreadable": len(progress.unread),
     }

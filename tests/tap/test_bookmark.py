@@ -189,8 +189,9 @@ class BucketMachine(RuleBasedStateMachine):
         lookback=st.sampled_from([2, 48]),
         limit=st.sampled_from([None, None, 1, 3]),
         with_faults=st.booleans(),
+        coming=st.lists(COMING, min_size=3, max_size=8),
     )
-    def start(self, lookback, limit, with_faults):
+    def start(self, lookback, limit, with_faults, coming):
         BucketMachine.number += 1
         self.root = f"/machine{BucketMachine.number}"
         self.fs = fsspec.filesystem("memory")
@@ -212,6 +213,8 @@ class BucketMachine(RuleBasedStateMachine):
         self.with_faults = with_faults
         self.first_clock_was_right = True
         self.put_file(FileToCome(TYPES[0], 0, 3600))
+        for file in coming:
+            self.put_file(file)
         if BucketMachine.catalog is None:
             streams = [stream_id(name) for name in TYPES]
             catalog = catalog_of(*streams, only=["id"])
@@ -310,7 +313,7 @@ class BucketMachine(RuleBasedStateMachine):
         return output
 
     @rule(
-        coming=st.lists(COMING, max_size=5),
+        coming=st.lists(COMING, min_size=1, max_size=5),
         seconds=st.sampled_from([0, 61, 900]) | st.integers(0, 200_000),
         during=st.none() | st.tuples(st.integers(0, 12), st.lists(COMING, min_size=1, max_size=3)),
         crash_after=st.none() | st.integers(0, 3),
@@ -363,6 +366,10 @@ class BucketMachine(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "root"):
+            for sweep in (False, True):
+                self.everything_settled_is_emitted_in_the_end(sweep=sweep)
+            if not self.with_faults:
+                self.nothing_is_emitted_twice_without_a_crash()
             self.fs.rm(self.root, recursive=True)
 
 
