@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from braze_mixpanel.errors import ConnectorError
 from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError, Truncated, read_header
 from tap_braze_currents.layout import is_hour
 from tap_braze_currents.prefetch import read_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from concurrent.futures import Executor
     from datetime import datetime
 
     from tap_braze_currents.avro import Header
     from tap_braze_currents.bucket import Bucket, RemoteFile
     from tap_braze_currents.event_types import Field
+
+logger = logging.getLogger("tap-braze-currents")
 
 HEAD_BYTES = 32 << 10
 """The header of most files is shorter."""
@@ -45,7 +48,7 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
         One sample for each file and type; files that cannot be read are left out.
 
     Raises:
-        ConnectorError: The bucket cannot be listed.
+        ConnectorError: The bucket cannot be listed, or not one of the files may be read.
     """
     folders = bucket.folders()
     places = [
@@ -56,8 +59,15 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     newest = list(pool.map(lambda place: _newest(bucket, place, now), places))
     by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
     newest += sorted(chain(folders.files, by_path), key=_age, reverse=True)[:_NEWEST_FILES]
-    samples = pool.map(lambda file: _samples(bucket, file), filter(None, newest))
-    return list(chain.from_iterable(samples))
+    looked_into = list(pool.map(lambda file: _samples(bucket, file), filter(None, newest)))
+    errors = [found for found in looked_into if isinstance(found, ConnectorError)]
+    if errors and len(errors) == len(looked_into):
+        raise errors[0]
+    for error in errors:
+        logger.warning("Without the event types and fields of one file: %s", error)
+    return [
+        sample for found in looked_into if not isinstance(found, ConnectorError) for sample in found
+    ]
 
 
 def read_head(bucket: Bucket, file: RemoteFile) -> Header:
@@ -93,12 +103,15 @@ def _age(file: RemoteFile) -> float:
     return file.modified.timestamp() if file.modified else 0.0
 
 
-def _samples(bucket: Bucket, file: RemoteFile) -> Iterable[Sample]:
+def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
+    """Look into a file; an error is given back, so that the others are looked into all the same."""
     try:
         if http_landing.is_json(file.path):
-            event_types = http_landing.event_types(read_object(bucket, file))
-            return [Sample(event_type, (), file) for event_type in event_types]
+            found = http_landing.fields(read_object(bucket, file))
+            return [Sample(event_type, fields, file) for event_type, fields in found.items()]
         header = read_head(bucket, file)
     except (BrokenFileError, FileNotFoundError):
         return []  # the run will say what is wrong with it
+    except ConnectorError as error:
+        return error
     return [Sample(header.event_type, header.fields, file)]

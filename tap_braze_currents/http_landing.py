@@ -1,19 +1,28 @@
 """Events that the Custom HTTP connector pushed and somebody landed as JSON in the bucket.
 
-A file is a body `{"events": [...]}`, a list of events, or one body or event a line, and may be
-gzipped. The events are brought to the flat form of the storage schemas, so that they make the same
-records.
+A file is a body `{"events": [...]}`, a list of events, or one body or event after the other (a line
+each, pretty-printed, or without anything between them as Firehose writes them), and may be gzipped.
+The events are brought to the flat form of the storage schemas, so that they make the same records.
+
+Values stay raw until they are needed: a file takes little more memory than its own size, and what
+strict JSON forbids (broken UTF-8, half a surrogate pair, NaN) costs a character, not the file.
 Source: Braze's page on the Custom HTTP connector.
 """
 
 from __future__ import annotations
 
+import io
+import json
+import math
+import re
 import zlib
+from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from isal import igzip
+from msgspec import Raw
 
 from tap_braze_currents.avro import BrokenFileError
 from tap_braze_currents.decoding import Rows, Selection, convert
@@ -22,14 +31,63 @@ from tap_braze_currents.event_types import Field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+T = TypeVar("T")
+
 _GZIP_MAGIC = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ROWS_AT_A_TIME = 2000
 _PROPERTIES = frozenset({"custom_properties", "purchase_properties"})
 """Objects that the storage schemas hold as JSON text in `properties`."""
 _AVRO_TYPES = {str: "string", bool: "boolean", int: "long", float: "double", list: "array<string>"}
+_NUMBERS = frozenset({"long", "double"})
+_NO_SPACE = re.compile(r"[^ \t\r\n]")
 
-_decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+
+class _Object(msgspec.Struct):
+    """Any object: what is in it does not matter."""
+
+
+class _Event(msgspec.Struct):
+    """What makes an object an event; the rest is skipped."""
+
+    event_type: str
+    id: str | int
+    user: _Object | None = None
+    properties: _Object | None = None
+
+
+class _Body(msgspec.Struct):
+    """A body; or an event, which has no `events`."""
+
+    events: list[Raw] | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Place(NamedTuple):
+    """Where in a file a JSON value begins."""
+
+    line: int
+    position: int
+
+    def __str__(self) -> str:
+        return f"line {self.line} (at byte {self.position})"
+
+
+class _Found(NamedTuple):
+    """An event, still raw."""
+
+    event_type: str
+    raw: Raw
+    place: _Place
+    number: int
+    """Which event of that place's body."""
+
+
+_NULL = Raw(b"null")
+_value = msgspec.json.Decoder()
+_members = msgspec.json.Decoder(dict[str, Raw] | None)
+_event = msgspec.json.Decoder(_Event)
+_body: msgspec.json.Decoder[list[Raw] | _Body] = msgspec.json.Decoder(list[Raw] | _Body)
+_scan = json.JSONDecoder(strict=False).raw_decode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
@@ -44,7 +102,21 @@ def event_types(content: bytes | memoryview) -> list[str]:
     Raises:
         BrokenFileError: The file is damaged, or holds something else than events.
     """
-    return sorted({event["event_type"] for event in _events(content)})
+    return sorted({event.event_type for event in _events(content)})
+
+
+def fields(content: bytes | memoryview) -> dict[str, tuple[Field, ...]]:
+    """Return the event types in a file with the fields that have a value in some event.
+
+    Raises:
+        BrokenFileError: The file is damaged, or holds something else than events.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for event in _events(content):
+        types = found.setdefault(event.event_type, {})
+        for field in _fields(_flat(event)):
+            types[field.name] = _common(types.get(field.name, field.type), field.type)
+    return {name: tuple(Field(*item) for item in types.items()) for name, types in found.items()}
 
 
 class JsonFile:
@@ -68,9 +140,9 @@ class JsonFile:
             BrokenFileError: The file is damaged, or holds something else than events.
         """
         records = (
-            self._record(flatten(event), selection, note_fields)
+            self._record(_flat(event), selection, note_fields)
             for event in _events(self._content)
-            if event["event_type"] == self._event_type
+            if event.event_type == self._event_type
         )
         while some := list(islice(records, _ROWS_AT_A_TIME)):
             yield Rows(_encode_lines(some), len(some))
@@ -79,11 +151,7 @@ class JsonFile:
     def _record(
         flat: dict[str, Any], selection: Selection, note_fields: Callable[[Sequence[Field]], None]
     ) -> dict[str, Any]:
-        fields = [
-            Field(name, _AVRO_TYPES.get(type(value), "other"))
-            for name, value in flat.items()
-            if value is not None
-        ]
+        fields = _fields(flat)
         note_fields(fields)
         types = dict.fromkeys(flat, "string") | {field.name: field.type for field in fields}
         record = {
@@ -94,47 +162,66 @@ class JsonFile:
         return record | dict.fromkeys(selection.missing(list(flat)))
 
 
-def flatten(event: dict[str, Any]) -> dict[str, Any]:
+def flatten(event: bytes | Raw) -> dict[str, Any]:
     """Bring a pushed event to the flat form of the storage schemas.
 
     Args:
-        event: With `id`, `time`, and the objects `user` and `properties`.
+        event: JSON with `id`, `time`, and the objects `user` and `properties`.
 
     Returns:
         All fields on one level; the object of custom or purchase properties as the JSON text
-        `properties`.
+        `properties`, its numbers as they were written.
     """
-    flat = {
-        name: value
-        for name, value in event.items()
-        if name not in {"event_type", "user", "properties"}
-    }
-    flat |= event.get("user") or {}
-    for name, value in (event.get("properties") or {}).items():
+    members = _members.decode(event) or {}
+    members.pop("event_type", None)
+    user, properties = members.pop("user", _NULL), members.pop("properties", _NULL)
+    flat = {name: _value.decode(raw) for name, raw in members.items()}
+    flat |= _value.decode(user) or {}
+    for name, raw in (_members.decode(properties) or {}).items():
         if name in _PROPERTIES:
-            flat["properties"] = value if isinstance(value, str) else _encode(value).decode()
+            flat["properties"] = _json_text(raw)
         else:
-            flat[name] = value
+            flat[name] = _value.decode(raw)
     return flat
 
 
-def _events(content: bytes | memoryview) -> Iterator[dict[str, Any]]:
-    for where, value in _values(_unzipped(bytes(content))):
-        events = value
-        if isinstance(value, dict):
-            events = value.get("events", [value])
-        if not isinstance(events, list) or not all(map(_is_event, events)):
-            raise BrokenFileError(f"{where} is no Currents event (event_type and id are missing)")
-        yield from events
+def _json_text(raw: Raw) -> Any:  # noqa: ANN401
+    if bytes(raw).startswith((b'"', b"null")):  # it is text already, or nothing
+        return _value.decode(raw)
+    return msgspec.json.format(raw, indent=-1).decode()
 
 
-def _is_event(value: Any) -> bool:  # noqa: ANN401
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("event_type"), str)
-        and isinstance(value.get("user") or {}, dict)
-        and isinstance(value.get("properties") or {}, dict)
-    )
+def _flat(event: _Found) -> dict[str, Any]:
+    try:
+        return _leniently(flatten, event.raw)
+    except (ValueError, RecursionError) as error:
+        raise _broken(f"event {event.number} in {event.place}", error) from error
+
+
+def _fields(flat: dict[str, Any]) -> list[Field]:
+    return [
+        Field(name, _AVRO_TYPES.get(type(value), "other"))
+        for name, value in flat.items()
+        if value is not None
+    ]
+
+
+def _common(one: str, other: str) -> str:
+    """Return the type that holds the values of both."""
+    if one == other:
+        return one
+    return "double" if {one, other} == _NUMBERS else "other"
+
+
+def _events(content: bytes | memoryview) -> Iterator[_Found]:
+    data = _unzipped(bytes(content)).removeprefix(_BYTE_ORDER_MARK)
+    for place, raws in _bodies(data):
+        for number, raw in enumerate(raws, 1):
+            try:
+                event = _leniently(_event.decode, raw)
+            except (ValueError, RecursionError) as error:
+                raise _broken(f"event {number} in {place}", error) from error
+            yield _Found(event.event_type, raw, place, number)
 
 
 def _unzipped(content: bytes) -> bytes:
@@ -147,24 +234,77 @@ def _unzipped(content: bytes) -> bytes:
     return data
 
 
-def _values(text: bytes) -> Iterator[tuple[str, Any]]:
-    """Yield the file's only JSON value, or that of each line."""
-    try:
-        yield "the content", _decode(text)
-    except msgspec.DecodeError as error:
-        lines = text.splitlines()
-        if len(lines) == 1:
-            raise BrokenFileError(f"its content is no JSON: {error}") from error
-    else:
+def _bodies(data: bytes) -> Iterator[tuple[_Place, list[Raw]]]:
+    """Yield the events of each JSON value of a file, still raw."""
+    place = _Place(1, 0)
+    with suppress(ValueError, RecursionError):
+        yield place, _raw_events(data)
         return
-    position = 0
-    for number, line in enumerate(lines, 1):
+    for line in io.BytesIO(data):
         if line.strip():
             try:
-                value = _decode(line)
-            except msgspec.DecodeError as error:
-                raise BrokenFileError(
-                    f"line {number} (at byte {position}) is no JSON: {error}"
-                ) from error
-            yield f"line {number}", value
-        position += len(line) + 1
+                events = _leniently(_raw_events, line)
+            except (msgspec.ValidationError, RecursionError) as error:
+                raise _broken(str(place), error) from error
+            except ValueError:
+                break  # a value that goes over several lines, or several values in this one
+            yield place, events
+        place = _Place(place.line + 1, place.position + len(line))
+    else:
+        return
+    yield from _concatenated(data, place)
+
+
+def _concatenated(data: bytes, place: _Place) -> Iterator[tuple[_Place, list[Raw]]]:
+    text = data.decode("latin-1")  # a character for each byte, so that positions are the same
+    line, position = place
+    while found := _NO_SPACE.search(text, position):
+        start = found.start()
+        place = _Place(line + data.count(b"\n", position, start), start)
+        try:
+            _, position = _scan(text, start)
+            events = _leniently(_raw_events, data[start:position])
+        except (ValueError, RecursionError) as error:
+            raise _broken(str(place), error) from error
+        yield place, events
+        line = place.line + data.count(b"\n", start, position)
+
+
+def _raw_events(data: bytes) -> list[Raw]:
+    body = _body.decode(data)
+    if isinstance(body, list):
+        return body
+    return [Raw(data)] if body.events is msgspec.UNSET else body.events or []
+
+
+def _leniently(decode: Callable[[Any], T], data: bytes | Raw) -> T:
+    """Decode strictly; if that fails, once more without what strict JSON forbids."""
+    try:
+        return decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decode(_mended(bytes(data)))
+
+
+def _mended(data: bytes) -> bytes:
+    """Replace broken characters by U+FFFD, and numbers that are none by null.
+
+    Raises:
+        ValueError: This is not one JSON value.
+    """
+    value = json.loads(
+        data.decode("utf-8", "replace"),
+        strict=False,
+        parse_constant=lambda _: None,
+        parse_float=lambda text: number if math.isfinite(number := float(text)) else None,
+    )
+    text = json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _broken(what: str, error: Exception) -> BrokenFileError:
+    if isinstance(error, RecursionError):
+        return BrokenFileError(f"{what} is nested too deeply")
+    if isinstance(error, msgspec.ValidationError):
+        return BrokenFileError(f"{what} is no Currents event ({error})")
+    # Its own position, in a text that is part of the file, would only confuse.
+    return BrokenFileError(f"{what} is no JSON ({getattr(error, 'msg', error)})")
