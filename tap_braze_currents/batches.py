@@ -65,6 +65,9 @@ class BatchFiles:
 
         Yields:
             The URL of the file, if there is something to write.
+
+        Raises:
+            SettingsError: The storage cannot be written to.
         """
         if not self._records:
             return
@@ -75,10 +78,18 @@ class BatchFiles:
             content = igzip.compress(content, _GZIP_LEVEL)
             suffix = ".json.gz"
         name = f"{self._name}-{self._number}{suffix}"
-        with self._config.storage.open(name, "wb") as file:
-            file.write(content)
+        storage = self._config.storage
+        try:
+            with storage.open(name, "wb") as file:
+                file.write(content)
+        except Exception as error:  # each file system has its own tree of errors
+            text = " ".join(str(error).split()) or type(error).__name__
+            raise SettingsError(
+                f"{storage.root} cannot be written to ({text}): check storage.root and "
+                "storage.params of batch_config."
+            ) from error
         self._lines, self._records = [], 0
-        yield self._config.storage.get_url(name)
+        yield storage.get_url(name)
 
     def _take(self, ndjson: bytes, records: int) -> None:
         self._lines.append(ndjson)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
@@ -13,6 +14,7 @@ from singer_sdk.singerlib.messages import Message, RecordMessage
 from braze_mixpanel.errors import TemporaryError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
@@ -45,7 +47,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         """Write a message.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more.
+            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
         """
         self.write_lines(self.format_message(message))
         if not isinstance(message, RecordMessage):
@@ -55,25 +57,35 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         """Write whole lines.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more.
+            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
         """
-        self._guarded(lambda: sys.stdout.buffer.write(lines))
+        with _guarded():
+            rest = memoryview(lines)
+            while rest:  # with PYTHONUNBUFFERED set, a signal ends a write before its end
+                rest = rest[sys.stdout.buffer.write(rest) or 0 :]
 
     def flush(self) -> None:
         """Hand everything to the reader.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more.
+            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
         """
-        self._guarded(sys.stdout.buffer.flush)
+        with _guarded():
+            sys.stdout.buffer.flush()
 
-    @staticmethod
-    def _guarded(write: Any) -> None:  # noqa: ANN401
-        try:
-            write()
-        except BrokenPipeError as error:
-            # What is still buffered must not raise again when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+@contextmanager
+def _guarded() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What is still buffered must not raise again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
             raise TemporaryError(
                 "The target stopped reading before the tap was done: see what the target says."
             ) from error
+        raise TemporaryError(
+            f"Standard output cannot be written to ({error.strerror}): make room for it, and run "
+            "again."
+        ) from error
