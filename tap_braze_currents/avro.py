@@ -61,6 +61,8 @@ def read_header(data: bytes | memoryview) -> Header:
         Truncated: The header goes on beyond `data`.
         BrokenFileError: This is no Avro container, or its schema is not that of an event.
     """
+    if not data:
+        raise BrokenFileError("it is empty")
     if data[: len(MAGIC)] != MAGIC:
         raise BrokenFileError("this is no Avro file (it does not begin with `Obj`)")
     cursor = _Cursor(memoryview(data), len(MAGIC))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import backoff
 
-from tap_braze_currents.storage_errors import explain, is_temporary
+from tap_braze_currents.storage_errors import explain, is_past_end, is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,30 +79,24 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
         size: How many bytes of its beginning; all by default.
 
     Returns:
-        Its content.
+        Its content; without a request if it is listed as empty.
 
     Raises:
         FileNotFoundError: It was deleted after it was listed.
         ConnectorError: It cannot be read.
     """
-    read_piece = backoff.on_exception(
-        backoff.expo,
-        Exception,
-        max_tries=ATTEMPTS,
-        giveup=lambda error: isinstance(error, FileNotFoundError) or not is_temporary(error),
-        factor=0.2,
-        logger=None,
-    )(bucket.fs.cat_file)
+    if file.size == 0:
+        return b""
     try:
         if size is not None:
-            return bytes(read_piece(file.path, start=0, end=size))
+            return _read(bucket, file, 0, size)
         if file.size is None or file.size <= PIECE_BYTES:
-            return bytes(read_piece(file.path))
+            return _read(bucket, file)
         # Not on the heap, where the gaps of files that are gone would stay.
         content = memoryview(mmap.mmap(-1, file.size))
         filled = 0
         while filled < file.size:
-            piece = read_piece(file.path, start=filled, end=min(filled + PIECE_BYTES, file.size))
+            piece = _read(bucket, file, filled, min(filled + PIECE_BYTES, file.size))
             if not piece:
                 break  # the object is shorter than listed; the decoder will say what is missing
             content[filled : filled + len(piece)] = piece
@@ -112,3 +106,25 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
         raise
     except Exception as error:  # each file system has its own tree of errors
         raise explain(error, file.path) from error
+
+
+def _read(
+    bucket: Bucket, file: RemoteFile, start: int | None = None, end: int | None = None
+) -> bytes:
+    """Read a range; empty if the object ends before it, as it does if a shorter one replaced it."""
+    read = backoff.on_exception(
+        backoff.expo,
+        Exception,
+        max_tries=ATTEMPTS,
+        giveup=lambda error: (
+            isinstance(error, FileNotFoundError) or not is_temporary(error, file.path)
+        ),
+        factor=0.2,
+        logger=None,
+    )(bucket.fs.cat_file)
+    try:
+        return bytes(read(file.path, start=start, end=end))
+    except Exception as error:
+        if is_past_end(error):
+            return b""
+        raise

@@ -1,17 +1,27 @@
-"""The errors of file systems and cloud services, told in one line each."""
+"""The errors of file systems and cloud services, told in one line each.
+
+What an error means is judged by its codes: the service's own and the HTTP status, also those of
+the errors that it was raised from, and the names of its classes. Only where no code says anything
+do the words of its text count, without what may be the name of a bucket or a file.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class _Rule(NamedTuple):
-    """Applies to errors of these classes, or with one of these words in their class or text."""
+    """Applies to errors with one of these codes, or with one of these words in their text."""
 
     error: type[ConnectorError]
-    classes: tuple[type[Exception], ...]
+    codes: str
+    """In lower case: codes of services, HTTP statuses, names of exception classes."""
     words: tuple[str, ...]
     advice: str
 
@@ -19,32 +29,69 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule(
         SettingsError,
-        (TypeError,),
+        "typeerror",
         ("unexpected keyword", "protocol not known", "multiple values", "invalid endpoint"),
         "{url} cannot be opened: {text}. Check storage_url and the names in storage_options.",
     ),
     _Rule(
         SettingsError,
-        (),
+        "301 permanentredirect illegallocationconstraintexception authorizationheadermalformed",
         ("permanentredirect", "illegallocationconstraint", "headermalformed", "301 moved"),
         "{url} lies in another region: {text}. Set client_kwargs.region_name in storage_options, "
         "or AWS_DEFAULT_REGION.",
     ),
     _Rule(
         SettingsError,
-        (FileNotFoundError,),
+        "expiredtoken expiredtokenexception tokenrefreshrequired requestexpired",
+        ("expiredtoken", "token has expired", "token is expired"),
+        "{url} cannot be read: the credentials have expired ({text}). Renew them and run again.",
+    ),
+    _Rule(
+        SettingsError,
+        "requesttimetooskewed",
+        ("requesttimetooskewed",),
+        "{url} cannot be read: the clock of this machine is wrong ({text}). Set it and run again.",
+    ),
+    _Rule(
+        SettingsError,
+        "invalidobjectstate blobarchived",
+        (),
+        "{url} lies in an archive: {text}. Restore it, or set start_date to a later hour.",
+    ),
+    _Rule(
+        SettingsError,
+        "kms.disabledexception kms.notfoundexception kms.kmsinvalidstateexception "
+        "kms.invalidstateexception kms.invalidkeyusageexception kms.accessdeniedexception",
+        (),
+        "{url} cannot be decrypted: {text}. Check its key, and the right of these credentials to "
+        "use it.",
+    ),
+    _Rule(
+        TemporaryError,
+        "slowdown internalerror serviceunavailable requesttimeout throttling throttlingexception "
+        "toomanyrequests requestlimitexceeded bandwidthlimitexceeded serverbusy operationtimedout "
+        "kms.throttlingexception kms.internalexception 408 425 429 500 502 503 504",
+        (),
+        "{url} cannot be reached: {text}. Run again later.",
+    ),
+    _Rule(
+        SettingsError,
+        "404 nosuchbucket containernotfound filesystemnotfound resourcenotfound nosuchkey "
+        "filenotfounderror resourcenotfounderror",
         ("nosuchbucket", "containernotfound", "resourcenotfound", "bucket does not exist"),
         "{url} does not exist or is empty. Set storage_url to the folder that holds the Currents "
         "files.",
     ),
     _Rule(
         SettingsError,
-        (),
+        "401 invalidaccesskeyid signaturedoesnotmatch invalidtoken authenticationfailed "
+        "invalidauthenticationinfo noauthenticationinformation nocredentialserror "
+        "partialcredentialserror credentialretrievalerror clientauthenticationerror "
+        "defaultcredentialserror refresherror",
         (
             "credential",
             "accesskeyid",
             "signature",
-            "expiredtoken",
             "invalidtoken",
             "invalid_grant",
             "authenticationfailed",
@@ -56,25 +103,30 @@ _RULES = (
     ),
     _Rule(
         SettingsError,
-        (PermissionError,),
+        "403 accessdenied allaccessdisabled authorizationfailure authorizationpermissionmismatch "
+        "insufficientaccountpermissions permissionerror",
         ("accessdenied", "access denied", "forbidden"),
         "{url} may not be read: {text}. Give these credentials the right to list and to read "
         "below that prefix.",
     ),
     _Rule(
         TemporaryError,
-        (OSError,),
+        "connectionerror timeouterror clientconnectionerror clientpayloaderror "
+        "incompletereaderror incompleteread httpclienterror servicerequesterror "
+        "serviceresponseerror transporterror checksumerror",
         ("connect", "timeout", "timed out", "getaddrinfo", "unavailable", "slowdown", "payload"),
         "{url} cannot be reached: {text}. Run again later.",
     ),
-    _Rule(
-        SettingsError,
-        (Exception,),
-        (),
-        "{url} cannot be read: {text}. Check storage_url and storage_options.",
-    ),
 )
-"""The first that applies counts."""
+"""The first with the error's codes counts, else the first with its words."""
+_ANY_OS_ERROR = _RULES[-1]
+_OTHER = _Rule(
+    SettingsError, "", (), "{url} cannot be read: {text}. Check storage_url and storage_options."
+)
+_CODE_IN_TEXT = re.compile(r"ErrorCode: ?(\w+)|error occurred \(([\w.]+)\)")
+"""As Azure's and Amazon's libraries write it."""
+_NAMELIKE = re.compile(r"\S*([/@-]|:\S)\S*")
+_PAST_END = frozenset({"416", "invalidrange"})
 _LONGEST_TEXT = 300
 
 
@@ -88,16 +140,59 @@ def explain(error: Exception, url: str) -> ConnectorError:
     Returns:
         SettingsError where somebody must change something, TemporaryError where time may help.
     """
-    said = f"{type(error).__name__} {error}".lower()
-    rule = next(
-        rule
-        for rule in _RULES
-        if isinstance(error, rule.classes) or any(word in said for word in rule.words)
-    )
+    rule = _rule(error, url)
     text = " ".join(str(error).split()).rstrip(".")[:_LONGEST_TEXT] or type(error).__name__
     return rule.error(rule.advice.format(url=url, text=text))
 
 
-def is_temporary(error: Exception) -> bool:
-    """Tell whether another attempt may succeed where this error ended one."""
-    return isinstance(explain(error, ""), TemporaryError)
+def is_temporary(error: Exception, url: str) -> bool:
+    """Tell whether another attempt to reach this may succeed where this error ended one."""
+    return not is_past_end(error) and _rule(error, url).error is TemporaryError
+
+
+def is_past_end(error: Exception) -> bool:
+    """Tell whether a range was asked for that begins after an object's end."""
+    return bool(_PAST_END.intersection(_codes(error)))
+
+
+def _rule(error: Exception, url: str) -> _Rule:
+    codes = set(_codes(error))
+    for rule in _RULES:
+        if codes.intersection(rule.codes.split()):
+            return rule
+    said = _words(str(error), url)
+    for rule in _RULES:
+        if any(word in said for word in rule.words):
+            return rule
+    return _ANY_OS_ERROR if isinstance(error, OSError) else _OTHER
+
+
+def _codes(error: Exception) -> Iterator[str]:
+    """Yield every code of an error, and of those that it was raised from, in lower case."""
+    for kind in type(error).__mro__:
+        yield kind.__name__.lower()
+    cause: BaseException | None = error
+    while cause is not None:
+        for code in _own_codes(cause):
+            if isinstance(code, (str, int)):
+                yield str(code).lower()
+        cause = cause.__cause__
+
+
+def _own_codes(error: BaseException) -> Iterator[object]:
+    for name in ("code", "status", "status_code", "error_code"):
+        code = getattr(error, name, None)
+        yield getattr(code, "value", code)  # some are of an enumeration
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):  # botocore's
+        yield response.get("Error", {}).get("Code")
+        yield response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    for found in _CODE_IN_TEXT.finditer(str(error)):
+        yield found[1] or found[2]
+
+
+def _words(text: str, url: str) -> str:
+    """Return a text in lower case without what is, or looks like, a part of a URL."""
+    names = {name for name in re.split(r"[/:]+", url.lower()) if name}
+    words = _NAMELIKE.sub(" ", text.lower()).split()
+    return " ".join(word for word in words if word.strip("\"'.,:()") not in names)
