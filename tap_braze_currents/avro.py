@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from isal import isal_zlib
@@ -136,34 +137,34 @@ def _inflate(payload: memoryview) -> bytes:
 
 
 def _library_decompressor(codec: str) -> Callable[[memoryview], bytes]:
-    """Use what fastavro brings for the other codecs."""
-    from io import BytesIO  # noqa: PLC0415 - rare
+    """Let fastavro read the other codecs: from a container of one block, which it leaves undecoded.
 
-    from fastavro._read_py import BLOCK_READERS  # noqa: PLC0415 - the one table of codecs
-
-    read_block = BLOCK_READERS.get(codec)
-    if read_block is None:
-        raise BrokenFileError(f"its codec {codec} is unknown")
+    So it is fastavro that knows them, and the libraries they need.
+    """
+    from fastavro import block_reader  # noqa: PLC0415 - rare
 
     def decompress(payload: memoryview) -> bytes:
-        from fastavro.io.binary_decoder import BinaryDecoder  # noqa: PLC0415
-
-        sized = encode_integer(len(payload)) + bytes(payload)
+        container = one_block_container(b'"bytes"', [bytes(payload)], 1, codec.encode())
         try:
-            result: bytes = read_block(BinaryDecoder(BytesIO(sized))).read()  # type: ignore[no-untyped-call]
+            block = next(block_reader(BytesIO(container)))
         except ValueError as error:
-            raise BrokenFileError(f"its codec {codec} needs a library: {error}") from error
-        return result
+            raise BrokenFileError(f"its codec {codec} cannot be read: {error}") from error
+        except Exception as error:  # each codec's library has its own class for damaged bytes
+            raise ValueError(f"{codec}: {error}") from error
+        data: bytes = block.bytes_.getvalue()  # type: ignore[attr-defined]  # stubs lack it
+        return data
 
     return decompress
 
 
-def one_block_container(schema: bytes, parts: list[bytes], count: int) -> bytes:
-    """Put decompressed blocks into a container of their own, as one block."""
+def one_block_container(
+    schema: bytes, parts: list[bytes], count: int, codec: bytes = b"null"
+) -> bytes:
+    """Put blocks into a container of their own, as one block."""
     sync = bytes(SYNC_BYTES)
     size = sum(map(len, parts))
     head = [MAGIC, encode_integer(2)]
-    for key, value in ((b"avro.schema", schema), (b"avro.codec", b"null")):
+    for key, value in ((b"avro.schema", schema), (b"avro.codec", codec)):
         head += [encode_integer(len(key)), key, encode_integer(len(value)), value]
     head += [encode_integer(0), sync, encode_integer(count), encode_integer(size)]
     return b"".join([*head, *parts, sync])

@@ -39,6 +39,9 @@ GROUP_BYTES = 256 << 10
 EXPONENT_FROM = 1e16
 """From here on polars writes `1e+16` and msgspec `1e16`."""
 
+_SCALARS = (str, bool, int, float)
+"""What a union of several types holds as it is, if the catalog wants no text."""
+
 _encode_lines = msgspec.json.Encoder().encode_lines
 _encode = msgspec.json.Encoder().encode
 
@@ -203,9 +206,8 @@ def convert(value: Any, avro_type: str, wanted: str) -> Any:  # noqa: ANN401
         return None
     if avro_type == "float":
         value = shortest_float(value)
-    if avro_type == "other":
-        value = value if isinstance(value, str) else _text(value)
-    elif wanted == "string" and avro_type != "string":
+    is_nested = avro_type == "other" and not isinstance(value, _SCALARS)
+    if is_nested or (wanted == "string" and not isinstance(value, str)):
         value = _text(value)
     elif wanted == "integer" and isinstance(value, float) and value.is_integer():
         value = int(value)

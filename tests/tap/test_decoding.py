@@ -80,11 +80,21 @@ def test_the_registry_has_every_field_with_its_json_type():
             assert known[fact.name].type == fact.type
 
 
-@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard"])
+@pytest.mark.parametrize("codec", ["null", "deflate", "snappy", "zstandard", "bzip2", "xz"])
 def test_codecs(codec):
     data = avro_file(schema_of(id="string"), [{"id": "a"}, {"id": "b"}], codec)
 
     assert decode(data) == [{"id": "a"}, {"id": "b"}]
+
+
+@pytest.mark.parametrize("codec", ["deflate", "snappy", "zstandard", "bzip2", "xz"])
+def test_a_damaged_block_is_broken_whatever_the_codec(codec):
+    data = bytearray(avro_file(schema_of(id="string"), [{"id": "a" * 500}], codec))
+    position = read_header(bytes(data)).end
+    data[position + 3 : position + 13] = b"\xff" * 10
+
+    with pytest.raises(BrokenFileError, match=r"block at byte|cannot be read"):
+        decode(bytes(data))
 
 
 def test_an_unknown_codec_is_named():
@@ -184,6 +194,17 @@ def test_values_that_do_not_fit_are_left_as_they_are():
     data = avro_file(schema_of(a="double", b="string"), [{"a": 2.5, "b": "x"}])
 
     assert decode(data, a="integer", b="integer") == [{"a": 2.5, "b": "x"}]
+
+
+def test_a_union_of_several_types_keeps_its_values_where_no_text_is_wanted():
+    nested = {"type": "map", "values": "int"}
+    rows = [{"a": 5}, {"a": None}, {"a": 2.0}, {"a": "x"}, {"a": {"b": 1}}]
+    data = avro_file(schema_of(a=["null", "int", "double", "string", nested]), rows)
+
+    values = [5, None, 2, "x", '{"b":1}']
+    assert [record["a"] for record in decode(data, a="integer")] == values
+    texts = ["5", None, "2.0", "x", '{"b":1}']
+    assert [record["a"] for record in decode(data, a="string")] == texts
 
 
 def test_nested_types_become_json_text():
