@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +13,26 @@ if TYPE_CHECKING:
 MASK = "(secret)"
 _SHORTEST_SECRET = 4
 """Masking every "a" of a log because somebody set a one-letter password helps nobody."""
+_HOLD_NO_SECRET = frozenset(
+    {
+        "access",
+        "account_name",
+        "addressing_style",
+        "anon",
+        "aws_region",
+        "consistency",
+        "default_location",
+        "endpoint_url",
+        "location_mode",
+        "project",
+        "region",
+        "region_name",
+        "signature_version",
+    }
+)
+"""Keys of `storage_options` whose values somebody who looks for a mistake wants to see."""
+_MAY_HOLD_ONE = re.compile("[@?]")
+"""In a URL: a password, or a signature."""
 
 
 def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
@@ -22,7 +43,8 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set
         schema: Their JSON Schema; a property with `"secret": true` is one, with all it contains.
 
     Returns:
-        Every text in a secret setting, however deeply nested (``storage_options``).
+        Every text in a secret setting, however deeply nested (``storage_options``), but those
+        under keys that are known to hold no secret, such as ``endpoint_url``.
     """
     found: set[str] = set()
     for name, definition in schema.get("properties", {}).items():
@@ -35,11 +57,16 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
+        for key, item in value.items():
+            if not _is_harmless(key, item):
+                yield from _texts(item)
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
+
+
+def _is_harmless(key: str, value: Any) -> bool:  # noqa: ANN401
+    return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_ONE.search(value)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
