@@ -11,7 +11,6 @@ Source: Braze's page on the Custom HTTP connector.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
@@ -40,6 +39,7 @@ _PROPERTIES = frozenset({"custom_properties", "purchase_properties"})
 """Objects that the storage schemas hold as JSON text in `properties`."""
 _AVRO_TYPES = {str: "string", bool: "boolean", int: "long", float: "double", list: "array<string>"}
 _NUMBERS = frozenset({"long", "double"})
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _NO_SPACE = re.compile(r"[^ \t\r\n]")
 
 
@@ -214,7 +214,9 @@ def _common(one: str, other: str) -> str:
 
 
 def _events(content: bytes | memoryview) -> Iterator[_Found]:
-    data = _unzipped(bytes(content)).removeprefix(_BYTE_ORDER_MARK)
+    data = _unzipped(memoryview(content))
+    if data[: len(_BYTE_ORDER_MARK)] == _BYTE_ORDER_MARK:
+        data = data[len(_BYTE_ORDER_MARK) :]
     for place, raws in _bodies(data):
         for number, raw in enumerate(raws, 1):
             try:
@@ -224,60 +226,59 @@ def _events(content: bytes | memoryview) -> Iterator[_Found]:
             yield _Found(event.event_type, raw, place, number)
 
 
-def _unzipped(content: bytes) -> bytes:
-    if not content.startswith(_GZIP_MAGIC):
+def _unzipped(content: memoryview) -> memoryview:
+    if content[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
         return content
     try:
-        data: bytes = igzip.decompress(content)  # type: ignore[no-untyped-call]
+        return memoryview(igzip.decompress(content))  # type: ignore[no-untyped-call]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BrokenFileError(f"it cannot be unzipped ({error})") from error
-    return data
 
 
-def _bodies(data: bytes) -> Iterator[tuple[_Place, list[Raw]]]:
+def _bodies(data: memoryview) -> Iterator[tuple[_Place, list[Raw]]]:
     """Yield the events of each JSON value of a file, still raw."""
     place = _Place(1, 0)
     with suppress(ValueError, RecursionError):
         yield place, _raw_events(data)
         return
-    for line in io.BytesIO(data):
-        if line.strip():
+    for number, found in enumerate(_LINE.finditer(data), 1):
+        place = _Place(number, found.start())
+        if bytes(found[0]).strip():
             try:
-                events = _leniently(_raw_events, line)
+                events = _raw_events(found[0])
             except (msgspec.ValidationError, RecursionError) as error:
                 raise _broken(str(place), error) from error
             except ValueError:
-                break  # a value that goes over several lines, or several values in this one
+                break  # several lines are one value, or this one several, or it is not strict JSON
             yield place, events
-        place = _Place(place.line + 1, place.position + len(line))
     else:
         return
     yield from _concatenated(data, place)
 
 
-def _concatenated(data: bytes, place: _Place) -> Iterator[tuple[_Place, list[Raw]]]:
-    text = data.decode("latin-1")  # a character for each byte, so that positions are the same
+def _concatenated(data: memoryview, place: _Place) -> Iterator[tuple[_Place, list[Raw]]]:
+    text = str(data, "latin-1")  # a character for each byte, so that positions are the same
     line, position = place
     while found := _NO_SPACE.search(text, position):
         start = found.start()
-        place = _Place(line + data.count(b"\n", position, start), start)
+        place = _Place(line + text.count("\n", position, start), start)
         try:
             _, position = _scan(text, start)
             events = _leniently(_raw_events, data[start:position])
         except (ValueError, RecursionError) as error:
             raise _broken(str(place), error) from error
         yield place, events
-        line = place.line + data.count(b"\n", start, position)
+        line = place.line + text.count("\n", start, position)
 
 
-def _raw_events(data: bytes) -> list[Raw]:
+def _raw_events(data: bytes | memoryview) -> list[Raw]:
     body = _body.decode(data)
     if isinstance(body, list):
         return body
     return [Raw(data)] if body.events is msgspec.UNSET else body.events or []
 
 
-def _leniently(decode: Callable[[Any], T], data: bytes | Raw) -> T:
+def _leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
     """Decode strictly; if that fails, once more without what strict JSON forbids."""
     try:
         return decode(data)

@@ -189,10 +189,10 @@ def test_telling_the_types_takes_little_more_memory_than_the_file():
     whole = json.dumps(
         {"events": [event(number, a="x" * 100) for number in range(20_000)]}
     ).encode()
-    for data in (content, whole):
+    for data, most in ((content, 0.6), (whole, 0.6), (content.replace(b"\n", b""), 1.2)):
         tracemalloc.start()
         event_types(data)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
 
-        assert peak < 0.6 * len(data)
+        assert peak < most * len(data)
