@@ -7,6 +7,8 @@ import json
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError
@@ -196,3 +198,23 @@ def test_telling_the_types_takes_little_more_memory_than_the_file():
         tracemalloc.stop()
 
         assert peak < most * len(data)
+
+
+FORMS = [BODY + THREE, f"{ONE}\n{TWO}\n", json.dumps([event(1, custom_properties={"a": "é"})])]
+
+
+@given(
+    st.sampled_from(FORMS),
+    st.lists(st.tuples(st.integers(0, 500), st.binary(max_size=3) | st.sampled_from([b"NaN"]))),
+)
+def test_damage_anywhere_is_either_told_or_read_over(text, damage):
+    content = bytearray(text.encode())
+    for position, piece in damage:
+        content[position : position + len(piece)] = piece
+
+    try:
+        for event_type in event_types(content):
+            read(content, event_type)
+        http_landing.fields(content)
+    except BrokenFileError as error:
+        assert "byte" in str(error) or "unzipped" in str(error)  # noqa: PT017
