@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from itertools import chain
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError
@@ -26,6 +27,8 @@ logger = logging.getLogger("tap-braze-currents")
 HEAD_BYTES = 32 << 10
 """The header of most files is shorter."""
 _NEWEST_FILES = 100
+_JSON_TURN = BoundedSemaphore(2)
+"""JSON is looked into whole, and may be large: few at a time."""
 
 
 class Sample(NamedTuple):
@@ -107,7 +110,8 @@ def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
     """Look into a file; an error is given back, so that the others are looked into all the same."""
     try:
         if http_landing.is_json(file.path):
-            found = http_landing.fields(read_object(bucket, file))
+            with _JSON_TURN:
+                found = http_landing.fields(read_object(bucket, file))
             return [Sample(event_type, fields, file) for event_type, fields in found.items()]
         header = read_head(bucket, file)
     except (BrokenFileError, FileNotFoundError):
