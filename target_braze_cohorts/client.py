@@ -118,7 +118,7 @@ class BrazeClient(abc.ABC):
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            return Answer(0, type(error).__name__)
+            return Answer(0, f"{type(error).__name__} at {self.endpoint}")
         content = _json_object(response.content)
         refused, unnamed = _errors(content)
         return Answer(
@@ -237,7 +237,7 @@ def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
     for error in errors if isinstance(errors, list) else []:
         index = error.get("index") if isinstance(error, dict) else None
         reason = str(error.get("type") if isinstance(error, dict) else error)[:_MOST_SHOWN]
-        if isinstance(index, int):
+        if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
             named[index] = reason
         else:
             unnamed = reason

@@ -2,8 +2,9 @@
 
 The end of the input proves nothing, because a tap that died ends the same way. These do:
 
-- ACTIVATE_VERSION for the stream;
-- a STATE that comes after the stream began and whose `currently_syncing` has moved on or is gone.
+- ACTIVATE_VERSION for the stream behind its records (some taps also send it before them);
+- a STATE that comes after the stream began and whose `currently_syncing` has moved on from it, or
+  is gone.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class StreamEvidence:
         self.stream = stream
         self.began = False
         self.complete = False
+        self.has_records = False
         self._names = {stream}
         self._related = set(related)
         self._syncing: str | None = None
@@ -45,12 +47,13 @@ class StreamEvidence:
 
     def saw_record(self) -> None:
         """A record came: what was taken for the end before it was none."""
+        self.has_records = True
         self.complete = False
 
     def saw_activate_version(self) -> None:
-        """The tap says that all records of this version have been sent."""
+        """The tap says that all records of this version have been sent, or will be."""
         self.began = True
-        self.complete = True
+        self.complete = self.complete or self.has_records
 
     def saw_state(self, state: Mapping[str, Any]) -> None:
         """A STATE came.
@@ -62,5 +65,6 @@ class StreamEvidence:
         before, self._syncing = self._syncing, syncing
         if not self.began or before is None or syncing == before:
             return
-        if before in self._names or syncing not in self._names | self._related:
+        ours = self._names | self._related
+        if before in self._names or (syncing not in ours and (before in ours or self.has_records)):
             self.complete = True

@@ -118,7 +118,7 @@ def _file_lock(url: URL) -> Iterator[None]:
     if not url.database or url.database == ":memory:":
         yield
         return
-    path = Path(url.database)
+    path = Path(url.database).resolve()  # two links to one database share the lock
     try:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 HALVED: Final = frozenset({400, 413})
 """Answers to one person's data, or to too much of it, rather than to the request."""
 UNAUTHORIZED: Final = frozenset({401, 403})
+LOCKED: Final = 423
 MOST_CULPRITS: Final = 20
-"""So many refused alone and nobody accepted: it is the request that Braze does not like."""
+"""After so many refused alone and nobody accepted it is asked whether the request is at fault."""
 _STEP_SECONDS: Final = 0.5
 """How soon a signal is noticed while waiting."""
 
 
 class CohortRefusedError(InputError):
     """Braze does not take a cohort; the others go on."""
+
+
+class CohortLockedError(TemporaryError):
+    """Something else is at work on a cohort in Braze; the others go on."""
 
 
 class Refusal(NamedTuple):
@@ -98,7 +103,8 @@ class Sender:
 
         Raises:
             SettingsError: The credentials or the address are wrong.
-            TemporaryError: Braze could not be had for `retry_seconds`.
+            TemporaryError: Braze could not be had for `retry_seconds`, or, as `CohortLockedError`,
+                this cohort.
             StoppedError: A signal came.
         """
         deadline = self._clock() + self._retry_seconds
@@ -114,10 +120,7 @@ class Sender:
                 raise self._refusal(answer)
             self._pause = max(answer.wait, next(waits))
             if self._clock() + self._pause > deadline:
-                raise TemporaryError(
-                    f"Braze could not be had for {self._retry_seconds:g} s ({_outcome(answer)}). "
-                    "What it acknowledged is kept: run again later for the rest."
-                )
+                raise self._trouble(answer)
 
     def _wait_until_free(self, deadline: float) -> None:
         """Wait as long as the last answer asked for, and no longer than the deadline."""
@@ -135,6 +138,20 @@ class Sender:
                 f"Stopped by {self.stopped_by}: what Braze acknowledged is kept. Run again for "
                 "the rest."
             )
+
+    def _trouble(self, answer: Answer) -> TemporaryError:
+        if answer.status == LOCKED:
+            return CohortLockedError(f"locked in Braze for {self._retry_seconds:g} s")
+        if not answer.status:
+            return TemporaryError(
+                f"Braze cannot be reached ({answer.message}). Check the network, a proxy "
+                "(HTTPS_PROXY), and instance or rest_endpoint. What Braze acknowledged is kept: "
+                "run again for the rest."
+            )
+        return TemporaryError(
+            f"Braze could not be had for {self._retry_seconds:g} s ({_outcome(answer)}). "
+            "What it acknowledged is kept: run again later for the rest."
+        )
 
     def _refusal(self, answer: Answer) -> SettingsError:
         if answer.status in UNAUTHORIZED:
@@ -186,14 +203,20 @@ class Delivery:
         Raises:
             CohortRefusedError: Braze does not take it.
         """
-        self._store.set_name(known.id, None)
+        self._store.begin_rename(known.id)
         answer = self._sender.send(lambda: self._client.name_cohort(known.label, name, created_at))
         if not answer.accepted:
             raise CohortRefusedError(f"Braze refused the cohort ({_outcome(answer)})")
         self._store.set_name(known.id, name)
 
     def send_changes(
-        self, known: KnownList, change: Change, pages: Iterable[list[str]], done: Done
+        self,
+        known: KnownList,
+        change: Change,
+        pages: Iterable[list[str]],
+        done: Done,
+        *,
+        someone_staying: Callable[[], str | None] = lambda: None,
     ) -> None:
         """Add people to a list or take them out.
 
@@ -202,14 +225,19 @@ class Delivery:
             change: Which of the two.
             pages: Identifiers, as many at once as one request may hold.
             done: Is added to while it goes on.
+            someone_staying: Gives somebody whom Braze took before and who may be added again, to
+                tell a request that it does not like from members that it does not.
 
         Raises:
-            CohortRefusedError: Braze takes nobody of a page.
+            CohortRefusedError: Braze takes nobody of a page. What it holds stays known.
         """
         for identifiers in pages:
+            page = _Page(known, change, done, someone_staying)
+            page.strangers = self._store.strangers(known.id, identifiers)
             self._store.intend(known.id, change, identifiers)
-            page = _Page(known, change, done)
             self._send(page, identifiers)
+            if len(identifiers) > 1:
+                self._require_good_request(page)
             self._settle(page)
 
     def _send(self, page: _Page, identifiers: Sequence[str]) -> None:
@@ -228,8 +256,21 @@ class Delivery:
             page.culprits.append(
                 Refusal(identifiers[0], change, "refused_alone", message, answer.status)
             )
-            if len(page.culprits) >= MOST_CULPRITS and not page.accepted:
-                raise CohortRefusedError(f"Braze refused every member ({_outcome(answer)})")
+            if len(page.culprits) >= MOST_CULPRITS:
+                self._require_good_request(page)
+
+    def _require_good_request(self, page: _Page) -> None:
+        """Tell members whom Braze does not like from a request that it would never like."""
+        witness = None if page.accepted else page.someone_staying()
+        if witness is not None:
+            known = page.known
+            answer = self._sender.send(
+                lambda: self._client.change(known.label, page.change, known.kind, [witness])
+            )
+            page.accepted = answer.accepted
+        if not page.accepted:
+            status = page.culprits[0].status
+            raise CohortRefusedError(f"Braze refused every member (status {status})")
 
     def _acknowledge(self, page: _Page, identifiers: Sequence[str], answer: Answer) -> None:
         unsure = dict(answer.refused)
@@ -251,9 +292,10 @@ class Delivery:
             )
 
     def _settle(self, page: _Page) -> None:
-        if page.culprits:
-            # A malformed id is nobody in Braze, so there is nothing to take back later.
-            self._store.forget(page.known.id, [culprit.identifier for culprit in page.culprits])
+        if page.change is Change.ADD:
+            # Braze never held them, so there is nothing to take back later.
+            culprits = {culprit.identifier for culprit in page.culprits}
+            self._store.set_refused(page.known.id, sorted(culprits & page.strangers))
         for culprit in page.culprits:
             self._refuse(page, culprit)
 
@@ -269,7 +311,9 @@ class _Page:
     known: KnownList
     change: Change
     done: Done
+    someone_staying: Callable[[], str | None]
     accepted: bool = False
+    strangers: set[str] = field(default_factory=set)
     culprits: list[Refusal] = field(default_factory=list)
 
 

@@ -36,7 +36,8 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
         The URL without a slash at its end.
 
     Raises:
-        SettingsError: Neither is given, or the URL would carry keys and ids unencrypted.
+        SettingsError: Neither is given, or the URL would carry keys and ids unencrypted, or is
+            that of the dashboard.
     """
     if not rest_endpoint:
         if not instance:
@@ -51,5 +52,11 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
         raise SettingsError(
             "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
             "localhost), such as https://rest.iad-01.braze.com."
+        )
+    if parts.hostname.startswith("dashboard"):
+        raise SettingsError(
+            f"Setting rest_endpoint is wrong: {parts.hostname} is Braze's dashboard. Give the REST "
+            "endpoint of the same instance, such as https://rest.iad-01.braze.com for dashboard-01,"
+            " or set instance."
         )
     return rest_endpoint.rstrip("/")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     Take = Callable[[dict[str, Any]], None]
 
-REMOVE_FIELDS: Final = ("should_remove", "_sdc_deleted_at")
 _FALSE: Final = (None, False, 0, "", "0", "false", "False", "FALSE")
 
 
@@ -32,6 +31,7 @@ class Cohort:
         created: When it was made, as the source writes it.
         count: How many members the source says it has.
         nameless: Member records without a usable id; they are not staged.
+        not_members: Records that say that their member is none; they are not staged either.
     """
 
     number: int
@@ -40,6 +40,7 @@ class Cohort:
     created: str | None = None
     count: int | None = None
     nameless: int = 0
+    not_members: int = 0
 
 
 class Intake:
@@ -72,6 +73,16 @@ class Intake:
     def joined(self) -> bool:
         """Whether identifiers come from profiles."""
         return is_joined(self._config)
+
+    @property
+    def has_records(self) -> bool:
+        """Whether any record of a cohort or a member came."""
+        return self.cohorts_evidence.has_records or self.members_evidence.has_records
+
+    @property
+    def lacks_profiles(self) -> bool:
+        """Whether identifiers come from profiles, and those were not even selected."""
+        return self.joined and self.has_records and not self.profiles_evidence.began
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
         """Give what is known of the end of each stream."""
@@ -111,13 +122,17 @@ class Intake:
 
     def take_member(self, record: dict[str, Any]) -> None:
         """Take a record of the members stream."""
-        self.members_evidence.complete = False
+        self.members_evidence.saw_record()
         cohort_field, member_field = self._member_fields
         cohort_id = text_of(record.get(cohort_field))
         cohort = self._cohort(cohort_id)
         if cohort is None:
             if cohort_id is None:
                 self._rejects.nameless(record, "without_cohort_id")
+            return
+        removed = _is_removal(record)
+        if removed and not self._changes:
+            cohort.not_members += 1
             return
         member = text_of(record.get(member_field))
         if self._is_alias and member is not None:
@@ -126,7 +141,6 @@ class Intake:
             cohort.nameless += 1
             self._rejects.nameless(record, "without_identifier")
             return
-        removed = self._changes and _is_removal(record)
         self._staging.add_member(cohort.number, member, removed)
 
     def take_profile(self, record: dict[str, Any]) -> None:
@@ -167,4 +181,5 @@ def profile_fields(name: str) -> tuple[str, ...]:
 
 
 def _is_removal(record: Mapping[str, Any]) -> bool:
-    return any(record.get(field) not in _FALSE for field in REMOVE_FIELDS)
+    get = record.get
+    return get("should_remove") not in _FALSE or get("_sdc_deleted_at") not in _FALSE

@@ -6,6 +6,7 @@ a member says that Braze may hold them. Its generation says how sure that is:
     n ≥ 1   acknowledged in the list's n-th full round; due again once the list has moved on
     0       an add was about to be sent and no answer is known
     -1      a removal was about to be sent and no answer is known
+    -2      Braze refused the only add that was ever sent: it does not hold them
 
 The intention is stored before each request and the acknowledgement after it. So a crash, or an
 answer that got lost, leaves at most one request's members unsure, and unsure ones are sent again:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 UNSURE_ADD: Final = 0
 UNSURE_REMOVAL: Final = -1
+REFUSED: Final = -2
+
+RENAMING: Final = ""
 
 IDENTIFIER: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Compared byte by byte: a database's language must not change the order of pages."""
@@ -74,6 +78,11 @@ _SET_GENERATION = """
 UPDATE braze_cohort_members SET generation = :generation
 WHERE list_id = :list AND identifier IN (SELECT each.value FROM ELEMENTS)
 """
+_KNOWN = """
+SELECT identifier FROM braze_cohort_members
+WHERE list_id = :list AND generation > :generation
+    AND identifier IN (SELECT each.value FROM ELEMENTS)
+"""
 _FORGET = """
 DELETE FROM braze_cohort_members
 WHERE list_id = :list AND identifier IN (SELECT each.value FROM ELEMENTS)
@@ -95,7 +104,8 @@ class KnownList(NamedTuple):
         label: What Braze knows it by.
         kind: The kind of its members' identifiers.
         cohort_id: The cohort that it holds.
-        name: The name that Braze acknowledged; None if that is not known.
+        name: The name that Braze acknowledged; None if there never was one, `RENAMING` if it is not
+            known whether Braze took another one.
         generation: Members acknowledged in an earlier one are due again.
         resynced_at: When this generation began, UNIX seconds.
         delivered_at: When Braze first had the whole list, UNIX seconds; None if it never had.
@@ -161,7 +171,7 @@ class MembershipStore:
         """
         query = sa.select(
             sa.func.count(), sa.func.count().filter(MEMBERS.c.generation > UNSURE_ADD)
-        ).where(MEMBERS.c.list_id == list_id)
+        ).where(MEMBERS.c.list_id == list_id, MEMBERS.c.generation > REFUSED)
         every, sure = self._connection.execute(query).one()
         return every, sure
 
@@ -189,8 +199,14 @@ class MembershipStore:
         self._connection.commit()
         return next(known for known in self.lists() if known.label == label)
 
-    def set_name(self, list_id: int, name: str | None) -> None:
-        """Remember the name that Braze acknowledged; None while a name call is under way."""
+    def begin_rename(self, list_id: int) -> None:
+        """Remember that Braze may go by another name from now on, if it had one."""
+        update = sa.update(LISTS).where(LISTS.c.id == list_id, LISTS.c.name.is_not(None))
+        self._connection.execute(update.values(name=RENAMING))
+        self._connection.commit()
+
+    def set_name(self, list_id: int, name: str) -> None:
+        """Remember the name that Braze acknowledged."""
         self._update_list(list_id, name=name)
 
     def begin_resync(self, list_id: int, generation: int, now: int) -> None:
@@ -213,6 +229,11 @@ class MembershipStore:
         self._connection.execute(sa.delete(LISTS).where(LISTS.c.id == list_id))
         self._connection.commit()
 
+    def strangers(self, list_id: int, identifiers: Sequence[str]) -> set[str]:
+        """Find those of some people whom Braze certainly does not hold."""
+        known = self._on_members(_KNOWN, list_id, identifiers, REFUSED)
+        return set(identifiers).difference(known)
+
     def intend(self, list_id: int, change: Change, identifiers: Sequence[str]) -> None:
         """Store what the next request is about to do."""
         if change is Change.REMOVE:
@@ -227,6 +248,10 @@ class MembershipStore:
         else:
             self._set_generation(known.id, identifiers, known.generation)
 
+    def set_refused(self, list_id: int, identifiers: Sequence[str]) -> None:
+        """Store that Braze does not hold them and refused to."""
+        self._set_generation(list_id, identifiers, REFUSED)
+
     def forget(self, list_id: int, identifiers: Sequence[str]) -> None:
         """Take people out: Braze does not hold them."""
         self._on_members(_FORGET, list_id, identifiers)
@@ -236,7 +261,7 @@ class MembershipStore:
 
     def _on_members(
         self, statement: str, list_id: int, identifiers: Sequence[str], generation: int = 0
-    ) -> None:
+    ) -> list[str]:
         """Run a statement on some members, given as one JSON array: a thousand cost as one."""
         values = {
             "list": list_id,
@@ -244,8 +269,10 @@ class MembershipStore:
             "identifiers": msgspec.json.encode(identifiers).decode(),
         }
         elements = _ELEMENTS[self._connection.dialect.name]
-        self._connection.execute(sa.text(statement.replace("ELEMENTS", elements)), values)
+        result = self._connection.execute(sa.text(statement.replace("ELEMENTS", elements)), values)
+        found = list(result.scalars()) if result.returns_rows else []
         self._connection.commit()
+        return found
 
     def _update_list(self, list_id: int, **values: str | int | None) -> None:
         self._connection.execute(sa.update(LISTS).where(LISTS.c.id == list_id).values(**values))

@@ -116,6 +116,25 @@ def _guard(counts: CohortCounts, guards: Guards) -> str | None:
     return None
 
 
+def vanished_guard(leaving: int, known: int, guards: Guards) -> str | None:
+    """Decide about all cohorts that are no longer in the source; for these as one.
+
+    Args:
+        leaving: Their known members.
+        known: The known members of all cohorts.
+        guards: The limits; `allow_empty_cohorts` is about cohorts that are still there.
+
+    Returns:
+        Why they are not to be emptied, in words; None if they may be.
+    """
+    if leaving <= guards.max_removal_ratio * known:
+        return None
+    return (
+        f"no longer in the source, with {leaving} of all {known} known members: "
+        f"max_removal_ratio {guards.max_removal_ratio:g}"
+    )
+
+
 def resync_due(resynced_at: int, now: int, days: int) -> bool:
     """Tell whether all adds are to be sent again.
 

@@ -13,6 +13,7 @@ from target_braze_cohorts.plan import (
     SyncMode,
     decide,
     resync_due,
+    vanished_guard,
 )
 from target_braze_cohorts.report import CohortReport
 from target_braze_cohorts.settings import ATTRIBUTE, parse_ratio
@@ -96,7 +97,9 @@ class Planner:
         labels = {cohort.id: self._label(cohort) for cohort in cohorts.values()}
         used = Counter(labels.values())
         return [
-            self._shared(cohort, label) if used[label] > 1 else self._plan(cohort, label, set(used))
+            self._shared(cohort, label)
+            if used[label] > 1 or self._is_held_by_another(cohort, label)
+            else self._plan(cohort, label, set(used))
             for cohort, label in ((cohort, labels[cohort.id]) for cohort in cohorts.values())
         ]
 
@@ -108,21 +111,44 @@ class Planner:
 
     def vanished(self, jobs: Iterable[Job]) -> list[KnownList]:
         """Find the lists of cohorts that the source does not have any more."""
+        labels = {job.label for job in jobs}
+        return [
+            known
+            for known in self._known
+            if self._has_vanished(known.cohort_id) and known.label not in labels
+        ]
+
+    def vanished_guard(self, vanished: Iterable[KnownList]) -> str | None:
+        """Say why these lists may not be emptied; None if they may be."""
+        everybody = sum(
+            self._store.count(known.id)[0]
+            for known in self._known
+            if self._intake.is_selected(known.cohort_id)
+        )
+        leaving = sum(self._store.count(known.id)[0] for known in vanished)
+        return vanished_guard(leaving, everybody, self._guards)
+
+    def _has_vanished(self, cohort_id: str) -> bool:
+        """Tell whether all cohorts came and this one did not."""
         intake = self._intake
         cohorts = intake.cohorts_evidence
         every_cohort_came = intake.members_evidence.complete and (
             cohorts.complete or not cohorts.began
         )
-        if self._changes or self._cut or not every_cohort_came:
-            return []
-        labels = {job.label for job in jobs}
-        return [
-            known
-            for known in self._known
-            if known.cohort_id not in intake.cohorts
-            and known.label not in labels
-            and intake.is_selected(known.cohort_id)
-        ]
+        return (
+            every_cohort_came
+            and not (self._changes or self._cut)
+            and cohort_id not in intake.cohorts
+            and intake.is_selected(cohort_id)
+        )
+
+    def _is_held_by_another(self, cohort: Cohort, label: str) -> bool:
+        """Tell whether a label is that of another cohort, which may well still have it."""
+        owner = next((known.cohort_id for known in self._known if known.label == label), cohort.id)
+        if owner == cohort.id or self._has_vanished(owner):
+            return False
+        # Changes do not tell who of the list is in this cohort.
+        return self._changes or owner not in self._intake.cohorts
 
     def _label(self, cohort: Cohort) -> str:
         config = self._config
@@ -142,7 +168,9 @@ class Planner:
         retired = [
             other
             for other in self._known
-            if other.cohort_id == cohort.id and other.label not in labels
+            if other.cohort_id == cohort.id
+            and other.label != label
+            and (self._changes or other.label not in labels)
         ]
         delivered = any(
             other.delivered_at is not None
@@ -152,9 +180,7 @@ class Planner:
         generation = self._generation(known)
         adds = removals = 0
         if not (delivered and self._mode is SyncMode.ONE_TIME):
-            adds, removals = self._staging.diff(
-                cohort.number, known, generation, changes=self._changes
-            )
+            adds, removals = self._staging.diff(cohort.number, known, generation, retired)
         held, sure = self._store.count(known.id) if known else (0, 0)
         staged = self._staged.get(cohort.number, Staged())
         counts = CohortCounts(
@@ -175,10 +201,16 @@ class Planner:
         shown = counts if decision.remove or decision.stopped else replace(counts, to_remove=0)
         report = self._report(cohort, shown, known)
         report.in_braze = sure
-        report.stopped, report.note = decision.stopped, decision.note
-        if complete and self._differs(cohort, staged):
-            report.note = f"the source counts {cohort.count}"
+        report.stopped = decision.stopped
+        report.note = self._note(cohort, staged, decision, complete=complete)
         return Job(cohort, label, known, generation, decision, report, retired)
+
+    def _note(self, cohort: Cohort, staged: Staged, decision: Decision, *, complete: bool) -> str:
+        note = decision.note
+        if complete and self._differs(cohort, staged):
+            note = f"the source counts {cohort.count}"
+        left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
+        return "; ".join(filter(None, (note, left_out)))
 
     def _generation(self, known: KnownList | None) -> int:
         if known is None:

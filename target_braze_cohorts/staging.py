@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from target_braze_cohorts.database import POSTGRESQL
-from target_braze_cohorts.membership import IDENTIFIER, UNSURE_ADD, UNSURE_REMOVAL, Change
+from target_braze_cohorts.membership import IDENTIFIER, REFUSED, UNSURE_REMOVAL, Change
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from target_braze_cohorts.membership import KnownList
 
@@ -132,7 +132,7 @@ INSERT INTO staged_changes (cohort, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 1, known.identifier
 FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
     ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
-WHERE known.list_id = :list AND wanted.identifier IS NULL
+WHERE known.list_id = :list AND wanted.identifier IS NULL AND known.generation > :refused
 """
 # A stream of changes names only some: the others stay, but for what an earlier run left unsure
 # or what a full round makes due.
@@ -141,7 +141,7 @@ INSERT INTO staged_changes (cohort, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 1, known.identifier
 FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
     ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
-WHERE known.list_id = :list AND (
+WHERE known.list_id = :list AND known.generation > :refused AND (
     wanted.removed = 1 OR (wanted.identifier IS NULL AND known.generation = :unsure_removal)
 )
 """
@@ -151,18 +151,49 @@ SELECT CAST(:cohort AS INTEGER), 0, known.identifier
 FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
     ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
 WHERE known.list_id = :list AND wanted.identifier IS NULL
-    AND known.generation >= :unsure_add AND known.generation < :generation
+    AND known.generation <> :unsure_removal AND known.generation < :generation
+"""
+# What a stream of changes does not name moves with its cohort when that is renamed.
+_DIFF_CARRIED_ADDS = """
+INSERT INTO staged_changes (cohort, removed, identifier)
+SELECT CAST(:cohort AS INTEGER), 0, former.identifier
+FROM braze_cohort_members AS former
+    LEFT JOIN braze_cohort_members AS known
+        ON known.list_id = :list AND known.identifier = former.identifier
+    LEFT JOIN staged_wanted AS wanted
+        ON wanted.cohort = :cohort AND wanted.identifier = former.identifier
+WHERE former.list_id = :former AND former.generation <> :unsure_removal
+    AND known.identifier IS NULL AND wanted.identifier IS NULL
+ON CONFLICT DO NOTHING
 """
 _COUNT_LEAVING = """
 SELECT COUNT(*)
 FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
     ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
-WHERE known.list_id = :list AND wanted.identifier IS NULL
+WHERE known.list_id = :list AND known.generation > :refused AND (
+    wanted.removed = 1 OR (:changes = 0 AND wanted.identifier IS NULL)
+)
 """
 _REMOVE_ALL = """
 INSERT INTO staged_changes (cohort, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 1, identifier
-FROM braze_cohort_members WHERE list_id = :list
+FROM braze_cohort_members WHERE list_id = :list AND generation > :refused
+"""
+# Whoever Braze refused and never held needs no removal.
+_FORGET_REFUSED = """
+DELETE FROM braze_cohort_members
+WHERE list_id = :list AND generation = :refused AND COALESCE(
+    (SELECT removed FROM staged_wanted AS wanted
+    WHERE wanted.cohort = :cohort AND wanted.identifier = braze_cohort_members.identifier),
+    1 - :changes
+) = 1
+"""
+_SOMEONE_STAYING = """
+SELECT identifier FROM braze_cohort_members AS known
+WHERE list_id = :list AND generation > 0 AND NOT EXISTS (
+    SELECT 1 FROM staged_changes AS changes WHERE changes.cohort = :cohort
+    AND changes.removed = 1 AND changes.identifier = known.identifier
+) LIMIT 1
 """
 _PAGE = """
 SELECT identifier FROM staged_changes
@@ -193,15 +224,17 @@ class Staged(NamedTuple):
 class Staging:
     """One run's input. Cohorts go by numbers above 0 that the caller gives out."""
 
-    def __init__(self, connection: sa.Connection, *, joined: bool) -> None:
+    def __init__(self, connection: sa.Connection, *, joined: bool, changes: bool) -> None:
         """Make the temporary tables.
 
         Args:
             connection: That of the membership store.
             joined: Whether identifiers come from profiles; otherwise a member is its identifier.
+            changes: Whether what comes is changes; otherwise whoever does not come has left.
         """
         self._connection = connection
         self._joined = joined
+        self._changes = changes
         self._members: list[tuple[int, str, int]] = []
         self._profiles: list[tuple[str, str | None, int]] = []
         self._place = 0
@@ -259,7 +292,7 @@ class Staging:
         yield from rows.tuples()
 
     def diff(
-        self, cohort: int, known: KnownList | None, generation: int, *, changes: bool
+        self, cohort: int, known: KnownList | None, generation: int, former: Iterable[KnownList]
     ) -> tuple[int, int]:
         """Find what Braze is to be told about a cohort.
 
@@ -267,29 +300,36 @@ class Staging:
             cohort: Its number.
             known: What Braze knows it by, if anything.
             generation: Members acknowledged in an earlier one are added again.
-            changes: Whether what came is changes; otherwise whoever did not come has left.
+            former: What it was known by before.
 
         Returns:
             How many to add, how many to remove.
         """
-        values = {
-            "cohort": cohort,
-            "list": known.id if known else -1,
-            "generation": generation,
-            "unsure_add": UNSURE_ADD,
-            "unsure_removal": UNSURE_REMOVAL,
-        }
+        values = self._values(cohort, known) | {"generation": generation}
         adds = self._run(_DIFF_ADDS, values)
-        if changes:
+        if self._changes:
             adds += self._run(_DIFF_DUE_ADDS, values)
-        removals = self._run(_DIFF_STATED_REMOVALS if changes else _DIFF_REMOVALS, values)
+            for other in former:
+                adds += self._run(_DIFF_CARRIED_ADDS, values | {"former": other.id})
+        removals = self._run(_DIFF_STATED_REMOVALS if self._changes else _DIFF_REMOVALS, values)
         self._connection.commit()
         return adds, removals
 
     def leaving(self, cohort: int, known: KnownList) -> int:
-        """Count who is in a known list and not in what is wanted of a cohort."""
-        values = {"cohort": cohort, "list": known.id}
-        return int(self._connection.execute(sa.text(_COUNT_LEAVING), values).scalar_one())
+        """Count who is in a known list and not wanted in a cohort."""
+        count = self._connection.scalar(sa.text(_COUNT_LEAVING), self._values(cohort, known))
+        return int(count or 0)
+
+    def forget_refused(self, cohort: int, known: KnownList) -> None:
+        """Forget those who are not wanted any more, and whom Braze never took."""
+        self._run(_FORGET_REFUSED, self._values(cohort, known))
+        self._connection.commit()
+
+    def someone_staying(self, cohort: int, known: KnownList) -> str | None:
+        """Find somebody whom Braze took and who is not to be removed; None if there is nobody."""
+        found = self._connection.scalar(sa.text(_SOMEONE_STAYING), self._values(cohort, known))
+        self._connection.commit()
+        return None if found is None else str(found)
 
     def remove_all(self, known: KnownList) -> int:
         """Plan the removal of everybody from a list, under the number `emptying` gives.
@@ -297,7 +337,7 @@ class Staging:
         Returns:
             How many these are.
         """
-        removals = self._run(_REMOVE_ALL, {"cohort": emptying(known), "list": known.id})
+        removals = self._run(_REMOVE_ALL, self._values(emptying(known), known))
         self._connection.commit()
         return removals
 
@@ -318,6 +358,15 @@ class Staging:
                 return
             yield page
             after = page[-1]
+
+    def _values(self, cohort: int, known: KnownList | None) -> dict[str, int]:
+        return {
+            "cohort": cohort,
+            "list": known.id if known else -1,
+            "changes": int(self._changes),
+            "unsure_removal": UNSURE_REMOVAL,
+            "refused": REFUSED,
+        }
 
     def _run(self, statement: str, values: dict[str, int] | None = None) -> int:
         return self._connection.execute(sa.text(statement), values or {}).rowcount

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
-from target_braze_cohorts.delivery import CohortRefusedError, Delivery
+from target_braze_cohorts.delivery import CohortLockedError, CohortRefusedError, Delivery
 from target_braze_cohorts.membership import Change
 from target_braze_cohorts.plan import CohortCounts, SyncMode
 from target_braze_cohorts.planner import Planner
@@ -17,7 +18,7 @@ from target_braze_cohorts.report import CohortReport, RunReport
 from target_braze_cohorts.staging import emptying
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from braze_mixpanel.errors import ConnectorError
     from target_braze_cohorts.client import BrazeClient
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from target_braze_cohorts.staging import Staging
 
 _VANISHED = "no longer in the source"
+_NO_PROFILES = (
+    "external_id_property needs the stream {stream}, and the input has none, so nothing was sent: "
+    "meltano select tap-mixpanel {stream} '*'"
+)
 _INCOMPLETE = (
     "Nothing shows that the lists of members are complete, so nobody was removed: did the tap end "
     "early? Needed is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
@@ -73,6 +78,7 @@ class Sync:
         self._now = now
         self._started = time.monotonic()
         self._mode = SyncMode(config["sync_mode"])
+        self._guarded = False
         self._refused = False
         self._delivery = Delivery(client, sender, store, rejects.refused)
         self.report = RunReport(dry_run=config["dry_run"])
@@ -84,8 +90,13 @@ class Sync:
             cut: Whether the input ended in the middle of a line.
 
         Raises:
+            SettingsError: Profiles are needed and were not selected.
             ConnectorError: What `Sender.send` raises; what stopped single cohorts is in `failure`.
         """
+        if self._intake.lacks_profiles:
+            if cut:
+                return
+            raise SettingsError(_NO_PROFILES.format(stream=self._config["profiles_stream"]))
         self._store.require_kind(self._config["identifier"])
         self._staging.settle()
         self._list_without_identifier()
@@ -100,7 +111,8 @@ class Sync:
         jobs = planner.jobs()
         self.report.cohorts = [job.report for job in jobs]
         self.report.incomplete = planner.is_incomplete(jobs)
-        clearing = [known for known in planner.vanished(jobs) if self._plan_clearing(known)]
+        clearing = self._plan_clearing(planner, jobs)
+        self._guarded = bool(self.report.stopped)
         self.report.plan_seconds = self.report.seconds = time.monotonic() - self._started
         if self._config["dry_run"]:
             return
@@ -108,9 +120,10 @@ class Sync:
             self._delivery.check_credentials()
         try:
             for job in jobs:
-                self._deliver(job)
-            for known, report in zip(clearing, self.report.cohorts[len(jobs) :], strict=False):
-                self._empty(known, report)
+                if job.decision.send:
+                    self._attempt(job.report, partial(self._bring, job))
+            for known, report in clearing:
+                self._attempt(report, partial(self._empty, known, report))
         finally:
             self.report.requests = self._sender.requests
             self.report.seconds = time.monotonic() - self._started
@@ -125,6 +138,8 @@ class Sync:
         message = f"Stopped for these cohorts: {cohorts}. The others went on. {incomplete}".strip()
         if self._refused:
             return InputError(message)
+        if not self._guarded:
+            return TemporaryError(f"{message} Run again later.")
         return SettingsError(f"{message} If the lists are right, allow it in the settings named.")
 
     @property
@@ -136,16 +151,38 @@ class Sync:
         for number, member in self._staging.without_identifier():
             self._rejects.without_identifier(ids[number], member)
 
-    def _plan_clearing(self, known: KnownList) -> bool:
-        """Report a cohort that the source does not have any more, and plan to empty its list."""
+    def _plan_clearing(
+        self, planner: Planner, jobs: list[Job]
+    ) -> list[tuple[KnownList, CohortReport]]:
+        """Report the cohorts that the source does not have any more; give those to be emptied."""
+        vanished = planner.vanished(jobs)
+        # An input without any record is no proof that there is none.
+        clear = (
+            self._config["clear_vanished_cohorts"]
+            and self._mode is SyncMode.DYNAMIC
+            and self._intake.has_records
+        )
+        stopped = planner.vanished_guard(vanished) if clear else None
+        reports = [
+            self._report_vanished(known, stopped, clear=clear and not stopped) for known in vanished
+        ]
+        self.report.cohorts += reports
+        return list(zip(vanished, reports, strict=True)) if clear and not stopped else []
+
+    def _report_vanished(
+        self, known: KnownList, stopped: str | None, *, clear: bool
+    ) -> CohortReport:
         held, sure = self._store.count(known.id)
-        clear = self._config["clear_vanished_cohorts"] and self._mode is SyncMode.DYNAMIC
         counts = CohortCounts(known=held, to_remove=self._staging.remove_all(known) if clear else 0)
         note = _VANISHED if clear else f"{_VANISHED}: members kept"
-        self.report.cohorts.append(
-            CohortReport(known.cohort_id, known.name or known.label, counts, sure, note=note)
+        return CohortReport(
+            known.cohort_id,
+            known.name or known.label,
+            counts,
+            sure,
+            stopped=stopped,
+            note="" if stopped else note,
         )
-        return clear
 
     def _has_work(self, job: Job) -> bool:
         counts, decision = job.report.counts, job.decision
@@ -159,14 +196,15 @@ class Sync:
         told = job.known.name if job.known else None
         return told is None or job.cohort.name not in {None, told}
 
-    def _deliver(self, job: Job) -> None:
-        if not job.decision.send:
-            return
+    def _attempt(self, report: CohortReport, work: Callable[[], None]) -> None:
+        """Do what there is to do for one cohort; the others go on without it."""
         try:
-            self._bring(job)
+            work()
         except CohortRefusedError as error:
             self._refused = True
-            job.report.stopped = str(error)
+            report.stopped = str(error)
+        except CohortLockedError as error:
+            report.stopped = str(error)
 
     def _bring(self, job: Job) -> None:
         """Bring one cohort to what is wanted: its name, who entered, who left."""
@@ -183,6 +221,7 @@ class Sync:
             known = known._replace(generation=job.generation)
         self._send(known, cohort.number, Change.ADD, report)
         if job.decision.remove:
+            self._staging.forget_refused(cohort.number, known)
             self._send(known, cohort.number, Change.REMOVE, report)
             for former in job.retired:
                 self._staging.remove_all(former)
@@ -192,7 +231,9 @@ class Sync:
 
     def _send(self, known: KnownList, number: int, change: Change, report: CohortReport) -> None:
         pages = self._staging.pages(number, change, self._client.most_users)
-        self._delivery.send_changes(known, change, pages, report.done)
+        staying = partial(self._staging.someone_staying, number, known)
+        witness = {"someone_staying": staying} if change is Change.ADD else {}
+        self._delivery.send_changes(known, change, pages, report.done, **witness)
 
     def _empty(self, known: KnownList, report: CohortReport) -> None:
         """Take everybody out of a list that is not wanted any more, and forget it."""

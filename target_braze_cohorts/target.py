@@ -110,6 +110,11 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             config.get("alias_label") or config.get("alias_label_field")
         ):
             problems.append("Setting identifier alias needs alias_label or alias_label_field.")
+        if config["changes_stream"] and config["external_id_property"] != settings.DISTINCT_ID:
+            problems.append(
+                "Setting external_id_property is wrong: with changes_stream it must be "
+                "distinct_id, because a member whose profile comes later would be lost."
+            )
         report_problem = page.find_problem(config.get("report_path"))
         return [*problems, report_problem] if report_problem else problems
 
@@ -178,7 +183,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        staging = Staging(connection, joined=is_joined(config))
+        staging = Staging(connection, joined=is_joined(config), changes=config["changes_stream"])
         self._intake = Intake(config, staging, self.rejects)
         self._sender = Sender(client.credentials, config["retry_seconds"], waits=self.retry_waits)
         self._sync = Sync(

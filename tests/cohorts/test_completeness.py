@@ -37,6 +37,8 @@ def at(stream):
         pytest.param([at("cohort_members"), "schema", "record", at("cohorts")], id="to the parent"),
         pytest.param(["schema", at("cohort_members"), "record", {"bookmarks": {}}], id="gone"),
         pytest.param(["schema", "record", "activate"], id="activate version"),
+        pytest.param(["activate", "record", "activate"], id="activated before and after"),
+        pytest.param(["schema", at("engage"), "record", {}], id="records under another name"),
         pytest.param(["renamed", at("people"), "schema", "record", at("cohorts")], id="renamed"),
     ],
 )
@@ -55,6 +57,8 @@ def test_this_shows_the_end(events):
         pytest.param(["schema", at("engage"), at("cohort_members")], id="moving on to itself"),
         pytest.param(["renamed", "schema", at("engage"), at("people")], id="to itself, renamed"),
         pytest.param(["schema", "record", {"bookmarks": {}}], id="a tap that never says where"),
+        pytest.param(["schema", "activate"], id="activated without a record"),
+        pytest.param(["schema", at("engage"), {}], id="the end of another stream"),
         pytest.param(["schema", "activate", "record"], id="activated before the records"),
         pytest.param([at("cohorts"), "schema", {}, "record"], id="records after the end"),
     ],

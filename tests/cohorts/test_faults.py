@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from unittest.mock import patch
 
 import pytest
 
-from braze_mixpanel.errors import InputError, SettingsError, StoppedError, TemporaryError
-from target_braze_cohorts.client import Answer, UserAttribute
+from braze_mixpanel.errors import SettingsError, StoppedError, TemporaryError
+from target_braze_cohorts.client import Answer
 from target_braze_cohorts.delivery import Sender
 from tests.cohorts.harness import LENIENT, by_attribute, full, run
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault, rate_limit
-
-EVERYBODY = [f"u{number:03}" for number in range(100)]
 
 
 def first(*faults):
@@ -86,6 +83,25 @@ def test_trouble_that_stays_ends_the_run_and_the_next_goes_on_there(braze, tmp_p
     assert len(braze.members("1")) == 2_500
 
 
+def test_a_cohort_that_stays_locked_does_not_keep_the_others_out(braze, tmp_path):
+    braze.policy = lambda request: Fault(423) if request.body.get("cohort_id") == "1" else None
+    done = run(braze, tmp_path, full({1: ["a"], 2: ["b"]}), retry_seconds=0)
+    assert isinstance(done.error, TemporaryError)
+    assert "1 (locked in Braze" in str(done.error)
+    assert "settings" not in str(done.error)
+    assert braze.members("2") == {"b"}
+    braze.policy = lambda _: None
+    run(braze, tmp_path, full({1: ["a"], 2: ["b"]})).ok()
+    assert braze.members("1") == {"a"}
+
+
+def test_an_address_that_cannot_be_reached_is_named(tmp_path):
+    nowhere = "http://127.0.0.1:9"
+    done = run(None, tmp_path, full({1: ["a"]}), rest_endpoint=nowhere, retry_seconds=0)
+    assert isinstance(done.error, TemporaryError)
+    assert nowhere in str(done.error)
+
+
 def test_somebody_added_without_an_answer_is_removed_when_they_leave(braze, tmp_path):
     braze.policy = first(None, LOST_ANSWER)
     run(braze, tmp_path, full({1: ["a", "b"]}), retry_seconds=0)
@@ -118,47 +134,6 @@ def test_the_servers_rate_limit_is_kept_to(tmp_path):
         run(braze, tmp_path, lists, retry_seconds=60).ok()
         refused = [request for request in braze.requests if request.status == 429]
     assert 1 <= len(refused) <= 5
-
-
-# Somebody whom Braze does not take
-
-
-def test_the_culprit_of_a_400_is_found_by_halving_and_listed(braze, tmp_path):
-    braze.malformed = {"u042", "u077"}
-    done = run(braze, tmp_path, full({1: EVERYBODY})).ok()
-    assert braze.members("1") == set(EVERYBODY) - braze.malformed
-    assert {letter["record"]["distinct_id"] for letter in done.dead} == braze.malformed
-    assert {letter["status"] for letter in done.dead} == {400}
-    assert done.rows["1"].done.refused == 2
-    assert len(braze.requests) < 40
-
-
-def test_a_culprit_is_forgotten_when_they_leave(braze, tmp_path):
-    braze.malformed = {"u042"}
-    run(braze, tmp_path, full({1: EVERYBODY})).ok()
-    before = len(braze.requests)
-    run(braze, tmp_path, full({1: [who for who in EVERYBODY if who != "u042"]})).ok()
-    assert len(braze.requests) == before
-
-
-def test_a_request_that_braze_never_takes_is_not_blamed_on_each_of_its_members(braze, tmp_path):
-    braze.malformed = set(EVERYBODY)
-    done = run(braze, tmp_path, full({1: EVERYBODY, 2: ["a"]}))
-    assert isinstance(done.error, InputError)
-    assert "refused every member" in str(done.error)
-    assert not done.dead
-    assert len(braze.requests) < 60
-    assert braze.members("2") == {"a"}
-
-
-def test_a_cohort_whose_name_is_refused_does_not_keep_the_others_out(braze, tmp_path):
-    braze.malformed = {"Cohort 1"}
-    done = run(braze, tmp_path, full({1: ["a"], 2: ["b"]}))
-    assert isinstance(done.error, InputError)
-    assert braze.members("2") == {"b"}
-    braze.malformed = set()
-    run(braze, tmp_path, full({1: ["a"], 2: ["b"]})).ok()
-    assert braze.members("1") == {"a"}
 
 
 # The sender alone
@@ -238,13 +213,3 @@ def test_a_signal_ends_the_waiting():
     with pytest.raises(StoppedError, match="SIGTERM"):
         patient.send(lambda: Answer(503))
     assert clock.now < 1
-
-
-def test_an_error_that_names_nobody_leaves_the_whole_request_unacknowledged(braze, tmp_path):
-    by_id = by_attribute(attribute_value="id")
-    unnamed = Answer(201, refused_unnamed="something")
-    with patch.object(UserAttribute, "change", return_value=unnamed):
-        done = run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
-    assert done.rows["1"].done.refused == 2
-    run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
-    assert braze.members("1") == {"a", "b"}

@@ -16,7 +16,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from target_braze_cohorts.client import BrazeClient, CohortImport, UserAttribute
 from target_braze_cohorts.membership import MembershipStore
-from tests.cohorts.harness import LENIENT, Crash, by_attribute, run, tap
+from tests.cohorts.harness import (
+    LENIENT,
+    SCHEMAS,
+    Crash,
+    activate,
+    by_attribute,
+    cohort,
+    member,
+    run,
+    state,
+    syncing,
+    tap,
+)
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault
 
 USERS = [f"u{number}" for number in range(9)]
@@ -27,16 +39,18 @@ STEPS = [
     (MembershipStore, name)
     for name in (
         "open_list",
+        "begin_rename",
         "set_name",
         "begin_resync",
         "set_delivered",
         "drop_list",
         "intend",
         "acknowledge",
+        "set_refused",
         "forget",
     )
 ] + [(BrazeClient, "_post")]
-FAULTS = [LOST_ANSWER, BROKEN, Fault(503), Fault(429), Fault(423)]
+FAULTS = [LOST_ANSWER, BROKEN, *map(Fault, (503, 429, 423, 400))]
 
 people = st.sets(st.sampled_from(USERS))
 
@@ -80,6 +94,7 @@ class Histories(RuleBasedStateMachine):
         self.names = {}
         self.seen = 0
         self.strangers_came = False
+        self.may_refuse = False
         self.policy = lambda _: None
         self.braze = FakeBraze(users=USERS[:6], policy=self.fault_for)
         self.braze.__enter__()
@@ -112,7 +127,8 @@ class Histories(RuleBasedStateMachine):
     def check_requests(self, requests):
         adds, removes = set(), set()
         for request in requests:
-            assert request.status != 400 or not request.body.get("attributes", True)
+            bad = request.status == 400 and request.body.get("attributes", True)
+            assert not bad or self.may_refuse or self.braze.malformed
             assert len(request.adds) + len(request.removes) <= PAGE
             label = self.label_in(request)
             adds |= {(label, who) for who in request.adds}
@@ -150,8 +166,18 @@ class Histories(RuleBasedStateMachine):
 
     @rule(cohort=st.sampled_from(COHORTS))
     def cohort_vanishes(self, cohort):
-        self.wanted.pop(cohort, None)
-        self.names.pop(cohort, None)
+        if self.wanted.keys() != {cohort}:
+            self.wanted.pop(cohort, None)
+            self.names.pop(cohort, None)
+
+    @rule(user=st.sampled_from(USERS))
+    def braze_dislikes(self, user):
+        """From here on it answers 400 to each request with them in it."""
+        self.braze.malformed = {user}
+
+    @rule()
+    def braze_likes_everybody_again(self):
+        self.braze.malformed = set()
 
     @rule(user=st.sampled_from(USERS))
     def user_comes_to_exist(self, user):
@@ -163,15 +189,16 @@ class Histories(RuleBasedStateMachine):
 
     @rule(resync=st.booleans(), with_counts=st.booleans())
     def clean_run(self, resync, with_counts):
+        self.braze.malformed = set()
         result, _ = self.run(
             self.lines(with_counts=with_counts), full_resync_days=0 if resync else 7
         )
         result.ok()
         if resync:
             self.strangers_came = False
-        for cohort in COHORTS:
-            members = self.braze.members(self.label(cohort)) if cohort in self.names else set()
-            wanted = self.wanted.get(cohort, set()) & self.braze.users
+        for number in COHORTS:
+            members = self.braze.members(self.label(number)) if number in self.names else set()
+            wanted = self.wanted.get(number, set()) & self.braze.users
             if self.strangers_came:
                 assert members <= wanted
             else:
@@ -180,15 +207,42 @@ class Histories(RuleBasedStateMachine):
         assert self.run(self.lines())[1] == []
 
     def check_names(self):
-        for cohort, name in self.names.items():
+        for number, name in self.names.items():
             if self.has_names:
-                assert self.braze.cohorts[str(cohort)].name == name
+                assert self.braze.cohorts[str(number)].name == name
         known = {self.label(cohort) for cohort in self.names}
         for label in self.all_labels() - known:
             assert self.braze.members(label) == set()
 
     def all_labels(self):
         return set(self.braze.cohorts)
+
+    @rule(
+        lines=st.sampled_from(
+            [
+                SCHEMAS + activate("cohorts") + activate(),
+                syncing("engage") + SCHEMAS + state(),
+                syncing("cohorts") + SCHEMAS + state(),
+            ]
+        )
+    )
+    def tap_sends_no_record(self, lines):
+        assert not any(request.removes for request in self.run([lines])[1])
+
+    @rule(gone=people, chosen=st.sampled_from(COHORTS))
+    def tap_sends_members_who_are_none(self, gone, chosen):
+        others = gone - self.wanted.get(chosen, set())
+        lines = [member(chosen, who, should_remove=True) for who in others]
+        _, requests = self.run([SCHEMAS, *lines])
+        assert not any(others.intersection(request.adds) for request in requests)
+
+    @rule()
+    def tap_sends_no_names(self):
+        named = {key: held.name for key, held in self.braze.cohorts.items() if held.members}
+        lines = [member(key, who) for key, members in self.wanted.items() for who in members]
+        self.run([SCHEMAS, *lines])
+        for key, name in named.items():
+            assert self.braze.cohorts[key].name == name
 
     @rule(share=st.floats(0, 1))
     def tap_is_cut_short(self, share):
@@ -212,12 +266,14 @@ class Histories(RuleBasedStateMachine):
     @rule(faults=st.lists(st.sampled_from([None, *FAULTS]), max_size=8), patient=st.booleans())
     def braze_fails(self, faults, patient):
         coming = iter(faults)
+        self.may_refuse = Fault(400) in faults or bool(self.braze.malformed)
         result, _ = self.run(
             self.lines(),
             policy=lambda _: next(coming, None),
             retry_seconds=600 if patient else 0,
         )
-        assert result.error is None or not patient
+        assert result.error is None or not patient or self.may_refuse
+        self.may_refuse = False
 
     @invariant()
     def names_are_unique(self):
@@ -239,6 +295,16 @@ class ByAttribute(Histories):
                 if isinstance(value, dict):
                     return next(iter(value.values()))[0]
         return None
+
+    @rule(chosen=st.sampled_from(COHORTS), members=people)
+    def a_stranger_comes_alone_under_a_name(self, chosen, members):
+        """The tap dies after a new cohort of the same name, whose count is right."""
+        self.braze.malformed = set()
+        self.run(self.lines())
+        if chosen in self.names:
+            first = cohort(9, self.names[chosen], len(members))
+            lines = [SCHEMAS, first, *(member(9, who) for who in members)]
+            assert self.run(lines)[1] == []
 
     def all_labels(self):
         return {value for values in self.braze.values.values() for value in values}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from braze_mixpanel.errors import TemporaryError
+from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
 from tests.cohorts.harness import LENIENT, record, run, schema, syncing, tap
 
 BY_BRAZE_ID = {"external_id_property": "$braze_external_id"}
@@ -76,3 +76,19 @@ def test_somebody_who_lost_the_property_is_removed(braze, tmp_path):
     run(braze, tmp_path, lists(everybody, profiles(a="x", b="y")), **BY_BRAZE_ID).ok()
     run(braze, tmp_path, lists(everybody, profiles(a="x", b=None)), **BY_BRAZE_ID, **LENIENT).ok()
     assert braze.members("1") == {"x"}
+
+
+def test_a_stream_of_profiles_that_was_not_selected_is_asked_for_and_nobody_is_listed(
+    braze, tmp_path
+):
+    done = run(braze, tmp_path, b"".join(tap({1: ["a", "b"]})), **BY_BRAZE_ID)
+    assert isinstance(done.error, SettingsError)
+    assert "meltano select tap-mixpanel engage '*'" in str(done.error)
+    assert done.dead == []
+    assert not braze.requests
+
+
+def test_an_input_cut_in_a_line_before_its_profiles_is_told_as_that(braze, tmp_path):
+    done = run(braze, tmp_path, b"".join(tap({1: ["a"]})) + b'{"type', **BY_BRAZE_ID)
+    assert isinstance(done.error, InputError)
+    assert done.dead == []

@@ -21,6 +21,8 @@ from tests.cohorts.harness import by_attribute, settings
     [
         ({"instance": "US-09", "rest_endpoint": None}, "instance"),
         ({"rest_endpoint": None}, "Setting instance is missing"),
+        ({"rest_endpoint": "https://dashboard-01.braze.com"}, "is Braze's dashboard"),
+        ({"changes_stream": True, "external_id_property": "$braze_external_id"}, "changes_stream"),
         ({"rest_endpoint": "http://rest.iad-01.braze.com"}, "https://"),
         ({"data_import_key": None}, "data_import_key is missing"),
         ({"delivery": "attribute"}, "api_key is missing"),

@@ -14,6 +14,7 @@ from tests.cohorts.harness import (
     LENIENT,
     SCHEMAS,
     activate,
+    by_attribute,
     cohort,
     full,
     line,
@@ -25,6 +26,7 @@ from tests.cohorts.harness import (
     syncing,
     tap,
 )
+from tests.fakes.fake_braze import Fault
 
 MANY = [f"u{number}" for number in range(10)]
 
@@ -213,30 +215,6 @@ def test_a_ratio_may_be_text_as_it_comes_from_the_environment(braze, tmp_path):
     assert braze.members("1") == set(MANY[:5])
 
 
-# Cohorts that vanished
-
-
-def test_a_vanished_cohort_keeps_its_members_and_is_reported(braze, tmp_path):
-    run(braze, tmp_path, full({1: MANY, 2: ["a"]})).ok()
-    done = run(braze, tmp_path, full({2: ["a"]})).ok()
-    assert braze.members("1") == set(MANY)
-    assert "no longer in the source: members kept" in done.stderr
-
-
-def test_a_vanished_cohort_is_emptied_where_the_settings_say_so(braze, tmp_path):
-    run(braze, tmp_path, full({1: MANY, 2: ["a"]})).ok()
-    run(braze, tmp_path, full({2: ["a"]}), clear_vanished_cohorts=True).ok()
-    assert braze.members("1") == set()
-    assert braze.members("2") == {"a"}
-    assert set(run(braze, tmp_path, full({2: ["a"]})).ok().rows) == {"2"}
-
-
-def test_a_cohort_is_not_taken_for_vanished_when_the_tap_was_cut_short(braze, tmp_path):
-    run(braze, tmp_path, full({1: MANY, 2: ["a"]})).ok()
-    run(braze, tmp_path, cut({2: ["a"]}), clear_vanished_cohorts=True)
-    assert braze.members("1") == set(MANY)
-
-
 # Once, and all over again
 
 
@@ -329,6 +307,64 @@ def test_a_warehouse_table_of_cohort_name_and_id_in_one_stream(braze, tmp_path):
     assert braze.members("vip") == {"a", "b"}
 
 
+def test_a_cohort_id_is_one_whether_it_comes_as_a_number_or_as_text(braze, tmp_path):
+    lines = SCHEMAS + member(1, "a") + member(1.0, "b") + member("1", "c") + cohort(1, "Readers", 3)
+    run(braze, tmp_path, lines + cohort(1.0, "Readers", 3)).ok()
+    assert set(braze.cohorts) == {"1"}
+    assert braze.members("1") == {"a", "b", "c"}
+
+
+# Records that say that their member is none
+
+
+@pytest.mark.parametrize(
+    "mark", [{"should_remove": True}, {"should_remove": "true"}, {"_sdc_deleted_at": "2026-01-01"}]
+)
+def test_whoever_is_marked_as_removed_is_no_member_of_a_full_list(braze, tmp_path, mark):
+    lines = (
+        SCHEMAS + cohort(1, "Readers", 2) + member(1, "a") + member(1, "b") + member(1, "x", **mark)
+    )
+    done = run(braze, tmp_path, lines).ok()
+    assert braze.members("1") == {"a", "b"}
+    assert done.rows["1"].note == "1 marked as no members"
+    assert done.rows["1"].counts.received == 2
+
+
+def test_the_replay_of_a_refused_removal_does_not_add(braze, tmp_path):
+    way = by_attribute(attribute_value="id")
+    run(braze, tmp_path, full({1: MANY}), **way).ok()
+    braze.refused = {"u0"}
+    refused = run(braze, tmp_path, full({1: MANY[1:]}), **way).ok().dead
+    braze.refused = set()
+    before = len(braze.writes())
+    run(braze, tmp_path, SCHEMAS + b"".join(map(line, refused)), **way)
+    assert len(braze.writes()) == before
+    run(braze, tmp_path, full({1: MANY[1:]}), **way).ok()
+    assert braze.members("1") == set(MANY[1:])
+
+
+# Names
+
+
+def test_a_cohort_keeps_its_name_when_a_new_one_did_not_arrive(braze, tmp_path):
+    run(braze, tmp_path, full({1: ["a"]}, {1: "VIP"})).ok()
+    braze.policy = lambda request: Fault(503) if "name" in request.body else None
+    assert run(braze, tmp_path, full({1: ["a"]}, {1: "Gold"}), retry_seconds=0).error
+    braze.policy = lambda _: None
+    run(braze, tmp_path, SCHEMAS + member(1, "a") + activate()).ok()
+    assert braze.cohorts["1"].name == "VIP"
+    run(braze, tmp_path, full({1: ["a"]}, {1: "Gold"})).ok()
+    assert braze.cohorts["1"].name == "Gold"
+
+
+def test_a_cohort_whose_first_name_did_not_arrive_goes_by_its_id(braze, tmp_path):
+    braze.policy = lambda request: Fault(503) if "name" in request.body else None
+    assert run(braze, tmp_path, full({1: ["a"]}), retry_seconds=0).error
+    braze.policy = lambda _: None
+    run(braze, tmp_path, SCHEMAS + member(1, "a") + activate()).ok()
+    assert braze.cohorts["1"].name == "1"
+
+
 def test_device_ids_and_aliases_are_named_as_such(braze, tmp_path):
     run(braze, tmp_path, full({1: ["d"]}), identifier="device_id").ok()
     assert braze.writes()[-1].body["cohort_changes"][0]["device_ids"] == ["d"]
@@ -370,57 +406,6 @@ def test_an_alias_stream_keeps_its_evidence(braze, tmp_path):
     lines = schema("people", "cohort_id", "distinct_id")
     lines += record("people", cohort_id=1, distinct_id="a") + activate("people")
     run(braze, tmp_path, lines, stream_maps=maps).ok()
-    assert braze.members("1") == {"a"}
-
-
-# Streams of changes
-
-CHANGES = {"changes_stream": True, **LENIENT}
-
-
-def test_changes_move_only_those_whom_they_name(braze, tmp_path):
-    run(braze, tmp_path, SCHEMAS + member(1, "a") + member(1, "b"), **CHANGES).ok()
-    run(braze, tmp_path, SCHEMAS + member(1, "c"), **CHANGES).ok()
-    assert braze.members("1") == {"a", "b", "c"}
-    leaving = member(1, "a", should_remove=True) + member(1, "b", _sdc_deleted_at="2026-01-01")
-    staying = member(1, "c", should_remove=False, _sdc_deleted_at=None)
-    run(braze, tmp_path, SCHEMAS + leaving + staying, **CHANGES).ok()
-    assert braze.members("1") == {"c"}
-
-
-def test_the_last_change_of_a_member_counts(braze, tmp_path):
-    out, back = member(1, "a", should_remove=True), member(1, "a")
-    run(braze, tmp_path, SCHEMAS + back + out, **CHANGES).ok()
-    assert braze.members("1") == set()
-    run(braze, tmp_path, SCHEMAS + out + back, **CHANGES).ok()
-    assert braze.members("1") == {"a"}
-
-
-def test_removals_of_strangers_are_not_sent(braze, tmp_path):
-    run(braze, tmp_path, SCHEMAS + member(1, "x", should_remove=True), **CHANGES).ok()
-    assert not [request for request in braze.requests if request.removes]
-
-
-def test_guards_hold_for_changes_too(braze, tmp_path):
-    run(braze, tmp_path, SCHEMAS + b"".join(map(member, [1] * 10, MANY)), **CHANGES).ok()
-    leaving = b"".join(member(1, who, should_remove="true") for who in MANY[:5])
-    done = run(braze, tmp_path, SCHEMAS + leaving, changes_stream=True)
-    assert isinstance(done.error, SettingsError)
-    assert braze.members("1") == set(MANY)
-
-
-def test_a_full_resync_of_changes_sends_all_who_are_in(braze, tmp_path):
-    braze.users = {"a"}
-    run(braze, tmp_path, SCHEMAS + member(1, "a") + member(1, "late"), **CHANGES).ok()
-    braze.users.add("late")
-    run(braze, tmp_path, SCHEMAS, full_resync_days=0, **CHANGES).ok()
-    assert braze.members("1") == {"a", "late"}
-
-
-def test_changes_in_an_input_cut_in_a_line_remove_nobody(braze, tmp_path):
-    run(braze, tmp_path, SCHEMAS + member(1, "a"), **CHANGES).ok()
-    lines = SCHEMAS + member(1, "a", should_remove=True) + b'{"type'
-    assert run(braze, tmp_path, lines, **CHANGES).error
     assert braze.members("1") == {"a"}
 
 
