@@ -71,11 +71,11 @@ class CohortSink(Sink):
     def _record(self, line: bytes) -> dict[str, Any]:
         try:
             return _decode_message(line).record
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
             pass
         try:
             return msgspec.convert(decode_line(line), _Message).record
-        except (ValueError, msgspec.ValidationError) as error:
+        except (ValueError, msgspec.ValidationError, RecursionError) as error:
             raise InputError(
                 f"A RECORD of stream {self.stream_name} cannot be read: is the tap's standard "
                 "output mixed with something else? What came before it was processed."

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from target_braze_cohorts.client import CohortImport, UserAttribute
 from tests.cohorts.harness import LENIENT, SCHEMAS, by_attribute, cohort, member, run, state
-from tests.cohorts.test_histories import FAULTS, NAMES, PAGE, RUNS, USERS, crash_at
+from tests.cohorts.test_histories import FAULTS, NAMES, PAGE, RUNS, USERS, changes_refused, crash_at
 from tests.fakes.fake_braze import FakeBraze
 
 COHORTS = [1, 2]
@@ -98,6 +98,10 @@ class Changes(RuleBasedStateMachine):
     def braze_fails(self, faults, patient):
         coming = iter(faults)
         self.run(lambda _: next(coming, None), retry_seconds=600 if patient else 0)
+
+    @rule()
+    def braze_takes_no_change(self):
+        self.run(changes_refused)
 
 
 class ChangesByAttribute(Changes):

@@ -81,6 +81,10 @@ def crash_at(step):
         yield
 
 
+def changes_refused(request):
+    return Fault(400) if request.adds or request.removes else None
+
+
 class Histories(RuleBasedStateMachine):
     """What the source holds, what runs are made of it, and what Braze then holds."""
 
@@ -273,6 +277,13 @@ class Histories(RuleBasedStateMachine):
             retry_seconds=600 if patient else 0,
         )
         assert result.error is None or not patient or self.may_refuse
+        self.may_refuse = False
+
+    @rule(resync=st.booleans())
+    def braze_takes_no_change(self, resync):
+        self.may_refuse = True
+        days = 0 if resync else 7
+        self.run(self.lines(), policy=changes_refused, full_resync_days=days)
         self.may_refuse = False
 
     @invariant()

@@ -10,7 +10,8 @@ from singer_sdk.testing import get_target_test_class
 from singer_sdk.testing.suites import SingerTestSuite, target_tests
 from singer_sdk.testing.target_tests import TargetRecordMissingKeyProperty
 
-from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_braze_cohorts.database import open_database
 from target_braze_cohorts.instances import ENDPOINTS, endpoint
 from target_braze_cohorts.target import TargetBrazeCohorts
 from tests.cohorts.harness import by_attribute, settings
@@ -51,6 +52,16 @@ def test_each_instance_has_its_endpoint():
     assert endpoint("EU-02", None) == "https://rest.fra-02.braze.eu"
     assert "US-09" not in ENDPOINTS
     assert len(ENDPOINTS) == 15
+
+
+def test_two_links_to_one_database_share_its_lock(tmp_path):
+    (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
+    with (
+        open_database(f"sqlite:///{tmp_path}/real.db", "one"),
+        pytest.raises(TemporaryError, match="Another run"),
+        open_database(f"sqlite:///{tmp_path}/link.db", "one"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
