@@ -86,6 +86,13 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         """Add the SDK's settings that mean something here; its others are about tables."""
         PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
 
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings; an instance may be written in lower case."""
+        instance = self._config.get("instance")
+        if isinstance(instance, str):
+            self._config["instance"] = instance.upper()
+        return super()._validate_config(raise_errors=raise_errors)
+
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
         config = self._config

@@ -47,6 +47,13 @@ def test_a_wrong_setting_is_told_in_one_line(tmp_path, changes, told):
     assert "hunter22" not in "".join(lines)
 
 
+def test_an_instance_may_be_written_in_lower_case(tmp_path):
+    target = TargetBrazeCohorts(
+        config=settings(None, tmp_path, rest_endpoint=None, instance="eu-02")
+    )
+    assert target._client().endpoint == ENDPOINTS["EU-02"]
+
+
 def test_each_instance_has_its_endpoint():
     assert endpoint("US-03", None) == "https://rest.iad-03.braze.com"
     assert endpoint("EU-02", None) == "https://rest.fra-02.braze.eu"
