@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 60
+LONGEST_RETRY_AFTER = 3600.0
+"""Whoever asks for more is not believed; no batch is tried again for so long."""
 JITTER_SECONDS = (1.0, 5.0)
 
 
@@ -31,18 +34,23 @@ def retry_waits(jitter: Callable[[float, float], float] = random.uniform) -> Ite
 
 
 def retry_after_seconds(header: str | None) -> float:
-    """Read a `Retry-After` header: seconds or an HTTP date; 0 if there is none to be read."""
+    """Read a `Retry-After` header: seconds or an HTTP date; 0 if none, an hour at most."""
     if not header:
         return 0.0
     try:
-        return max(0.0, float(header))
+        seconds = float(header)
     except ValueError:
-        pass
+        seconds = http_date(header) - time.time()
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else 0.0
+
+
+def http_date(header: str) -> float:
+    """Read an HTTP date as UNIX seconds, UTC if it names no zone; 0 if it cannot be read."""
     try:
         moment = parsedate_to_datetime(header)
-    except ValueError:
+        return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+    except (ValueError, TypeError, OverflowError):
         return 0.0
-    return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
 
 
 class SharedPause:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import os
+import signal
 import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
@@ -15,18 +16,28 @@ from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerCommand, _ConfigInput
 
-from braze_mixpanel.errors import ConnectorError, SettingsError
+from braze_mixpanel.environment import misspelt_variables, unread_variables
+from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.redaction import protect_logs, secret_values
+from braze_mixpanel.singer_lines import discard
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jsonschema import ValidationError
 
 
+LAST_SECONDS = 10.0
+"""How long a command that failed goes on reading, so that who writes to it can end in peace."""
+_NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 _TRUE_OR_FALSE = frozenset({*TRUTHY, "false", "0", "no", "off", ""})
 
 
 class OneLineErrorCommand(SingerCommand):
     """A plugin's command that tells a foreseeable error in one line and exits with its code."""
+
+    reads_input = False
+    """Whether, without an option that says otherwise, it reads standard input."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run the command; `--discover` and `--test` fail inside option parsing, so wrap it all."""
@@ -35,10 +46,21 @@ class OneLineErrorCommand(SingerCommand):
         except ConfigValidationError as error:
             for line in error.errors:
                 self.logger.error(line)  # noqa: TRY400
-            sys.exit(SettingsError.exit_code)
+            code = SettingsError.exit_code
         except ConnectorError as error:
             self.logger.error("%s", error)  # noqa: TRY400
-            sys.exit(error.exit_code)
+            code = error.exit_code
+        if code != StoppedError.exit_code:
+            self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
+        sys.exit(code)
+
+    def _let_the_tap_end(self, arguments: Sequence[object]) -> None:
+        """Read on for a while: a tap or Meltano that writes to a closed pipe fails with a trace."""
+        if not self.reads_input or any(str(given).startswith(_NO_INPUT) for given in arguments):
+            return
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, signal.SIG_DFL)
+        discard(sys.stdin, LAST_SECONDS)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
         """Run the command body, with unforeseen errors logged by the SDK's hook."""
@@ -51,12 +73,13 @@ class ConnectorPlugin(PluginBase):
     """Base of the tap and both targets; stands before the SDK's class in their bases."""
 
     package_name = "braze-mixpanel"
+    reads_input = False
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
         """Give the SDK's command, with one-line errors."""
         command = super().get_singer_command()
-        return OneLineErrorCommand(
+        one_line = OneLineErrorCommand(
             name=command.name,
             callback=command.callback,
             context_settings=command.context_settings,
@@ -64,6 +87,8 @@ class ConnectorPlugin(PluginBase):
             help=command.help,
             logger=cls.logger,
         )
+        one_line.reads_input = cls.reads_input
+        return one_line
 
     @classmethod
     def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401
@@ -103,12 +128,21 @@ class ConnectorPlugin(PluginBase):
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
         protect_logs(secret_values(self._config, schema))
-        errors = [
-            _describe(error, schema, self._env_var_prefix)
+        prefix, properties = self._env_var_prefix, schema["properties"]
+        unread = ", ".join(unread_variables(prefix, properties, self._config))
+        errors, warnings = misspelt_variables(prefix, properties, self._config)
+        errors += [
+            _describe(error, schema, prefix)
             for error in JSONSchemaValidator(schema).iter_errors(self._config)
         ]
         errors += _unknown_settings(self._config, schema)
         errors += self.check_settings() if not errors else []
+        if unread:
+            hint = f"In the environment, but not read: {unread}. Add --config ENV."
+            warnings += [] if errors else [hint]
+            errors[-1:] = [f"{error} {hint}" for error in errors[-1:]]
+        for warning in warnings:
+            self.logger.warning(warning)
         if errors and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=errors, schema=schema)
         return errors
@@ -124,6 +158,8 @@ class ConnectorPlugin(PluginBase):
 
 class CheckablePlugin(ConnectorPlugin):
     """Base of a target that has `--check`."""
+
+    reads_input = True
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -181,6 +217,18 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
         if isinstance(found.get(name), bool) and text.lower() not in _TRUE_OR_FALSE:
             found[name] = text
     return found
+
+
+def end_at_second_signal(first: object, signum: int) -> None:
+    """End the process at once if a signal came before: somebody does not want to wait.
+
+    Args:
+        first: The signal that came before; None if none did.
+        signum: The signal that has come.
+    """
+    if first is not None:
+        signal.signal(signum, signal.SIG_DFL)
+        signal.raise_signal(signum)
 
 
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:

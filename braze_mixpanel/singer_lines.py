@@ -7,12 +7,12 @@ import io
 import os
 import select
 import stat
+import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-import msgspec
-
 from braze_mixpanel.errors import InputError
+from braze_mixpanel.lenient_json import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,16 +25,17 @@ WAIT_SECONDS = 1.0
 def line_blocks(
     source: IO[Any], *, while_waiting: Callable[[], None] | None = None
 ) -> Iterator[list[bytes]]:
-    """Read complete lines, many at a time.
+    """Read complete lines, many at a time; blank ones are left out, those of CRLF files too.
 
     A last line without a newline counts when it is whole JSON: files are often written so.
 
     Args:
         source: Binary or text input; binary is read without waiting for a full block.
-        while_waiting: Called about every second while a pipe or socket gives nothing.
+        while_waiting: Called about every second while a pipe or socket gives nothing; ends the
+            reading by an error.
 
     Yields:
-        Non-empty lists of lines without their newline; blank lines are left out.
+        Lists of lines without their newline.
 
     Raises:
         InputError: The input ended in the middle of a line, raised after all before it was given.
@@ -47,7 +48,8 @@ def line_blocks(
             continue
         lines = b"".join((*begun, head)).split(b"\n")
         begun = [tail] if tail else []
-        yield [line for line in lines if line] if b"" in lines else lines
+        is_clean = b"" not in lines and b"\r" not in lines
+        yield lines if is_clean else [line for line in lines if line.strip()]
     rest = b"".join(begun)
     if rest.strip():
         if not _is_whole(rest):
@@ -100,7 +102,23 @@ def _is_readable(descriptor: int) -> bool:
 
 def _is_whole(line: bytes) -> bool:
     try:
-        msgspec.json.decode(line)
-    except msgspec.DecodeError:
+        decode_leniently(line)
+    except ValueError:
         return False
     return True
+
+
+def discard(source: IO[Any], seconds: float) -> None:
+    """Read what is left in a pipe and forget it, so that who writes to it can end in peace.
+
+    Args:
+        source: Left alone if it is no pipe.
+        seconds: The longest time to wait for its end.
+    """
+    pipe = _pipe_descriptor(source)
+    if pipe is None:
+        return
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([pipe], [], [], left)[0] and not os.read(pipe, BLOCK_BYTES):
+            return

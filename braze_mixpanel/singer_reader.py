@@ -2,42 +2,115 @@
 
 from __future__ import annotations
 
-import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from braze_mixpanel.errors import ConnectorError, InputError
+from braze_mixpanel.lenient_json import UNREADABLE, decode_leniently
 from braze_mixpanel.singer_lines import line_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+
+    from singer_sdk.mapper import StreamMap
 
 Lane = Callable[[list[bytes]], None]
 _NO_PREFIX = b"\n"
 """No line begins with it."""
-_decode = msgspec.json.Decoder().decode
+_has_record = re.compile(rb'"record"\s*:').search
+_has_type = re.compile(rb'"type"\s*:').search
+_has_stream = re.compile(rb'"stream"\s*:').search
+_REQUIRED = {"SCHEMA": {"schema"}, "STATE": {"value"}, "BATCH": {"encoding", "manifest"}}
+
+
+class _RecordOf(msgspec.Struct):
+    record: dict[str, Any]
+
+
+_decode_message = msgspec.json.Decoder(_RecordOf).decode
+_decode_record = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
-    """Parse the JSON object of one line.
-
-    Text that is not valid Unicode (half of an emoji, as JavaScript cuts strings) has the broken
-    character replaced, and NaN is null: better than to lose the record.
+    """Parse the JSON object of one line, see `decode_leniently`.
 
     Raises:
-        ValueError: It is no JSON at all.
+        ValueError: It is no JSON object.
+    """
+    value = decode_leniently(line)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - about the text, not about a type
+    return value
+
+
+def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict[str, Any]:
+    """Read the record of a line, however strangely it is written.
+
+    Args:
+        line: A RECORD message, or the JSON of a record alone.
+        stream: Its stream, for the message.
+        whole_message: Which of the two.
+
+    Raises:
+        InputError: It holds no record.
     """
     try:
-        value: dict[str, Any] = _decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        lenient = json.loads(line.decode("utf-8", "replace"), parse_constant=lambda _: None)
-        value = _decode(json.dumps(lenient, ensure_ascii=False).encode("utf-8", "replace"))
-    return value
+        return _decode_message(line).record if whole_message else _decode_record(line)
+    except UNREADABLE:
+        pass
+    try:
+        value = decode_line(line)
+    except ValueError as error:
+        raise _no_record(stream) from error
+    return record_of(value, stream) if whole_message else value
+
+
+def record_of(message: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """Give the record of a parsed RECORD message.
+
+    Raises:
+        InputError: There is none.
+    """
+    record = message.get("record")
+    if not isinstance(record, dict):
+        raise _no_record(stream)
+    return record
+
+
+def _no_record(stream: str) -> InputError:
+    return InputError(
+        f"A line of stream {stream} holds no record (a JSON object): is the tap's standard output "
+        "mixed with something else? What came before it was processed."
+    )
+
+
+def require_schema(stream: str, known: Container[str]) -> None:
+    """Make sure that a record's stream is known.
+
+    Raises:
+        RecordBeforeSchemaError: It is not.
+    """
+    if stream not in known:
+        raise RecordBeforeSchemaError(
+            f"A record of stream {stream} came before its SCHEMA message. "
+            "The tap does not follow the Singer specification."
+        )
+
+
+def is_unchanged(maps: Sequence[StreamMap]) -> bool:
+    """Tell whether the stream maps of a stream leave its records as they are."""
+    only = maps[0]
+    return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
@@ -53,14 +126,14 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 
 class SingerLineReader(GenericSingerReader[bytes]):
-    """Reads until the input ends or `stop` is set.
+    """Reads until the input ends, or a callback raises an error that is foreseeable.
 
     A stream with a lane in `lanes` has its RECORD lines handed over as they are, many at a time:
     lines of one stream begin alike up to their record, so that one comparison tells whose a line
     is. All other messages are parsed and go to the SDK's callbacks.
 
-    A foreseeable error ends the reading and is kept in `error`, so that the target can first bring
-    what came before it to its end.
+    Such an error is kept in `error`, so that the target can first bring what came before it to its
+    end.
     """
 
     def __init__(self) -> None:
@@ -70,10 +143,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         self.begin: Callable[[], None] = lambda: None
         """Called before the first line is read."""
         self.between_blocks: Callable[[], None] = lambda: None
-        """Called after each block of lines, and about every second while none comes."""
+        """Called after each block of lines, and about every second while none comes; may raise."""
         self.around: Callable[[], AbstractContextManager[None]] = nullcontext
         """Surrounds the reading; sees only errors that are not foreseeable."""
-        self.stop = False
         self.error: ConnectorError | None = None
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
@@ -112,8 +184,6 @@ class SingerLineReader(GenericSingerReader[bytes]):
     ) -> None:
         self.begin()
         for lines in line_blocks(source, while_waiting=self.between_blocks):
-            if self.stop:
-                break
             self._process_block(lines, callbacks, counts)
             self.between_blocks()
 
@@ -145,7 +215,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
     def _head(self, line: bytes, number: int) -> _Head:
         try:
             return _decode_head(line)
-        except (msgspec.DecodeError, msgspec.ValidationError):
+        except UNREADABLE:
             try:
                 return msgspec.convert(self.deserialize_json(line), _Head)
             except (ValueError, msgspec.ValidationError) as error:
@@ -160,13 +230,17 @@ class SingerLineReader(GenericSingerReader[bytes]):
         callback = callbacks.get(head.type)
         if callback is None:
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
+        message = self.deserialize_json(line)
+        incomplete = InputError(
+            f"A {head.type} message of stream {head.stream or '(none)'} lacks a part that the "
+            "Singer specification requires. What came before it was processed."
+        )
+        if not message.keys() >= _REQUIRED.get(head.type, set()):
+            raise incomplete
         try:
-            callback(self.deserialize_json(line))
+            callback(message)
         except InvalidInputLine as error:
-            raise InputError(
-                f"A {head.type} message of stream {head.stream or '(none)'} lacks a part that the "
-                "Singer specification requires. What came before it was processed."
-            ) from error
+            raise incomplete from error
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Parse one line, see `decode_line`."""
@@ -179,5 +253,6 @@ class SingerLineReader(GenericSingerReader[bytes]):
 
 def _common_prefix(line: bytes) -> bytes:
     """Return what all RECORD lines of the same stream begin with, as this tap writes them."""
-    prefix = line[: line.find(b'"record"')]
-    return prefix if b'"type"' in prefix and b'"stream"' in prefix else _NO_PREFIX
+    record = _has_record(line)
+    prefix = line[: record.start()] if record else b""
+    return prefix if _has_type(prefix) and _has_stream(prefix) else _NO_PREFIX

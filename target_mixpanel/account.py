@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.tables import text_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_NOTHING: Counter[str] = Counter()
 
 
 class Account:
@@ -20,6 +22,8 @@ class Account:
         self.imported: Counter[str] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.rejected: Counter[tuple[str, str]] = Counter()
+        self.rejected_count = 0
+        """Its sum, which is asked for after each batch."""
         self.remarks: Counter[tuple[str, str]] = Counter()
         """What was noticed in events that were sent all the same."""
 
@@ -29,12 +33,6 @@ class Account:
         return self.read.total() - (
             self.imported.total() + self.skipped.total() + self.rejected.total()
         )
-
-    @property
-    def rejected_ratio(self) -> float:
-        """Rejected records among those that were meant to be imported and have an outcome."""
-        rejected = self.rejected.total()
-        return rejected / ((rejected + self.imported.total()) or 1)
 
     def skip(self, event: str, reason: str) -> None:
         """Count one record as read and left out."""
@@ -48,20 +46,33 @@ class Account:
     def reject(self, event: str, reason: str, *, was_imported: bool = False) -> None:
         """Count one record as rejected; `was_imported` takes it back from the imported ones."""
         self.rejected[event, reason] += 1
+        self.rejected_count += 1
         if was_imported:
             self.imported[event] -= 1
 
     def table(self, *, dry_run: bool = False) -> str:
         """Give the closing table: one line an event, the sums last."""
+        why = {
+            what: by_event(counts)
+            for what, counts in (
+                ("skipped,", self.skipped),
+                ("rejected,", self.rejected),
+                ("note:", self.remarks),
+            )
+        }
         headings = ("event", "read", "mapped" if dry_run else "imported", "skipped", "rejected")
         rows = [
             (
                 event,
                 self.read[event],
                 self.imported[event],
-                _sum(self.skipped, event),
-                _sum(self.rejected, event),
-                self._why(event),
+                why["skipped,"].get(event, _NOTHING).total(),
+                why["rejected,"].get(event, _NOTHING).total(),
+                "; ".join(
+                    f"{what} {reason}: {count}"
+                    for what, events in why.items()
+                    for reason, count in sorted(events.get(event, _NOTHING).items())
+                ),
             )
             for event in sorted(self.read)
         ]
@@ -75,19 +86,15 @@ class Account:
         )
         return text_table((*headings, "why"), [*rows, total])
 
-    def _why(self, event: str) -> str:
-        parts = [
-            f"{what} {reason}: {count}"
-            for what, counter in (
-                ("skipped,", self.skipped),
-                ("rejected,", self.rejected),
-                ("note:", self.remarks),
-            )
-            for (name, reason), count in sorted(counter.items())
-            if name == event
-        ]
-        return "; ".join(parts)
+
+def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Group counts of event and reason: event → reason → count."""
+    groups: dict[str, Counter[str]] = defaultdict(Counter)
+    for (event, reason), count in counts.items():
+        groups[event][reason] += count
+    return dict(groups)
 
 
-def _sum(counter: Counter[tuple[str, str]], event: str) -> int:
-    return sum(count for (name, _), count in counter.items() if name == event)
+def by_reason(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Group them the other way round: reason → event → count."""
+    return by_event(Counter({(reason, event): count for (event, reason), count in counts.items()}))

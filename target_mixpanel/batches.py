@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from braze_mixpanel.lenient_json import UNREADABLE
+from braze_mixpanel.singer_reader import read_record
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -14,6 +19,14 @@ _BYTES_BETWEEN = 1
 """The comma or bracket beside each event in the body."""
 _MANY = 64
 """Events moved into a batch at once: few enough that one by one is only the end of a batch."""
+
+
+class _RawRecordOf(msgspec.Struct):
+    record: msgspec.Raw
+
+
+_decode_raw_message = msgspec.json.Decoder(_RawRecordOf).decode
+_decode_raw_record = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,24 @@ class Source:
     stream: str
     schema: Mapping[str, Any]
     whole_messages: bool
+
+    def record_of(self, line: bytes) -> dict[str, Any]:
+        """Read the record of one of its lines.
+
+        Raises:
+            InputError: There is none.
+        """
+        return read_record(line, self.stream, whole_message=self.whole_messages)
+
+    def original(self, line: bytes) -> msgspec.Raw | dict[str, Any]:
+        """Give the record of a line unaltered; as it was read if it is not quite JSON."""
+        try:
+            line.decode()
+            if self.whole_messages:
+                return _decode_raw_message(line).record
+            return _decode_raw_record(line)
+        except UNREADABLE:
+            return self.record_of(line)
 
 
 Origin = tuple[Source, bytes]

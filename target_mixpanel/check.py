@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.errors import TemporaryError
+from target_mixpanel.client import SSL_PROBLEM, certificate_problem
 from target_mixpanel.delivery import PROBE, require_good_probe
 from target_mixpanel.outcomes import NO_ANSWER, Retry, interpret
 
@@ -37,11 +38,8 @@ def check_account(client: MixpanelClient) -> str:
         time.sleep(_PAUSE_SECONDS)
         answer = client.import_events([PROBE])
         outcome = interpret(answer, 1)
-    if answer.problem == "SSLError":
-        raise SettingsError(
-            f"The certificate of {client.url} is not trusted. Check api_url; behind a proxy with "
-            "its own certificate, name that in the environment variable REQUESTS_CA_BUNDLE."
-        )
+    if answer.problem == SSL_PROBLEM:
+        raise certificate_problem(client.url)
     if isinstance(outcome, Retry) and answer.status == NO_ANSWER:
         raise TemporaryError(
             f"{client.url} cannot be reached: {outcome.message}. Check the network, a proxy "

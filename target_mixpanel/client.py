@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
-import msgspec
 import requests
 from isal import igzip
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from braze_mixpanel.backoff import retry_after_seconds
+from braze_mixpanel.answers import json_object
+from braze_mixpanel.backoff import http_date, retry_after_seconds
+from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,9 +32,10 @@ CREDENTIAL_SETTINGS: Final = (
     "project_token",
     "api_secret",
 )
+SSL_PROBLEM: Final = "SSLError"
+_LASTING_SSL_PROBLEMS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 _COMPRESSION_LEVEL = 1
 """Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Answer(NamedTuple):
@@ -72,6 +72,11 @@ class Credentials(NamedTuple):
     project_id: str | None
     settings: str
     kind: str
+
+    @property
+    def where(self) -> str:
+        """Where the events go, in words."""
+        return f"project {self.project_id}" if self.project_id else f"project of the {self.kind}"
 
 
 def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
@@ -119,14 +124,20 @@ def base_url(region: str, api_url: str | None) -> str:
     """
     if not api_url:
         return REGIONS[region]
-    parts = urlsplit(api_url)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not safe or not parts.hostname:
+    if not is_safe_url(api_url):
         raise SettingsError(
             f"api_url {api_url} must begin with https:// (http only for localhost): "
             "events hold personal data."
         )
     return api_url.rstrip("/")
+
+
+def certificate_problem(url: str) -> SettingsError:
+    """Say that there is no safe way to a URL."""
+    return SettingsError(
+        f"The certificate of {url} is not trusted. Check api_url; behind a proxy with its own "
+        "certificate, name that in the environment variable REQUESTS_CA_BUNDLE."
+    )
 
 
 class MixpanelClient:
@@ -162,6 +173,9 @@ class MixpanelClient:
 
         Returns:
             The answer; a failed connection is an answer with status 0.
+
+        Raises:
+            SettingsError: There is nothing at that URL that could answer, ever.
         """
         body = igzip.compress(b"[" + b",".join(events) + b"]", _COMPRESSION_LEVEL)
         try:
@@ -172,13 +186,22 @@ class MixpanelClient:
                 timeout=self._timeouts,
                 allow_redirects=False,
             )
+        except ValueError as error:  # requests', urllib3's and the codecs' word for a bad URL
+            raise SettingsError(
+                f"{self.url} is no URL that can be asked ({type(error).__name__}). Check api_url "
+                "and, if there is one, the proxy (HTTPS_PROXY)."
+            ) from error
+        except requests.exceptions.SSLError as error:
+            if any(cause in str(error) for cause in _LASTING_SSL_PROBLEMS):
+                raise certificate_problem(self.url) from error
+            return Answer(0, {}, problem=SSL_PROBLEM)
         except requests.RequestException as error:
             return Answer(0, {}, problem=type(error).__name__)
         return Answer(
             response.status_code,
-            _json_object(response.content),
+            json_object(response.content),
             retry_after_seconds(response.headers.get("Retry-After")),
-            date=_unix_seconds(response.headers.get("Date", "")),
+            date=http_date(response.headers.get("Date", "")),
         )
 
     def _session(self) -> requests.Session:
@@ -196,17 +219,3 @@ class MixpanelClient:
             )
             session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
         return session
-
-
-def _unix_seconds(http_date: str) -> float:
-    try:
-        return parsedate_to_datetime(http_date).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _json_object(content: bytes) -> Mapping[str, Any]:
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return {}

@@ -18,6 +18,7 @@ from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from target_mixpanel.events import Event
 from target_mixpanel.outcomes import (
     CredentialsRefused,
+    Lasting,
     Retry,
     Settled,
     Split,
@@ -66,6 +67,7 @@ def require_good_probe(answer: Answer, credentials: Credentials) -> None:
 class Client(Protocol):
     """What delivery needs of a client."""
 
+    url: str
     credentials: Credentials
 
     def import_events(self, events: Sequence[bytes]) -> Answer:
@@ -145,7 +147,7 @@ class Delivery:
         """
         self.retries = 0
         self.in_flight = 0
-        self._client = client
+        self.client = client
         self._retry_seconds = retry_seconds
         self._logger, self._waits, self._clock = logger, waits, clock
         self._pause = SharedPause(clock)
@@ -169,8 +171,8 @@ class Delivery:
             TemporaryError: It gave no answer for a minute.
         """
         patience = _Patience(PROBE_RETRY_SECONDS, self._clock)
-        answer = self._send_until_answered([PROBE], patience)
-        require_good_probe(answer, self._client.credentials)
+        answer, _ = self._send_until_answered([PROBE], patience)
+        require_good_probe(answer, self.client.credentials)
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Queue a batch; blocks while enough are under way, which is what bounds the memory.
@@ -245,9 +247,8 @@ class Delivery:
         parts = [(0, len(batch.bodies))]
         while parts:
             start, end = parts.pop()
-            answer = self._send_until_answered(batch.bodies[start:end], patience)
+            answer, outcome = self._send_until_answered(batch.bodies[start:end], patience)
             at = datetime.now(timezone.utc).isoformat()
-            outcome = interpret(answer, end - start)
             match outcome:
                 case Settled(failures):
                     rejections += [
@@ -273,38 +274,40 @@ class Delivery:
                 case CredentialsRefused(message):
                     raise SettingsError(
                         f"Mixpanel refuses the credentials: {message}. "
-                        f"Check {self._client.credentials.settings}, and region."
+                        f"Check {self.client.credentials.settings}, and region."
                     )
-                case Unknown(message) | Retry(message):
+                case Unknown(message):
                     raise ConnectorError(
                         f"Mixpanel gave an answer that the target does not know: {message}. "
                         "It stops here, with the STATE of what was settled before."
                     )
         return rejections
 
-    def _send_until_answered(self, events: list[bytes], patience: _Patience) -> Answer:
+    def _send_until_answered(
+        self, events: list[bytes], patience: _Patience
+    ) -> tuple[Answer, Lasting]:
         """Send, and send again after passing troubles.
 
         Raises:
             TemporaryError: They did not pass in time.
         """
-        message = ""
+        message, url = "", self.client.url
         for wait in self._waits():
             self._wait(self._pause.remaining())
             answer = self._send(events)
             outcome = interpret(answer, len(events))
             if not isinstance(outcome, Retry):
-                return answer
+                return answer, outcome
             message = outcome.message
             pause = max(wait, outcome.seconds)
             if not patience.covers(pause):
                 break
             with self._lock:
                 self.retries += 1
-            self._logger.warning("Mixpanel: %s; sending again in %.0f s", message, pause)
+            self._logger.warning("%s: %s; sending again in %.0f s", url, message, pause)
             self._pause.extend(pause)
         raise TemporaryError(
-            f"Mixpanel: {message}, for {patience.seconds:.0f} seconds (retry_seconds). "
+            f"{url}: {message}, for {patience.seconds:.0f} seconds (retry_seconds). "
             "What it had not taken by then comes again in the next run."
         )
 
@@ -312,7 +315,7 @@ class Delivery:
         with self._lock:
             self.in_flight += 1
         try:
-            return self._client.import_events(events)
+            return self.client.import_events(events)
         finally:
             with self._lock:
                 self.in_flight -= 1

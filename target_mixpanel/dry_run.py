@@ -21,6 +21,8 @@ class DryRun:
 
     retries = 0
     in_flight = 0
+    whole = True
+    """Whether the file holds all that was mapped."""
 
     def __init__(self, folder: str, name: str) -> None:
         """Make the file, readable by its owner only: events hold personal data.
@@ -51,6 +53,7 @@ class DryRun:
         try:
             self._file.write(b"\n".join(batch.bodies) + b"\n")
         except OSError as error:
+            self.whole = False
             raise SettingsError(self._cannot_write(error)) from error
         self._finished.append(Delivered(batch, []))
 
@@ -68,6 +71,7 @@ class DryRun:
         try:
             self._file.close()
         except OSError as error:
+            self.whole = False
             raise SettingsError(self._cannot_write(error)) from error
 
     def _cannot_write(self, error: OSError) -> str:

@@ -37,11 +37,16 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
+def name_is_taken(field: str) -> str:
+    """Say that a record's own field would stand in the place of one of ours."""
+    return f"property {field} of the record left out, the name is taken"
+
+
 class Mapper(Protocol):
     """Makes an event of a record."""
 
-    unparsed_properties: int
-    """How many records had text for `properties` that is no JSON object."""
+    remarks: list[str]
+    """What was noticed in the last record; for the caller to take out."""
 
     def __call__(self, record: dict[str, Any]) -> Event | Skip:
         """Map one record."""

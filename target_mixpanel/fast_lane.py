@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec.structs import astuple
 
+from braze_mixpanel.lenient_json import UNREADABLE
 from target_mixpanel.mapping import CUSTOM_EVENT, PROPERTY_PREFIXES, CurrentsMapper
 from target_mixpanel.rules import (
     FORBIDDEN_IDS,
@@ -130,7 +131,7 @@ class FastLane:
         for line in lines:
             try:
                 record = decode(line)
-            except (msgspec.DecodeError, msgspec.ValidationError):
+            except UNREADABLE:
                 others.append(line)
                 continue
             if whole_messages:
@@ -179,7 +180,7 @@ class FastLane:
             return {}
         try:
             found = _decode_properties(text)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeError):
+        except UNREADABLE:
             return None
         if len(found) > self._room:
             return None

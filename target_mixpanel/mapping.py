@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from target_mixpanel.events import Event, Skip
+from braze_mixpanel.lenient_json import UNREADABLE
+from target_mixpanel.events import Event, Skip, name_is_taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ PARTNER_ID: Final = "braze"
 ANONYMOUS: Final = "anonymous"
 ANONYMOUS_WITHOUT_DEVICE: Final = "anonymous without device_id"
 ANONYMOUS_WITHOUT_BRAZE_ID: Final = "anonymous without user_id"
+
+UNPARSED: Final = "properties are no JSON object, sent as text"
 
 _SILENT_SEGMENTS = frozenset({"users", "behaviors", "app", "messages"})
 _SEGMENT_WORDS = {
@@ -153,7 +156,7 @@ class CurrentsMapper:
         self.event_type = event_type
         name = (event_names or {}).get(event_type)
         self.event = event_name(event_type) if name is None else name
-        self.unparsed_properties = 0
+        self.remarks: list[str] = []
         self._prefix = PROPERTY_PREFIXES.get(event_type)
         self._identify_anonymous = _ANONYMOUS_IDENTITIES[anonymous_events]
         self.constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
@@ -166,7 +169,7 @@ class CurrentsMapper:
             self.documented_fields = tuple(
                 (RENAMED_FIELDS.get(field, field), field) for field in documented["fields"]
             )
-        self._not_properties = NEVER_SENT | IDENTITY_FIELDS
+        self._not_properties = NEVER_SENT | IDENTITY_FIELDS | RENAMED_FIELDS.keys()
         if self._prefix:
             self._not_properties |= {"properties"}
         if event_type == CUSTOM_EVENT:
@@ -196,10 +199,7 @@ class CurrentsMapper:
             if skipped:
                 return Skip(name, skipped)
         if self.documented_fields is None:
-            hidden = self._not_properties
-            for field, value in record.items():
-                if value is not None and field not in hidden:
-                    properties[RENAMED_FIELDS.get(field, field)] = value
+            self._add_all_fields(record, properties)
         else:
             get = record.get
             for mixpanel_property, field in self.documented_fields:
@@ -209,6 +209,19 @@ class CurrentsMapper:
             self._add_custom_properties(record.get("properties"), properties)
         return Event(name, properties)
 
+    def _add_all_fields(self, record: Record, properties: Record) -> None:
+        for field, name in RENAMED_FIELDS.items():
+            if (value := record.get(field)) is not None:
+                properties[name] = value
+        hidden = self._not_properties
+        for field, value in record.items():
+            if value is None or field in hidden:
+                continue
+            if field in properties:
+                self.remarks.append(name_is_taken(field))
+            else:
+                properties[field] = value
+
     def _add_custom_properties(self, source: Any, properties: Record) -> None:  # noqa: ANN401
         if source is None:
             return
@@ -216,7 +229,7 @@ class CurrentsMapper:
         if isinstance(source, str):
             try:
                 values = _parse_json(source)
-            except (msgspec.DecodeError, UnicodeError):
+            except UNREADABLE:
                 values = None
         if isinstance(values, dict):
             prefix = self._prefix
@@ -224,7 +237,7 @@ class CurrentsMapper:
                 if value is not None:
                     properties[f"{prefix} {key}"] = value
             return
-        self.unparsed_properties += 1
+        self.remarks.append(UNPARSED)
         properties[str(self._prefix)] = source
 
 

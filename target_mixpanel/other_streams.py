@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_mixpanel.events import Event
+from target_mixpanel.events import Event, name_is_taken
 from target_mixpanel.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 MAX_INSERT_ID = 36
+NOBODY = "distinct_id is empty, imported as nobody's event"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -28,8 +29,6 @@ class OtherStreamMapper:
     name, unless the stream has a field so called, which then holds it. All other fields become
     properties under their own names; nulls are left out.
     """
-
-    unparsed_properties = 0
 
     def __init__(
         self,
@@ -50,6 +49,7 @@ class OtherStreamMapper:
             project_token: Sent as the property `token` where there is one.
         """
         self.event = setting["event"]
+        self.remarks: list[str] = []
         self._stream = stream
         self._event_field = self.event if self.event in fields else None
         self._distinct_id, self._time = setting.get("distinct_id"), setting["time"]
@@ -64,14 +64,22 @@ class OtherStreamMapper:
         """Map one record; what Mixpanel would not take in it is for the rules to say."""
         name = str(record.get(self._event_field)) if self._event_field else self.event
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None
+        if self._distinct_id and distinct_id in (None, ""):
+            self.remarks.append(NOBODY)
+        time = record.get(self._time)
+        seconds = epoch_time(time)
         properties: Record = {
-            "time": epoch_time(record.get(self._time)),
+            "time": str(time) if seconds is None and time is not None else seconds,
             "distinct_id": "" if distinct_id is None else str(distinct_id),
             "$insert_id": self._insert_id(record),
             **self._constants,
         }
         for field, value in record.items():
-            if value is not None and field not in self._used:
+            if value is None or field in self._used:
+                continue
+            if field in properties:
+                self.remarks.append(name_is_taken(field))
+            else:
                 properties[field] = value
         return Event(name, properties)
 

@@ -17,10 +17,12 @@ OK: Final = 200
 BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
+REQUEST_TIMEOUT: Final = 408
 TOO_LARGE: Final = 413
 TOO_MANY_REQUESTS: Final = 429
 NO_ANSWER: Final = 0
 FIRST_SERVER_ERROR: Final = 500
+_PASSING: Final = frozenset({NO_ANSWER, REQUEST_TIMEOUT, TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Unknown:
     message: str
 
 
-Outcome = Settled | Split | Retry | CredentialsRefused | Unknown
+Lasting = Settled | Split | CredentialsRefused | Unknown
+Outcome = Lasting | Retry
 
 
 def interpret(answer: Answer, sent: int) -> Outcome:
@@ -86,7 +89,7 @@ def interpret(answer: Answer, sent: int) -> Outcome:
         return Split(words)
     if status in (UNAUTHORIZED, FORBIDDEN):
         return CredentialsRefused(words)
-    if status in (TOO_MANY_REQUESTS, NO_ANSWER) or status >= FIRST_SERVER_ERROR:
+    if status in _PASSING or status >= FIRST_SERVER_ERROR:
         return Retry(words, answer.retry_after)
     return Unknown(words)
 

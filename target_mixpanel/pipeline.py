@@ -36,6 +36,8 @@ LINGER_SECONDS = 10.0
 """How long events of a slow tap wait for their batch to fill."""
 FEW_EVENTS = 100
 """Up to here a ratio says nothing about the mapping."""
+MANY_EVENTS = 5000
+"""Up to here a bad beginning may become a good run: STATE waits, the run goes on."""
 
 
 class TooManyRejectedError(ConnectorError):
@@ -60,12 +62,7 @@ class Sender(Protocol):
         """Finish what is under way."""
 
 
-class _RecordOf(msgspec.Struct):
-    record: msgspec.Raw
-
-
 _encode = msgspec.json.Encoder().encode
-_decode_message = msgspec.json.Decoder(_RecordOf).decode
 
 
 class Pipeline:
@@ -92,7 +89,7 @@ class Pipeline:
             batch_size: Most events in a batch.
             batch_bytes: Most bytes in a batch.
             min_event_time: UNIX seconds; older events are left out.
-            max_rejected_ratio: Above it the run stops.
+            max_rejected_ratio: Above it the run fails.
             dry_run: Nothing is sent, so no STATE is safe, and the one rule that depends on the
                 time of day only remarks: what a dry run writes depends on its input alone.
         """
@@ -101,6 +98,7 @@ class Pipeline:
         self.timeline: Timeline | None = None
         """What was imported when, counted only where a report is wanted."""
         self.stopping = False
+        self._input_ended = False
         self._give_up_at: float | None = None
         self._sender, self.dead_letter, self._write_state = sender, dead_letter, write_state
         self._batcher = Batcher(
@@ -166,11 +164,12 @@ class Pipeline:
         Raises:
             ConnectorError: Why not everything could be delivered.
         """
-        if not self.stopping:
-            self._batcher.flush()
         try:
+            if not self.stopping:
+                self._batcher.flush()
             self._sender.drain(self._may_go_on)
         finally:
+            self._input_ended = True
             try:
                 self.settle()
             finally:
@@ -212,7 +211,8 @@ class Pipeline:
                     attempted_at=rejection.attempted_at,
                 )
             self._ledger.batch_settled(batch.number)
-        self._guard()
+        if self._too_many_rejected():
+            return
         state = self._ledger.take_safe_state()
         if state is not None and not self._dry_run:
             self.dead_letter.flush()
@@ -231,15 +231,26 @@ class Pipeline:
 
     def _bury(self, origin: Origin, reason: str, **details: Any) -> None:  # noqa: ANN401
         source, line = origin
-        record = _decode_message(line).record if source.whole_messages else msgspec.Raw(line)
-        self.dead_letter.add(source.stream, record, schema=source.schema, reason=reason, **details)
+        self.dead_letter.add(
+            source.stream, source.original(line), schema=source.schema, reason=reason, **details
+        )
 
-    def _guard(self) -> None:
-        account = self.account
-        settled = account.imported.total() + account.rejected.total()
-        if settled > FEW_EVENTS and account.rejected_ratio > self._max_rejected_ratio:
+    def _too_many_rejected(self) -> bool:
+        """Hold what was rejected against what was read; what is under way counts as good.
+
+        Raises:
+            TooManyRejectedError: It is too much, and enough was read to say so.
+        """
+        rejected, ratio = self.account.rejected_count, self._max_rejected_ratio
+        if rejected <= ratio * FEW_EVENTS:  # spares the sums over all names
+            return False
+        meant = self.account.read.total() - self.account.skipped.total()
+        if meant <= FEW_EVENTS or rejected <= ratio * meant:
+            return False
+        if self._input_ended or meant > MANY_EVENTS:
             raise TooManyRejectedError(
-                f"{account.rejected.total()} of {settled} events were rejected, more than "
-                f"max_rejected_ratio ({self._max_rejected_ratio:g}) allows: the mapping or the "
+                f"{rejected} of {meant} events were rejected, more than "
+                f"max_rejected_ratio ({ratio:g}) allows: the mapping or the "
                 f"project may be wrong. They are in {self.dead_letter.path}; STATE was held back."
             )
+        return True

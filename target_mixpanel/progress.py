@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 
+from target_mixpanel.account import by_event
+from target_mixpanel.dry_run import DryRun
+
 if TYPE_CHECKING:
     import logging
 
     from target_mixpanel.delivery import Delivery
-    from target_mixpanel.dry_run import DryRun
     from target_mixpanel.pipeline import Pipeline
 
 INTERVAL_SECONDS = 10.0
@@ -61,12 +63,10 @@ class Progress:
     def tell_end(self) -> None:
         """Log the closing table, and where everything lies."""
         account, sender = self._pipeline.account, self._sender
-        dry_run_path = getattr(sender, "path", None)
-        lines = [account.table(dry_run=dry_run_path is not None)]
-        if dry_run_path:
-            lines.append(
-                f"Dry run, nothing was sent: {dry_run_path} holds the events. STATE stays."
-            )
+        lines = [account.table(dry_run=isinstance(sender, DryRun))]
+        if isinstance(sender, DryRun):
+            holds = "holds the events" if sender.whole else "is not whole"
+            lines.append(f"Dry run, nothing was sent: {sender.path} {holds}. STATE stays.")
         dead_letter = self._pipeline.dead_letter
         if dead_letter.count:
             lines.append(
@@ -77,10 +77,7 @@ class Progress:
         for outcome, counts in (("read", account.read), ("imported", account.imported)):
             self._measure(outcome, counts.total(), {"by_event": dict(sorted(counts.items()))})
         for outcome, reasons in (("skipped", account.skipped), ("rejected", account.rejected)):
-            by_reason: dict[str, dict[str, int]] = {}
-            for (event, reason), count in sorted(reasons.items()):
-                by_reason.setdefault(event, {})[reason] = count
-            self._measure(outcome, reasons.total(), {"by_event": by_reason})
+            self._measure(outcome, reasons.total(), {"by_event": by_event(reasons)})
         self._logger.info("What became of every record:\n%s", "\n".join(lines))
 
     def _measure(self, outcome: str, value: int, tags: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ and the last word left to Mixpanel's own answer.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ MAX_PROPERTIES: Final = 254
 MAX_OBJECT_KEYS: Final = 254
 MAX_ARRAY_ITEMS: Final = 254
 MAX_OBJECT_DEPTH: Final = 3
+MAX_ARRAY_DEPTH: Final = 50
+"""Mixpanel names no limit; but somewhere every JSON reader ends."""
 MAX_SECONDS_AHEAD: Final = 3600
 EARLIEST_SECONDS: Final = 365 * 86_400
 """1971-01-01T00:00:00Z."""
@@ -60,7 +63,12 @@ TOO_LARGE: Final = "too large"
 
 def seconds(time: float) -> float:
     """Return a Mixpanel time, given in seconds or milliseconds, in seconds."""
-    return time / 1000 if abs(time) >= _FIRST_MILLISECONDS else time
+    if abs(time) < _FIRST_MILLISECONDS:
+        return time
+    try:
+        return time / 1000
+    except OverflowError:
+        return math.inf if time > 0 else -math.inf
 
 
 def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal | Skip | None:
@@ -77,7 +85,7 @@ def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal |
     properties = event.properties
     time = properties["time"]
     if type(time) not in _NUMBERS:
-        return Refusal(event.event, "no time", "time", "time is missing or is not a number")
+        return _unreadable_time(event.event, time)
     at = seconds(time)
     if not EARLIEST_SECONDS <= at <= now + MAX_SECONDS_AHEAD or at < min_event_time:
         return _wrong_time(event.event, at, now, min_event_time)
@@ -128,6 +136,12 @@ def check_size(event: str, size: int) -> Refusal | None:
     return Refusal(event, TOO_LARGE, None, f"{size} bytes as JSON, must be under {MAX_EVENT_BYTES}")
 
 
+def _unreadable_time(event: str, time: Any) -> Refusal:  # noqa: ANN401
+    if time is None:
+        return Refusal(event, "no time", "time", "time is missing")
+    return Refusal(event, "no time", "time", "time is neither a number nor ISO 8601")
+
+
 def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Refusal | Skip:
     if at > now + MAX_SECONDS_AHEAD:
         return Refusal(event, IN_THE_FUTURE, "time", "time is more than one hour in the future")
@@ -136,7 +150,11 @@ def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Ref
     return Refusal(event, "time before 1971", "time", "time is before 1971-01-01")
 
 
-def find_nesting_problem(value: Any, depth: int = 1) -> tuple[str, str] | None:  # noqa: ANN401
+def find_nesting_problem(
+    value: Any,  # noqa: ANN401
+    depth: int = 1,
+    arrays: int = 1,
+) -> tuple[str, str] | None:
     """Find the limit that an object or array breaks: its short name, and in words."""
     children: Iterable[Any]
     if isinstance(value, dict):
@@ -146,10 +164,12 @@ def find_nesting_problem(value: Any, depth: int = 1) -> tuple[str, str] | None: 
             return "too many keys", f"an object with {len(value)} keys, {MAX_OBJECT_KEYS} allowed"
         children, depth = value.values(), depth + 1
     else:
+        if arrays > MAX_ARRAY_DEPTH:
+            return "nested too deep", f"arrays nested more than {MAX_ARRAY_DEPTH} deep"
         if len(value) > MAX_ARRAY_ITEMS:
             return "array too long", f"an array of {len(value)}, {MAX_ARRAY_ITEMS} allowed"
-        children = value
+        children, arrays = value, arrays + 1
     for child in children:
-        if type(child) in _CONTAINERS and (problem := find_nesting_problem(child, depth)):
+        if type(child) in _CONTAINERS and (problem := find_nesting_problem(child, depth, arrays)):
             return problem
     return None

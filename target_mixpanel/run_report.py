@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.report.page import Figure, OverTime, Page, Table
 from braze_mixpanel.report.run import duration
-from target_mixpanel.account import Account
+from target_mixpanel.account import Account, by_event, by_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,8 +39,11 @@ def make_page(
         facts=_facts(ending, settings),
         status=ending.status,
         failure=ending.failure,
-        figures=_figures(ending, account, pipeline.newest_imported if pipeline else 0, retries),
-        notes=_notes(settings, pipeline),
+        figures=[
+            _imported(account, imported),
+            *_figures(ending, account, pipeline.newest_imported if pipeline else 0, retries),
+        ],
+        notes=_notes(settings, pipeline, ending.failure),
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
         if timeline
         else None,
@@ -59,15 +62,16 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _imported(account: Account, name: str) -> Figure:
+    imported = account.imported.total()
+    return Figure(
+        name, f"{imported:,}", f"of {account.read.total():,} read", "good" * bool(imported)
+    )
+
+
 def _figures(ending: Ending, account: Account, newest: float, retries: int) -> list[Figure]:
     imported, rejected = account.imported.total(), account.rejected.total()
     figures = [
-        Figure(
-            "Imported",
-            f"{imported:,}",
-            f"of {account.read.total():,} read",
-            "good" * bool(imported),
-        ),
         Figure("Skipped", f"{account.skipped.total():,}", "left out by a rule"),
         Figure("Rejected", f"{rejected:,}", "in the dead letter", "bad" * bool(rejected)),
     ]
@@ -77,14 +81,14 @@ def _figures(ending: Ending, account: Account, newest: float, retries: int) -> l
         *figures,
         Figure("Duration", duration(ending.seconds)),
         Figure("Throughput", f"{imported / max(ending.seconds, 0.001):,.0f}", "events a second"),
-        Figure("Retries", f"{retries:,}", "of requests"),
+        Figure("Sent again", f"{retries:,}", "requests, after a failure"),
         Figure("Lag", duration(max(0.0, time.time() - newest)), "age of newest event")
         if newest
         else Figure("Lag", "-", "nothing was imported"),
     ]
 
 
-def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None) -> list[str]:
+def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str) -> list[str]:
     notes = []
     if pipeline and pipeline.dead_letter.count:
         notes.append(
@@ -92,12 +96,13 @@ def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None) -> list[str]:
             "rejected records with the reason; it can be sent again through the target."
         )
     if settings["dry_run"]:
-        notes.append(f"What would be sent lies in {settings['dry_run_path']}.")
+        what = "What was written before the failure" if failure else "What would be sent"
+        notes.append(f"{what} lies in {settings['dry_run_path']}.")
     return notes
 
 
 def _events(account: Account, imported: str) -> Table:
-    skipped, rejected = _by_event(account.skipped), _by_event(account.rejected)
+    skipped, rejected = _sums(account.skipped), _sums(account.rejected)
     names = sorted(account.read, key=lambda name: (-account.read[name], name))
     return Table(
         title="Events",
@@ -117,11 +122,8 @@ def _events(account: Account, imported: str) -> Table:
     )
 
 
-def _by_event(counts: Counter[tuple[str, str]]) -> Counter[str]:
-    totals: Counter[str] = Counter()
-    for (name, _), count in counts.items():
-        totals[name] += count
-    return totals
+def _sums(counts: Counter[tuple[str, str]]) -> Counter[str]:
+    return Counter({event: reasons.total() for event, reasons in by_event(counts).items()})
 
 
 def _reasons(account: Account) -> Table:
@@ -132,20 +134,15 @@ def _reasons(account: Account) -> Table:
             ("skipped", account.skipped),
             ("remark", account.remarks),
         )
-        for reason, events in _by_reason(counts)
+        for reason, events in sorted(
+            by_reason(counts).items(), key=lambda item: (-item[1].total(), item[0])
+        )
     ]
     return Table(
         title="Why records were skipped or rejected",
         headings=("Outcome", "Reason", "Records", "Events"),
         rows=rows,
     )
-
-
-def _by_reason(counts: Counter[tuple[str, str]]) -> list[tuple[str, Counter[str]]]:
-    reasons: dict[str, Counter[str]] = defaultdict(Counter)
-    for (event, reason), count in counts.items():
-        reasons[reason][event] += count
-    return sorted(reasons.items(), key=lambda item: (-item[1].total(), item[0]))
 
 
 def _most(events: Counter[str]) -> str:

@@ -170,15 +170,3 @@ def parse_min_event_time(text: str) -> float:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return moment.timestamp()
-
-
-def parse_ratio(value: float | str) -> float:
-    """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
-
-    Raises:
-        ValueError: It is no number from 0 to 1.
-    """
-    ratio = float(value)
-    if not 0 <= ratio <= 1:
-        raise ValueError(value)
-    return ratio

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from singer_sdk.sinks import Sink
 
-from braze_mixpanel.singer_reader import decode_line
 from target_mixpanel.batches import Source
 from target_mixpanel.fast_lane import FastLane, fast_lane_for
 
@@ -18,16 +17,6 @@ if TYPE_CHECKING:
     from target_mixpanel.batches import Origin
     from target_mixpanel.events import Mapper
     from target_mixpanel.target import TargetMixpanel
-
-
-UNPARSED = "properties are no JSON object, sent as text"
-
-
-class _RecordOf(msgspec.Struct):
-    record: dict[str, Any]
-
-
-_decode_message = msgspec.json.Decoder(_RecordOf).decode
 
 
 class MixpanelSink(Sink):
@@ -72,24 +61,21 @@ class MixpanelSink(Sink):
 
     def take_messages(self, lines: list[bytes]) -> None:
         """Take RECORD lines as they came, for a stream without maps."""
-        for line in self._take_ordinary(lines, self._messages):
-            try:
-                record = _decode_message(line).record
-            except (msgspec.DecodeError, msgspec.ValidationError):
-                record = decode_line(line)["record"]
-            self._take_general(record, (self._messages, line))
+        self._take_lines(lines, self._messages)
 
     def take_records(self, lines: list[bytes]) -> None:
         """Take lines of a batch file, each the JSON of a record."""
-        for line in self._take_ordinary(lines, self._records):
-            self._take_general(decode_line(line), (self._records, line))
+        self._take_lines(lines, self._records)
+
+    def _take_lines(self, lines: list[bytes], source: Source) -> None:
+        for line in self._take_ordinary(lines, source):
+            self._take_general(source.record_of(line), (source, line))
 
     def _take_general(self, record: dict[str, Any], origin: Origin) -> None:
         pipeline, mapper = self._target.pipeline, self.mapper
-        unparsed = mapper.unparsed_properties
         mapped = mapper(record)
-        if mapper.unparsed_properties > unparsed:
-            pipeline.account.remarks[mapped.event, UNPARSED] += 1
+        while mapper.remarks:
+            pipeline.account.remarks[mapped.event, mapper.remarks.pop()] += 1
         pipeline.take(mapped, origin)
 
     def _take_ordinary(self, lines: list[bytes], source: Source) -> list[bytes]:

@@ -14,10 +14,11 @@ import msgspec
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
 from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, PluginCapabilities
-from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.backoff import retry_waits
+from braze_mixpanel.checks import parse_ratio
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import (
     ConnectorError,
@@ -27,10 +28,16 @@ from braze_mixpanel.errors import (
     TemporaryError,
 )
 from braze_mixpanel.folders import find_problem
-from braze_mixpanel.plugin import CheckablePlugin
+from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
-from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader, decode_line
+from braze_mixpanel.singer_reader import (
+    SingerLineReader,
+    is_unchanged,
+    read_record,
+    record_of,
+    require_schema,
+)
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
 from target_mixpanel.client import (
@@ -130,7 +137,7 @@ class TargetMixpanel(CheckablePlugin, Target):
             batch_size=self.config["batch_size"],
             batch_bytes=self.config["batch_bytes"],
             min_event_time=settings.parse_min_event_time(self.config["min_event_time"]),
-            max_rejected_ratio=settings.parse_ratio(self.config["max_rejected_ratio"]),
+            max_rejected_ratio=parse_ratio(self.config["max_rejected_ratio"]),
             dry_run=self.config["dry_run"],
         )
         if self.config.get("report_path"):
@@ -158,7 +165,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         config = self._config
         for name, parse in (
             ("min_event_time", settings.parse_min_event_time),
-            ("max_rejected_ratio", settings.parse_ratio),
+            ("max_rejected_ratio", parse_ratio),
         ):
             try:
                 parse(config[name])
@@ -241,9 +248,14 @@ class TargetMixpanel(CheckablePlugin, Target):
     # Messages
 
     def _begin(self) -> None:
+        if isinstance(self.sender, Delivery):
+            client = self.sender.client
+            self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         self.sender.check_credentials()
 
     def _between_blocks(self) -> None:
+        if self._stopped_by is not None:
+            raise self._stopped_error(self._stopped_by)
         self.pipeline.between_blocks()
         self.progress.tell_when_due()
 
@@ -256,27 +268,25 @@ class TargetMixpanel(CheckablePlugin, Target):
         for stream_map in maps:
             if not isinstance(stream_map, RemoveRecordTransform):
                 _ = cast("MixpanelSink", self.get_sink(stream_map.stream_alias)).mapper
-        only = maps[0]
-        if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
+        if is_unchanged(maps):
             sink = cast("MixpanelSink", self.get_sink(stream))
             self._reader.lanes[stream] = sink.take_messages
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
         stream = message_dict["stream"]
-        if stream not in self._schema_messages:
-            raise RecordBeforeSchemaError(
-                f"A record of stream {stream} came before its SCHEMA message. "
-                "The tap does not follow the Singer specification."
-            )
-        original = msgspec.json.encode(message_dict["record"])
+        require_schema(stream, self._schema_messages)
+        values = record_of(message_dict, stream)
+        original = msgspec.json.encode(values)
+        is_filtered = True
         for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(dict(message_dict["record"]))
-            if record is None:
-                self.pipeline.account.skip(stream, FILTERED)
-                continue
-            sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
-            sink.take_mapped(record, original, self._schema_messages[stream])
+            record = stream_map.transform(dict(values))
+            if record is not None:
+                is_filtered = False
+                sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
+                sink.take_mapped(record, original, self._schema_messages[stream])
+        if is_filtered:
+            self.pipeline.account.skip(stream, FILTERED)
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         self.pipeline.state_arrived(message_dict["value"])
@@ -286,12 +296,14 @@ class TargetMixpanel(CheckablePlugin, Target):
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
+        require_schema(stream, self._schema_messages)
         storage = self.config.get("batch_config", {}).get("storage")
         has_maps = stream not in self._reader.lanes
         for lines in lines_of_batch(message_dict, storage):
             if has_maps:
                 for line in lines:
-                    self._process_record_message({"stream": stream, "record": decode_line(line)})
+                    record = read_record(line, stream, whole_message=False)
+                    self._process_record_message({"stream": stream, "record": record})
             else:
                 cast("MixpanelSink", self.get_sink(stream)).take_records(lines)
             self._between_blocks()
@@ -310,7 +322,7 @@ class TargetMixpanel(CheckablePlugin, Target):
     def _end(self) -> None:
         error = self._reader.error
         try:
-            if error is None or isinstance(error, InputError):
+            if error is None or isinstance(error, InputError | StoppedError):
                 self.pipeline.finish()
             else:
                 self.pipeline.stopping = True
@@ -328,10 +340,14 @@ class TargetMixpanel(CheckablePlugin, Target):
                 "command's standard input."
             )
         if self._stopped_by is not None:
-            raise StoppedError(
-                f"Stopped by {signal.Signals(self._stopped_by).name}: what was in flight is "
-                "settled, and STATE says how far it went. Run again for the rest."
-            )
+            raise self._stopped_error(self._stopped_by)
+
+    @staticmethod
+    def _stopped_error(signum: int) -> StoppedError:
+        return StoppedError(
+            f"Stopped by {signal.Signals(signum).name}: what was in flight is settled, and STATE "
+            "says how far it went. Run again for the rest."
+        )
 
     def _report_page(self, ending: Ending) -> Page:
         from target_mixpanel.run_report import make_page  # noqa: PLC0415 - only for a report
@@ -352,11 +368,8 @@ class TargetMixpanel(CheckablePlugin, Target):
             ) from error
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Let the reader stop at the next line block; a second signal ends the process at once."""
-        if self._stopped_by is not None:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
+        """Let the reading end at the next line block."""
+        end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
-        self._reader.stop = True
         if "pipeline" in vars(self):
             self.pipeline.stopping = True

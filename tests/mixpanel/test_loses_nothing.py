@@ -84,7 +84,7 @@ class World:
             )
         )
         target._write_state_message = lambda value: self.store(value, fate)
-        client = target.sender._client
+        client = target.sender.client
         send = client.import_events
 
         def mortal_send(events: Any) -> Any:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from target_mixpanel.events import Event, Skip
 from target_mixpanel.mapping import (
+    UNPARSED,
     CurrentsMapper,
     documented_mapping,
     event_name,
@@ -125,7 +126,7 @@ def test_properties_that_are_no_json_object_are_sent_as_text_and_counted(
     mapper = CurrentsMapper(event_type)
     event = mapper({**RECORD, "properties": text})
     assert event.properties[prefix] == text
-    assert mapper.unparsed_properties == 1
+    assert mapper.remarks == [UNPARSED]
 
 
 def test_nulls_are_left_out() -> None:

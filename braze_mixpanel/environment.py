@@ -1,0 +1,70 @@
+"""Environment variables that look like settings but have no effect."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_CLOSE: Final = 0.8
+_OF_THE_SDK: Final = "LOGLEVEL"
+
+
+def misspelt_variables(
+    prefix: str, properties: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Find variables that begin like the plugin's but name no setting.
+
+    Meltano's own names are left alone: the plugin's extras (`…__SELECT`), parts of objects
+    (`…_STREAMS_ORDERS`), and settings of another plugin whose name goes on (`…_EU_REGION`).
+
+    Args:
+        prefix: Of the plugin's variables.
+        properties: The settings by the schema.
+        given: Those that are set.
+
+    Returns:
+        Mistakes, where a setting that is not set (or to its default) is so called but for a letter
+        or two; and what is only to be warned of. One line each.
+    """
+    mistakes, warnings = [], []
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(prefix)
+        if name == variable or _is_another_ones(name, properties):
+            continue
+        free = [
+            known
+            for known, definition in properties.items()
+            if given.get(known) in (None, definition.get("default"))
+        ]
+        close = difflib.get_close_matches(name.lower(), free, n=1, cutoff=_CLOSE)
+        if close:
+            meant = f"did you mean {prefix}{close[0].upper()} (setting {close[0]})?"
+            mistakes.append(f"Environment variable {variable} names no setting: {meant}")
+        else:
+            warnings.append(f"Environment variable {variable} names no setting; it has no effect.")
+    return mistakes, warnings
+
+
+def _is_another_ones(name: str, properties: Mapping[str, Any]) -> bool:
+    known = [setting.upper() for setting in properties]
+    return (
+        name == _OF_THE_SDK
+        or name.startswith("_")
+        or "__" in name
+        or name in known
+        or any(name.startswith(f"{setting}_") or name.endswith(f"_{setting}") for setting in known)
+    )
+
+
+def unread_variables(
+    prefix: str, properties: Mapping[str, Any], given: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield the variables of settings that are not set, which nobody asked to read."""
+    for setting in properties:
+        variable = f"{prefix}{setting.upper()}"
+        if os.environ.get(variable) and given.get(setting) is None:
+            yield variable
