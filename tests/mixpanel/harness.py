@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import ConnectorError
+from braze_mixpanel.singer_reader import decode_line
 from target_mixpanel.target import TargetMixpanel
 
 if TYPE_CHECKING:
@@ -30,6 +31,16 @@ class ImpatientTarget(TargetMixpanel):
     """Tries again without waiting."""
 
     retry_waits = staticmethod(lambda: itertools.repeat(0.0))
+
+
+class Blocks(io.RawIOBase):
+    """Gives these blocks, one at a time, as a slow tap does."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        self._blocks = list(blocks)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._blocks.pop(0) if self._blocks else b""
 
 
 def line(message: dict[str, Any]) -> bytes:
@@ -107,7 +118,7 @@ def run(
 def dead_letters(folder: Path) -> list[dict[str, Any]]:
     """All RECORD lines of all dead letters."""
     messages = [
-        json.loads(text)
+        decode_line(text.encode())
         for path in sorted((folder / "dead_letter").glob("*.jsonl"))
         for text in path.read_text().splitlines()
     ]

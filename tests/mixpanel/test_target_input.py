@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.mixpanel.harness import (
     STREAM,
     TIME,
+    Blocks,
     dry_run_events,
     line,
     open_record,
@@ -331,9 +331,11 @@ def test_no_secret_shows_anywhere(mixpanel, tmp_path, caplog, capfd) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("idle", [False, True])
 def test_a_signal_finishes_what_is_in_flight_and_passes_the_safe_state_on(
-    tmp_path: Path, number: signal.Signals
+    tmp_path: Path, number: signal.Signals, *, idle: bool
 ) -> None:
+    """Also while the tap is silent and keeps its end of the pipe open."""
     with FakeMixpanel() as server:
         config = tmp_path / "config.json"
         config.write_text(json.dumps(settings(server, tmp_path, batch_size=2)))
@@ -348,25 +350,37 @@ def test_a_signal_finishes_what_is_in_flight_and_passes_the_safe_state_on(
         process.stdin.flush()
         server.wait_for(lambda held: held.count == 2)
         os.kill(process.pid, number)
+        if idle:
+            process.wait(timeout=60)
         out, err = process.communicate(timeout=60)
     assert process.returncode == StoppedError.exit_code
     assert json.loads(out.splitlines()[-1]) == {"bookmarks": {STREAM: 2}}
     assert b"Traceback" not in err
 
 
-class _Trickle(io.RawIOBase):
-    """Gives one line at a time, as a slow tap does."""
+def test_a_signal_ends_the_reading_of_a_batch_file_and_no_later_state_passes(
+    mixpanel, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("braze_mixpanel.singer_lines.BLOCK_BYTES", 10_000)
+    file = tmp_path / "batch.jsonl"
+    file.write_bytes(b"".join(json.dumps(open_record(n)).encode() + b"\n" for n in range(3000)))
+    message = {"type": "BATCH", "stream": STREAM, "encoding": {"format": "jsonl"}}
 
-    def __init__(self, *blocks: bytes) -> None:
-        self._blocks = list(blocks)
+    class Stopped(TargetMixpanel):
+        def _between_blocks(self) -> None:
+            self._handle_termination(signal.SIGTERM, None) if self._stopped_by is None else None
+            super()._between_blocks()
 
-    def read(self, size: int = -1) -> bytes:
-        return self._blocks.pop(0) if self._blocks else b""
+    source = schema() + opens(2) + line({**message, "manifest": [file.as_uri()]}) + state(1)
+    result = run(source, mixpanel, tmp_path, target_class=Stopped)
+    assert isinstance(result.error, StoppedError)
+    assert 0 < result.account.read.total() < 3000
+    assert result.states == []
 
 
 def test_one_line_at_a_time_is_the_same_as_all_at_once(mixpanel, tmp_path) -> None:
     pieces = [SOURCE[start : start + 7] for start in range(0, len(SOURCE), 7)]
-    assert run(_Trickle(*pieces), mixpanel, tmp_path).error is None
+    assert run(Blocks(*pieces), mixpanel, tmp_path).error is None
     assert mixpanel.count == 3
 
 
