@@ -16,9 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
-from braze_mixpanel.backoff import SharedPause, retry_after_seconds, retry_waits
+from braze_mixpanel.answers import json_object
+from braze_mixpanel.backoff import SharedPause, http_date, retry_after_seconds, retry_waits
+from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError
+from braze_mixpanel.lenient_json import MOST_NESTED, decode_leniently
 from braze_mixpanel.redaction import RedactingFormatter, redact, secret_values
 from braze_mixpanel.singer_lines import line_blocks
 from braze_mixpanel.tables import text_table
@@ -38,6 +41,73 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert (
         retry_after_seconds(None) == retry_after_seconds("soon") == retry_after_seconds("-3") == 0
     )
+
+
+@pytest.mark.parametrize("header", ["inf", "-inf", "nan", "Mon, 99 Nov 2026", "Thu", "", "1e999"])
+def test_a_retry_after_that_makes_no_sense_is_none(header) -> None:
+    assert retry_after_seconds(header) == 0
+
+
+@pytest.mark.parametrize("zone", ["-0000", "", "GMT", "+0000"])
+def test_an_http_date_without_a_zone_is_utc(zone) -> None:
+    assert http_date(f"Sun, 06 Nov 1994 08:49:37 {zone}") == 784_111_777
+
+
+def test_nobody_waits_for_longer_than_an_hour() -> None:
+    assert retry_after_seconds("99999999") == 3600
+    assert retry_after_seconds("Fri, 31 Dec 9999 23:59:59 -0000") == 3600
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b'{"a":"\xff"}', b"[" * 5000, b"<html>"])
+def test_a_body_without_a_json_object_is_an_empty_one(content) -> None:
+    assert json_object(content) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://api.mixpanel.com", True),
+        ("http://localhost:8000", True),
+        ("http://[::1]:8000", True),
+        ("http://api.mixpanel.com", False),
+        ("ftp://localhost", False),
+        ("https://", False),
+        ("https://[::1", False),
+        ("api.mixpanel.com", False),
+    ],
+)
+def test_personal_data_go_by_https_or_stay_on_the_machine(url, safe) -> None:
+    assert is_safe_url(url) == safe
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'{"a": 1e400, "b": NaN, "c": -Infinity}', {"a": None, "b": None, "c": None}),
+        (b'{"a": 1' + b"0" * 5000 + b"}", {"a": None}),
+        (b'{"a": "\\ud83d", "b": "\xff"}', {"a": "?", "b": "\N{REPLACEMENT CHARACTER}"}),
+        (b'{"a": 18446744073709551616}', {"a": 2**64}),
+    ],
+    ids=lambda text: str(text)[:40],
+)
+def test_json_that_is_not_quite_json_is_read_as_far_as_it_goes(text, value) -> None:
+    assert decode_leniently(text) == value
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+def test_what_is_nested_beyond_all_measure_is_cut_off_and_the_rest_kept(brackets) -> None:
+    opening, closing = ("[", "]") if brackets == "[]" else ('{"k":', "}")
+    deep = opening * 5000 + "1" + closing * 5000
+    value = decode_leniently(f'{{"a":{deep},"b":"{{[[\\"","c":{deep}}}'.encode())
+    assert value["b"] == '{[["'
+    levels, inner = 0, value["c"]
+    while not isinstance(inner, str):
+        inner = inner[0] if brackets == "[]" else inner["k"]
+        levels += 1
+    assert inner == "(nested too deep)"
+    assert levels == MOST_NESTED - 1
+    with pytest.raises(ValueError, match="delimiter"):
+        decode_leniently(b'{"a":' + b"[" * 5000)
 
 
 def test_a_pause_is_for_all_and_the_longest_counts() -> None:
@@ -68,10 +138,16 @@ def test_text_input_is_read_too() -> None:
 
 def test_a_whole_last_line_needs_no_newline_and_half_a_line_is_an_error() -> None:
     assert list(line_blocks(io.BytesIO(b"{}\n{}"))) == [[b"{}"], [b"{}"]]
-    blocks = line_blocks(io.BytesIO(b'{}\n{"a'))
-    assert next(blocks) == [b"{}"]
-    with pytest.raises(InputError, match="middle of a line"):
-        next(blocks)
+    assert list(line_blocks(io.BytesIO(b'{}\n{"a":"\xff"}'))) == [[b"{}"], [b'{"a":"\xff"}']]
+    for half in (b'{"a', b'{"a":"\xff'):
+        blocks = line_blocks(io.BytesIO(b"{}\n" + half))
+        assert next(blocks) == [b"{}"]
+        with pytest.raises(InputError, match="middle of a line"):
+            next(blocks)
+
+
+def test_blank_lines_are_left_out_those_of_crlf_files_too() -> None:
+    assert list(line_blocks(io.BytesIO(b"{}\r\n\r\n\n{}\r\n\r\n"))) == [[b"{}\r", b"{}\r"]]
 
 
 def test_while_a_pipe_gives_nothing_there_is_time_for_other_things() -> None:

@@ -6,10 +6,12 @@ import io
 import itertools
 import signal
 import threading
+import time
 
 import pytest
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
+from target_mixpanel.account import Account
 from target_mixpanel.pipeline import TooManyRejectedError
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
@@ -354,3 +356,36 @@ def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path, m
         target.listen(source)
     stopper.join()
     assert states == []
+
+
+def test_a_warning_about_a_passing_trouble_names_the_host_once(mixpanel, tmp_path, caplog) -> None:
+    mixpanel.policy = [None, faults.UNAVAILABLE]
+    run(THREE, mixpanel, tmp_path)
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.count(mixpanel.url) == 1
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (lambda url: url.replace("http:", "https:"), "certificate"),
+        (lambda _: "https://api..mixpanel.com", "no URL that can be asked"),
+        (lambda _: f"https://{'a' * 70}.mixpanel.com", "no URL that can be asked"),
+    ],
+)
+def test_a_url_that_can_never_answer_is_named_at_once(mixpanel, tmp_path, url, said) -> None:
+    address = url(mixpanel.url)
+    result = run(THREE, None, tmp_path, api_url=address)
+    assert isinstance(result.error, SettingsError)
+    assert address in str(result.error)
+    assert said in str(result.error)
+
+
+def test_thousands_of_event_names_do_not_delay_the_end_of_a_run() -> None:
+    account = Account()
+    for number in range(20_000):
+        account.skip(f"[Braze Custom Event] {number}", "anonymous")
+        account.remarks[f"[Braze Custom Event] {number}", "noted"] += 1
+    began = time.process_time()
+    assert "skipped, anonymous: 1; note: noted: 1" in account.table()
+    assert time.process_time() - began < 5

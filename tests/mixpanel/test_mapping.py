@@ -214,3 +214,28 @@ def test_the_same_record_gives_the_same_bytes_in_every_run(
         for _ in range(2)
     )
     assert first == second
+
+
+@pytest.mark.parametrize("event_type", ["users.messages.email.Retry", "users.messages.email.Open"])
+def test_with_all_fields_our_own_properties_win_and_it_is_told(event_type) -> None:
+    mapper = CurrentsMapper(event_type, property_set="all", project_token="ours")
+    theirs = {"distinct_id": "x", "ip": "9.9", "token": "y", "$partner_id": "z", "$insert_id": "i"}
+    properties = mapper({**RECORD, **theirs}).properties
+    assert properties == {
+        "$partner_id": "braze",
+        "ip": 0,
+        "token": "ours",
+        "time": RECORD["time"],
+        "distinct_id": "u1",
+        "$insert_id": "e1",
+    }
+    assert len(mapper.remarks) == len(theirs)
+
+
+def test_a_renamed_field_wins_over_one_that_has_its_name_whatever_comes_first() -> None:
+    mapper = CurrentsMapper("users.messages.contentcard.Click", property_set="all")
+    pair = {"card_id": "A", "content_card_id": "B"}
+    for fields in (pair, dict(reversed(pair.items()))):
+        assert mapper({**RECORD, **fields}).properties["card_id"] == "B"
+    assert len(mapper.remarks) == 2
+    assert mapper({**RECORD, "card_id": "A"}).properties["card_id"] == "A"

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_mixpanel.other_streams import OtherStreamMapper, epoch_time
+from tests.mixpanel.harness import TIME, run, schema
+from tests.mixpanel.harness import record as record_of
 
 SETTING = {"event": "Order Placed", "distinct_id": "customer", "time": "placed_at"}
 
@@ -95,3 +97,53 @@ def test_any_key_becomes_an_id_that_mixpanel_takes(key) -> None:
 )
 def test_times_are_read_as_numbers_or_iso_8601(value, expected) -> None:
     assert epoch_time(value) == expected
+
+
+def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_told() -> None:
+    mapping = mapper(project_token="ours")
+    theirs = {"time": "12:30", "distinct_id": "x", "$insert_id": "same", "ip": "1.2", "token": "y"}
+    event = mapping({"id": "o-1", "customer": "c", "placed_at": 7, **theirs, "total": 3})
+    assert event.properties == {
+        "time": 7,
+        "distinct_id": "c",
+        "$insert_id": mapping({"id": "o-1"}).properties["$insert_id"],
+        "ip": 0,
+        "token": "ours",
+        "id": "o-1",
+        "total": 3,
+    }
+    told = "property {} of the record left out, the name is taken"
+    assert mapping.remarks[: len(theirs)] == [told.format(name) for name in theirs]
+
+
+def test_a_field_that_is_one_of_the_four_parts_is_no_collision() -> None:
+    mapping = mapper({"time": "time", "distinct_id": "distinct_id"})
+    event = mapping({"id": "o-1", "time": 7, "distinct_id": "c"})
+    assert (event.properties["time"], event.properties["distinct_id"]) == (7, "c")
+    assert mapping.remarks == []
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> None:
+    record = {"id": "o-1", "placed_at": TIME, "customer": nobody}
+    source = schema("orders") + record_of(record, "orders")
+    result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
+    assert mixpanel.events()[0]["properties"]["distinct_id"] == ""
+    assert "distinct_id is empty" in result.account.table()
+
+
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        (None, "time is missing"),
+        ("yesterday", "neither a number nor ISO 8601"),
+        (True, "neither a number nor ISO 8601"),
+        ([1], "neither a number nor ISO 8601"),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_told_from_one_that_is_missing(
+    mixpanel, tmp_path, time, said
+) -> None:
+    source = schema("orders") + record_of({"id": "1", "placed_at": time, "customer": "c"}, "orders")
+    result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
+    assert [said in dead["message"] for dead in result.dead] == [True]

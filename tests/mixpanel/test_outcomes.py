@@ -45,6 +45,7 @@ def failed(*indexes, **more) -> dict:
         (Answer(401, {}), CredentialsRefused),
         (Answer(403, {}), CredentialsRefused),
         (Answer(429, {}, 7.0), Retry),
+        (Answer(408, {}), Retry),
         (Answer(500, {}), Retry),
         (Answer(503, {}), Retry),
         (Answer(0, {}, problem="ConnectionError"), Retry),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -392,3 +395,46 @@ def test_unforeseen_errors_are_not_hidden(mixpanel, tmp_path) -> None:
     with pytest.raises(ZeroDivisionError):
         run(SOURCE, mixpanel, tmp_path, target_class=Broken)
     assert not issubclass(ZeroDivisionError, ConnectorError)
+
+
+def test_a_record_that_no_stream_map_takes_is_counted_once(tmp_path) -> None:
+    given = {"id": "id", "time": "time", "external_user_id": "external_user_id"}
+    maps = {
+        STREAM: {"__filter__": "id == 'event-0'", **given},
+        "clicks": {
+            "__source__": STREAM,
+            "__filter__": "id == 'event-1'",
+            **given,
+        },
+    }
+    clicks = {"event": "Click", "distinct_id": "external_user_id", "time": "time"}
+    types = {"id": {"type": "string"}, "time": {"type": "integer"}}
+    source = schema(STREAM, **types, external_user_id={"type": "string"}) + opens(4)
+    result = run(source, None, tmp_path, dry_run=True, stream_maps=maps, streams={"clicks": clicks})
+    account = result.account
+    assert account.skipped == {(STREAM, "filtered by stream_maps"): 2}
+    assert account.read.total() == 4
+    assert account.imported.total() == 2
+
+
+def test_a_dry_run_whose_file_could_not_be_written_does_not_say_that_it_holds_the_events(
+    tmp_path, caplog
+) -> None:
+    caplog.set_level("INFO")
+
+    class FullDisk(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Full(TargetMixpanel):
+        @cached_property
+        def sender(self):
+            made = super().sender
+            made._file.close()
+            made._file = FullDisk()
+            return made
+
+    result = run(SOURCE, None, tmp_path, target_class=Full, dry_run=True)
+    assert isinstance(result.error, SettingsError)
+    assert "holds the events" not in caplog.text
+    assert "is not whole" in caplog.text
