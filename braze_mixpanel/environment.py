@@ -45,18 +45,17 @@ def misspelt_variables(
             meant = f"did you mean {prefix}{close[0].upper()} (setting {close[0]})?"
             mistakes.append(f"Environment variable {variable} names no setting: {meant}")
         else:
-            warnings.append(f"Environment variable {variable} names no setting; it has no effect.")
+            warnings.append(f"Environment variable {variable} names no setting, it has no effect.")
     return mistakes, warnings
 
 
-def _is_another_ones(name: str, properties: Mapping[str, Any]) -> bool:
-    known = [setting.upper() for setting in properties]
-    return (
-        name == _OF_THE_SDK
-        or name.startswith("_")
-        or "__" in name
-        or name in known
-        or any(name.startswith(f"{setting}_") or name.endswith(f"_{setting}") for setting in known)
+def _is_another_ones(name: str, properties: Mapping[str, Mapping[str, Any]]) -> bool:
+    if name == _OF_THE_SDK or name.startswith("_") or "__" in name:
+        return True
+    return any(
+        f"_{name}".endswith(f"_{setting.upper()}")
+        or ("object" in definition.get("type", ()) and f"_{setting.upper()}_" in f"_{name}")
+        for setting, definition in properties.items()
     )
 
 

@@ -48,6 +48,7 @@ def command(
         ("SERVICE_ACOUNT_USERNAME", "SERVICE_ACCOUNT_USERNAME"),
         ("REGOIN", "REGION"),
         ("API_SECRETS", "API_SECRET"),
+        ("RETRY_SECOND", "RETRY_SECONDS"),
     ],
 )
 def test_a_misspelt_variable_ends_the_run_before_anything_is_sent(
@@ -69,7 +70,15 @@ def test_another_strange_variable_is_warned_of(mixpanel, tmp_path, name) -> None
 
 @pytest.mark.parametrize(
     "name",
-    ["LOGLEVEL", "_SELECT", "_LOAD_SCHEMA", "EU_DRY_RUN", "EU__SELECT", "BATCH_CONFIG_STORAGE"],
+    [
+        "LOGLEVEL",
+        "_SELECT",
+        "_LOAD_SCHEMA",
+        "EU_DRY_RUN",
+        "EU__SELECT",
+        "EU_STREAMS_ORDERS_EVENT",
+        "BATCH_CONFIG_ENCODING",
+    ],
 )
 def test_variables_of_meltano_and_of_inherited_plugins_are_left_alone(
     mixpanel, tmp_path, name
