@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 MOST_NESTED: Final = 100
-"""In a text that is nested too deep to be read, what lies deeper than this is cut off."""
+"""What lies deeper is cut off: reading and writing JSON, and looking through it, is recursive."""
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
 """Python reads no longer integers."""
@@ -25,29 +25,25 @@ def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
     """Parse JSON, strictly if that is possible.
 
     Text that is not valid Unicode (half of an emoji, as JavaScript cuts strings) has the broken
-    character replaced; NaN and numbers beyond all measure are null: better than to lose the record.
+    character replaced; NaN and numbers beyond all measure are null; what is nested deeper than
+    `MOST_NESTED` is cut off: better than to lose the record.
 
     Raises:
         ValueError: It is no JSON at all.
     """
+    if text.count(b"[") + text.count(b"{") > MOST_NESTED:
+        text = _without_depths(text)
     try:
         return _decode(text)
     except UNREADABLE:
         pass
-    try:
-        value = _load(text)
-    except RecursionError:
-        value = _load(_without_depths(text))
-    return _decode(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _load(text: bytes) -> Any:  # noqa: ANN401
-    return json.loads(
+    value = json.loads(
         text.decode("utf-8", "replace"),
         parse_constant=lambda _: None,
         parse_float=_finite,
         parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else None,
     )
+    return _decode(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _finite(digits: str) -> float | None:

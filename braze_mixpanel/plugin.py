@@ -19,7 +19,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerComman
 from braze_mixpanel.environment import misspelt_variables, unread_variables
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.redaction import protect_logs, secret_values
-from braze_mixpanel.singer_lines import discard
+from braze_mixpanel.singer_lines import discard, is_pipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,8 @@ class OneLineErrorCommand(SingerCommand):
 
     def _let_the_tap_end(self, arguments: Sequence[object]) -> None:
         """Read on for a while: a tap or Meltano that writes to a closed pipe fails with a trace."""
-        if not self.reads_input or any(str(given).startswith(_NO_INPUT) for given in arguments):
+        reads_no_input = any(str(given).startswith(_NO_INPUT) for given in arguments)
+        if reads_no_input or not self.reads_input or not is_pipe(sys.stdin):
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)

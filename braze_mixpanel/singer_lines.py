@@ -108,6 +108,11 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
+def is_pipe(source: IO[Any]) -> bool:
+    """Tell whether a program writes to the other end."""
+    return _pipe_descriptor(source) is not None
+
+
 def discard(source: IO[Any], seconds: float) -> None:
     """Read what is left in a pipe and forget it, so that who writes to it can end in peace.
 

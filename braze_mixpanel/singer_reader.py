@@ -30,15 +30,14 @@ _NO_PREFIX = b"\n"
 _has_record = re.compile(rb'"record"\s*:').search
 _has_type = re.compile(rb'"type"\s*:').search
 _has_stream = re.compile(rb'"stream"\s*:').search
-_REQUIRED = {"SCHEMA": {"schema"}, "STATE": {"value"}, "BATCH": {"encoding", "manifest"}}
-
-
-class _RecordOf(msgspec.Struct):
-    record: dict[str, Any]
-
-
-_decode_message = msgspec.json.Decoder(_RecordOf).decode
-_decode_record = msgspec.json.Decoder(dict[str, Any]).decode
+_REQUIRED = {
+    "SCHEMA": {"stream", "schema"},
+    "RECORD": {"stream", "record"},
+    "BATCH": {"stream", "encoding", "manifest"},
+    "STATE": {"value"},
+    "ACTIVATE_VERSION": {"stream"},
+}
+"""What the callbacks take for granted."""
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
@@ -64,10 +63,6 @@ def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict
     Raises:
         InputError: It holds no record.
     """
-    try:
-        return _decode_message(line).record if whole_message else _decode_record(line)
-    except UNREADABLE:
-        pass
     try:
         value = decode_line(line)
     except ValueError as error:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from isal import igzip
+from isal.igzip_lib import IsalError
 from singer_sdk.helpers._batch import StorageTarget
 
 from braze_mixpanel.errors import InputError
@@ -41,7 +42,7 @@ def lines_of_batch(
         try:
             with _open(url, storage, compressed=encoding.get("compression") == "gzip") as file:
                 yield from line_blocks(file)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, IsalError) as error:  # type: ignore[misc] - a stub's mistake
             raise InputError(f"The BATCH file {url} cannot be read: {error}.") from error
 
 

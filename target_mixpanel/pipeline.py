@@ -11,7 +11,7 @@ import msgspec
 from braze_mixpanel.errors import ConnectorError, InputError
 from target_mixpanel.account import Account
 from target_mixpanel.batches import Batch, Batcher, Origin, Source
-from target_mixpanel.events import Event, Skip
+from target_mixpanel.events import Event, Refusal, Skip
 from target_mixpanel.ledger import Ledger, State
 from target_mixpanel.rules import (
     EARLIEST_SECONDS,
@@ -135,8 +135,21 @@ class Pipeline:
         elif isinstance(verdict, Skip):
             self.account.skipped[name, verdict.reason] += 1
         else:
-            self.account.reject(name, verdict.reason)
-            self._bury(origin, verdict.reason, field=verdict.field, message=verdict.message)
+            self._refuse(verdict, origin)
+
+    def refuse(self, refusal: Refusal, origin: Origin) -> None:
+        """Take a record that could not even be mapped.
+
+        Args:
+            refusal: Why.
+            origin: The record, for the dead letter.
+        """
+        self.account.read[refusal.event] += 1
+        self._refuse(refusal, origin)
+
+    def _refuse(self, refusal: Refusal, origin: Origin) -> None:
+        self.account.reject(refusal.event, refusal.reason)
+        self._bury(origin, refusal.reason, field=refusal.field, message=refusal.message)
 
     def take_prepared(self, prepared: Prepared, source: Source) -> None:
         """Take events that the fast lane has mapped and checked already.

@@ -12,7 +12,7 @@ from target_mixpanel.batches import Source
 from target_mixpanel.fast_lane import FastLane, fast_lane_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from target_mixpanel.batches import Origin
     from target_mixpanel.events import Mapper
@@ -69,9 +69,15 @@ class MixpanelSink(Sink):
 
     def _take_lines(self, lines: list[bytes], source: Source) -> None:
         for line in self._take_ordinary(lines, source):
-            self._take_general(source.record_of(line), (source, line))
+            self.take_mapped(source.record_of(line), (source, line))
 
-    def _take_general(self, record: dict[str, Any], origin: Origin) -> None:
+    def take_mapped(self, record: dict[str, Any], origin: Origin) -> None:
+        """Take a record whose stream maps, if there are any, have done their work.
+
+        Args:
+            record: The record.
+            origin: The record as it came, for the dead letter.
+        """
         pipeline, mapper = self._target.pipeline, self.mapper
         mapped = mapper(record)
         while mapper.remarks:
@@ -91,19 +97,6 @@ class MixpanelSink(Sink):
         )
         pipeline.take_prepared(prepared, source)
         return others
-
-    def take_mapped(
-        self, record: dict[str, Any], original: bytes, schema: Mapping[str, Any]
-    ) -> None:
-        """Take a record after stream maps.
-
-        Args:
-            record: The record as the maps made it.
-            original: The JSON of the record before them, for the dead letter.
-            schema: The SCHEMA message of the stream before them.
-        """
-        source = Source(str(schema["stream"]), schema, whole_messages=False)
-        self._take_general(record, (source, original))
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record from code that drives the sink by the SDK's own interface."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import msgspec
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
+from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase
@@ -40,6 +41,7 @@ from braze_mixpanel.singer_reader import (
 )
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
+from target_mixpanel.batches import Source
 from target_mixpanel.client import (
     CREDENTIAL_SETTINGS,
     MixpanelClient,
@@ -48,6 +50,7 @@ from target_mixpanel.client import (
 )
 from target_mixpanel.delivery import Delivery
 from target_mixpanel.dry_run import DryRun
+from target_mixpanel.events import Refusal
 from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
 from target_mixpanel.other_streams import OtherStreamMapper
 from target_mixpanel.pipeline import Pipeline
@@ -59,11 +62,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    from singer_sdk.mapper import StreamMap
+
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.run import Ending
+    from target_mixpanel.batches import Origin
     from target_mixpanel.events import Mapper
 
 FILTERED = "filtered by stream_maps"
+UNMAPPED = "stream_maps cannot be applied"
 EVENT_TYPE_ANNOTATION = "x-braze-event-type"
 """Where tap-braze-currents puts the event type in a stream's schema."""
 
@@ -260,8 +267,13 @@ class TargetMixpanel(CheckablePlugin, Target):
         self.progress.tell_when_due()
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        try:
+            super()._process_schema_message(message_dict)
+        except StreamMapConfigError as error:
+            raise SettingsError(
+                f"Setting stream_maps does not fit stream {stream}: {error}"
+            ) from error
         self._schema_messages[stream] = message_dict
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
@@ -277,16 +289,24 @@ class TargetMixpanel(CheckablePlugin, Target):
         stream = message_dict["stream"]
         require_schema(stream, self._schema_messages)
         values = record_of(message_dict, stream)
-        original = msgspec.json.encode(values)
-        is_filtered = True
-        for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(dict(values))
-            if record is not None:
-                is_filtered = False
-                sink = cast("MixpanelSink", self.get_sink(stream_map.stream_alias))
-                sink.take_mapped(record, original, self._schema_messages[stream])
-        if is_filtered:
+        source = Source(stream, self._schema_messages[stream], whole_messages=False)
+        origin = source, msgspec.json.encode(values)
+        maps = self.mapper.stream_maps[stream]
+        if not sum(self._take_mapped(stream_map, values, origin) for stream_map in maps):
             self.pipeline.account.skip(stream, FILTERED)
+
+    def _take_mapped(self, stream_map: StreamMap, values: dict[str, Any], origin: Origin) -> bool:
+        """Take a record through one map, and tell whether the map lets it pass."""
+        try:
+            record = stream_map.transform(dict(values))
+        except MapExpressionError as error:
+            refusal = Refusal(stream_map.stream_alias, UNMAPPED, None, str(error))
+            self.pipeline.refuse(refusal, origin)
+            return True
+        if record is None:
+            return False
+        cast("MixpanelSink", self.get_sink(stream_map.stream_alias)).take_mapped(record, origin)
+        return True
 
     def _process_state_message(self, message_dict: dict[str, Any]) -> None:
         self.pipeline.state_arrived(message_dict["value"])

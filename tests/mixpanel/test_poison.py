@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from braze_mixpanel.errors import InputError
+from braze_mixpanel.errors import InputError, SettingsError
 from tests.mixpanel.harness import (
     STREAM,
     TIME,
@@ -132,6 +132,8 @@ def test_a_line_without_a_record_is_named_after_what_came_before_was_delivered(
         {"type": "STATE"},
         {"type": "SCHEMA", "stream": STREAM},
         {"type": "BATCH", "stream": STREAM},
+        {"type": "RECORD", "record": {}},
+        {"type": "ACTIVATE_VERSION"},
         ["RECORD"],
     ],
 )
@@ -182,3 +184,38 @@ def test_blank_lines_of_a_file_with_crlf_are_ignored(mixpanel, tmp_path) -> None
     assert result.error is None
     assert mixpanel.count == 2
     assert result.states == [{"bookmarks": {STREAM: 1}}]
+
+
+def test_a_record_that_a_stream_map_cannot_map_lies_in_the_dead_letter(mixpanel, tmp_path) -> None:
+    maps = {STREAM: {"campaign_name": "campaign_name.upper()"}}
+    given = {"id": {"type": "string"}, "time": {}, "external_user_id": {}, "campaign_name": {}}
+    source = schema(STREAM, **given) + record(open_record(1, campaign_name="a"))
+    source += record(open_record(2)) + state(1)
+    result = run(source, mixpanel, tmp_path, stream_maps=maps)
+    assert result.error is None
+    assert mixpanel.insert_ids() == {"event-1"}
+    assert [dead["record"] for dead in result.dead] == [open_record(2)]
+    assert result.states == [{"bookmarks": {STREAM: 1}}]
+
+
+def test_stream_maps_that_do_not_fit_the_stream_are_told_in_one_line(mixpanel, tmp_path) -> None:
+    source = schema(STREAM, id={"type": "string"})
+    result = run(source, mixpanel, tmp_path, stream_maps={STREAM: {"id": None}})
+    assert isinstance(result.error, SettingsError)
+    assert "stream_maps" in str(result.error)
+
+
+@pytest.mark.parametrize("place", [30, 60, 90, -6])
+def test_a_damaged_batch_file_is_named(mixpanel, tmp_path, place) -> None:
+    lines = b"".join(json.dumps(open_record(number)).encode() + b"\n" for number in range(300))
+    damaged = bytearray(gzip.compress(lines))
+    damaged[place] ^= 0xFF
+    file = tmp_path / "damaged.gz"
+    file.write_bytes(damaged)
+    encoding = {"format": "jsonl", "compression": "gzip"}
+    message = {"type": "BATCH", "stream": STREAM, "encoding": encoding}
+    source = schema() + opens(1, start=900) + line({**message, "manifest": [file.as_uri()]})
+    result = run(source + state(1), mixpanel, tmp_path)
+    assert isinstance(result.error, InputError)
+    assert "event-900" in mixpanel.insert_ids()
+    assert result.states == []
