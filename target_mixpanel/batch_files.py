@@ -42,7 +42,7 @@ def lines_of_batch(
         try:
             with _open(url, storage, compressed=encoding.get("compression") == "gzip") as file:
                 yield from line_blocks(file)
-        except (OSError, EOFError, IsalError) as error:  # type: ignore[misc] - a stub's mistake
+        except (OSError, EOFError, IsalError) as error:  # type: ignore[misc]  # its stub
             raise InputError(f"The BATCH file {url} cannot be read: {error}.") from error
 
 
