@@ -22,7 +22,7 @@ from braze_mixpanel.redaction import protect_logs, secret_values
 from braze_mixpanel.singer_lines import discard, is_pipe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jsonschema import ValidationError
 
@@ -128,6 +128,7 @@ class ConnectorPlugin(PluginBase):
         """
         schema = self.config_jsonschema
         self.append_builtin_config(schema)
+        self._config.update(read_texts(self._config, schema))
         protect_logs(secret_values(self._config, schema))
         prefix, properties = self._env_var_prefix, schema["properties"]
         unread = ", ".join(unread_variables(prefix, properties, self._config))
@@ -211,13 +212,40 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
     found: dict[str, Any] = {}
     for name, definition in schema["properties"].items():
         text = os.environ.get(f"{prefix}{name.upper()}", "")
+        if not text:
+            continue
         try:
             found |= parse_environment_config({"properties": {name: definition}}, prefix)
         except ValueError:
             found[name] = text
-        if isinstance(found.get(name), bool) and text.lower() not in _TRUE_OR_FALSE:
-            found[name] = text
-    return found
+        if isinstance(found.get(name), bool):
+            found[name] = text  # the SDK takes any other word for false
+    return read_texts(found, schema)
+
+
+def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Read booleans and whole numbers that were given as text.
+
+    Meltano hands over most settings as text (their kind in meltano.yml is string): its own way of
+    reading them takes any word for false and ends in a stack trace for what is no number.
+
+    Args:
+        settings: Name to value.
+        schema: Their JSON Schema.
+
+    Returns:
+        The settings; what cannot be read stays the text that it is.
+    """
+    read = dict(settings)
+    for name, value in settings.items():
+        types = schema["properties"].get(name, {}).get("type", ())
+        if not isinstance(value, str) or "string" in types:
+            continue
+        if "boolean" in types and value.lower() in _TRUE_OR_FALSE:
+            read[name] = value.lower() in TRUTHY
+        elif "integer" in types and value.strip().lstrip("-").isdecimal():
+            read[name] = int(value)
+    return read
 
 
 def end_at_second_signal(first: object, signum: int) -> None:

@@ -106,17 +106,26 @@ def kind_of(definition: dict[str, Any]) -> str:
     return next((KINDS[name] for name in types if name in KINDS), "string")
 
 
-def meltano_settings(plugin: str) -> list[dict[str, Any]]:
-    """Describe a plugin's settings as meltano.yml has them, keys in the order Meltano writes."""
+def meltano_settings(plugin: str, *, as_text: bool) -> list[dict[str, Any]]:
+    """Describe a plugin's settings for Meltano, keys in the order it writes them.
+
+    Args:
+        plugin: The plugin.
+        as_text: Whether to leave it to the plugin to read numbers, true and false, and choices. It
+            says what is wrong with one in a line; Meltano ends in a stack trace, or takes
+            `DRY_RUN=ture` for false and sends.
+    """
     described = []
     for name, definition in settings_of(plugin).items():
         kind = kind_of(definition)
+        if as_text and is_own(name) and kind in {"boolean", "integer", "options"}:
+            kind = "string"
         entry: dict[str, Any] = {"name": name, "kind": kind}
         default = definition.get("default")
         if default not in (None, {}, []):
-            entry["value"] = str(default) if kind == "string" else default
+            entry["value"] = _text(default) if kind == "string" else default
         entry["description"] = _one_line(definition.get("description", ""))
-        if kind == "options":
+        if "enum" in definition:
             entry["options"] = [
                 {"label": option, "value": option} for option in definition["enum"] if option
             ]
@@ -130,7 +139,8 @@ def hub_definition(plugin: str) -> dict[str, Any]:
     """Describe a plugin as MeltanoHub wants it: keys in order of the alphabet."""
     about = PLUGINS[plugin]._get_about_info()  # noqa: SLF001
     settings = [
-        {**setting, "label": _label(setting["name"])} for setting in meltano_settings(plugin)
+        {**setting, "label": _label(setting["name"])}
+        for setting in meltano_settings(plugin, as_text=False)
     ]
     definition = {
         **HUB[plugin],
@@ -157,7 +167,7 @@ def with_settings_in_meltano_yml(text: str) -> str:
         text = _between(
             text,
             rf"(    # settings of {plugin}[^\n]*\n)(.*?)(    # end of settings\n)",
-            "    settings:\n" + _as_yaml(meltano_settings(plugin), 4),
+            "    settings:\n" + _as_yaml(meltano_settings(plugin, as_text=True), 4),
         )
     return text
 
@@ -196,6 +206,10 @@ def _row(name: str, definition: dict[str, Any]) -> str:
 def _label(name: str) -> str:
     first, *others = (WORDS.get(word, word) for word in name.split("_"))
     return " ".join([first[:1].upper() + first[1:], *others])
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _one_line(text: str) -> str:

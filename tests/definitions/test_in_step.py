@@ -68,7 +68,7 @@ def check_settings(listed: list[dict[str, Any]], facts: dict[str, Any]) -> None:
         types = wanted.get("type", "string")
         given = setting.get("value")
         default = wanted.get("default")
-        assert given == default or str(default) == given or (given is None and not default)
+        assert given in (default, json.dumps(default)) or (given is None and not default)
         assert setting["description"] == " ".join(wanted["description"].split())
         assert setting.get("sensitive", False) == wanted.get("secret", False)
         options = [option["value"] for option in setting.get("options", [])]
