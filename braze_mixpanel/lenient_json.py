@@ -36,14 +36,25 @@ def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
     try:
         return _decode(text)
     except UNREADABLE:
-        pass
+        return _decode(mended(text))
+
+
+def mended(text: bytes) -> bytes:
+    """Write JSON anew, without what strict JSON forbids.
+
+    Raises:
+        ValueError: It is no JSON at all.
+    """
     value = json.loads(
         text.decode("utf-8", "replace"),
+        strict=False,
         parse_constant=lambda _: None,
         parse_float=_finite,
         parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else None,
     )
-    return _decode(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    written = json.dumps(value, ensure_ascii=False)
+    # Halves of a pair that belong together are joined by this, the others replaced.
+    return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _finite(digits: str) -> float | None:

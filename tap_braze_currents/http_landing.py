@@ -12,7 +12,6 @@ Source: Braze's page on the Custom HTTP connector.
 from __future__ import annotations
 
 import json
-import math
 import re
 import zlib
 from contextlib import suppress
@@ -23,6 +22,7 @@ import msgspec
 from isal import igzip
 from msgspec import Raw
 
+from braze_mixpanel.lenient_json import mended
 from tap_braze_currents.avro import BrokenFileError
 from tap_braze_currents.decoding import Rows, Selection, convert
 from tap_braze_currents.event_types import Field
@@ -283,23 +283,7 @@ def _leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return decode(_mended(bytes(data)))
-
-
-def _mended(data: bytes) -> bytes:
-    """Replace broken characters by U+FFFD, and numbers that are none by null.
-
-    Raises:
-        ValueError: This is not one JSON value.
-    """
-    value = json.loads(
-        data.decode("utf-8", "replace"),
-        strict=False,
-        parse_constant=lambda _: None,
-        parse_float=lambda text: number if math.isfinite(number := float(text)) else None,
-    )
-    text = json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+        return decode(mended(bytes(data)))
 
 
 def _broken(what: str, error: Exception) -> BrokenFileError:

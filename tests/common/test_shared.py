@@ -85,7 +85,10 @@ def test_personal_data_go_by_https_or_stay_on_the_machine(url, safe) -> None:
     [
         (b'{"a": 1e400, "b": NaN, "c": -Infinity}', {"a": None, "b": None, "c": None}),
         (b'{"a": 1' + b"0" * 5000 + b"}", {"a": None}),
-        (b'{"a": "\\ud83d", "b": "\xff"}', {"a": "?", "b": "\N{REPLACEMENT CHARACTER}"}),
+        (
+            b'{"a": "\\ud83d", "b": "\xff"}',
+            {"a": "\N{REPLACEMENT CHARACTER}", "b": "\N{REPLACEMENT CHARACTER}"},
+        ),
         (b'{"a": 18446744073709551616}', {"a": 2**64}),
     ],
     ids=lambda text: str(text)[:40],

@@ -121,7 +121,7 @@ def test_half_an_emoji_and_nan_do_not_cost_the_record(mixpanel, tmp_path) -> Non
     source = schema() + (text + '"campaign_name":"\\ud83d!","device_model":NaN}}\n').encode()
     assert run(source, mixpanel, tmp_path).error is None
     (event,) = mixpanel.events()
-    assert event["properties"]["campaign_name"] == "?!"
+    assert event["properties"]["campaign_name"] == "\N{REPLACEMENT CHARACTER}!"
     assert "$device" not in event["properties"]
 
 
