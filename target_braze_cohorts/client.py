@@ -11,6 +11,7 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from braze_mixpanel.answers import json_object
 from braze_mixpanel.backoff import retry_after_seconds
 from target_braze_cohorts.identity import cohort_lists, track_identity
 from target_braze_cohorts.membership import Change
@@ -119,7 +120,7 @@ class BrazeClient(abc.ABC):
             )
         except requests.RequestException as error:
             return Answer(0, f"{type(error).__name__} at {self.endpoint}")
-        content = _json_object(response.content)
+        content = json_object(response.content)
         refused, unnamed = _errors(content)
         return Answer(
             response.status_code,
@@ -209,13 +210,6 @@ class UserAttribute(BrazeClient):
             for identifier in identifiers
         ]
         return self._post("/users/track", {"attributes": attributes})
-
-
-def _json_object(content: bytes) -> Mapping[str, Any]:
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        return {}
 
 
 def _wait(headers: Mapping[str, str]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "KR-01": "https://rest.kr-01.braze.com",
 }
 """Instance → REST endpoint, as Braze's API overview lists them; there is no US-09."""
-
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
@@ -46,16 +45,15 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
                 "dashboard's URL tells, or its URL in rest_endpoint."
             )
         return ENDPOINTS[instance]
-    parts = urlsplit(rest_endpoint)
-    safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    if not safe or not parts.hostname:
+    if not is_safe_url(rest_endpoint):
         raise SettingsError(
             "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
             "localhost), such as https://rest.iad-01.braze.com."
         )
-    if parts.hostname.startswith("dashboard"):
+    host = str(urlsplit(rest_endpoint).hostname)
+    if host.startswith("dashboard"):
         raise SettingsError(
-            f"Setting rest_endpoint is wrong: {parts.hostname} is Braze's dashboard. Give the REST "
+            f"Setting rest_endpoint is wrong: {host} is Braze's dashboard. Give the REST "
             "endpoint of the same instance, such as https://rest.iad-01.braze.com for dashboard-01,"
             " or set instance."
         )

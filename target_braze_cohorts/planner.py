@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from braze_mixpanel.checks import parse_ratio
 from target_braze_cohorts.plan import (
     CohortCounts,
     Decision,
@@ -16,7 +17,7 @@ from target_braze_cohorts.plan import (
     vanished_guard,
 )
 from target_braze_cohorts.report import CohortReport
-from target_braze_cohorts.settings import ATTRIBUTE, parse_ratio
+from target_braze_cohorts.settings import ATTRIBUTE
 from target_braze_cohorts.staging import Staged
 
 if TYPE_CHECKING:

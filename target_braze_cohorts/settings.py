@@ -254,15 +254,3 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     REPORT_PATH,
 ).to_dict()
-
-
-def parse_ratio(value: float | str) -> float:
-    """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
-
-    Raises:
-        ValueError: It is no number from 0 to 1.
-    """
-    ratio = float(value)
-    if not 0 <= ratio <= 1:
-        raise ValueError(value)
-    return ratio

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from singer_sdk.sinks import Sink
 
-from braze_mixpanel.errors import InputError
-from braze_mixpanel.singer_reader import decode_line
+from braze_mixpanel.lenient_json import UNREADABLE
+from braze_mixpanel.singer_reader import read_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,22 +64,12 @@ class CohortSink(Sink):
         if not takes:
             return
         for line in lines:
-            record = self._record(line)
+            try:
+                record = _decode_message(line).record
+            except UNREADABLE:
+                record = read_record(line, self.stream_name)
             for take in takes:
                 take(record)
-
-    def _record(self, line: bytes) -> dict[str, Any]:
-        try:
-            return _decode_message(line).record
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError):
-            pass
-        try:
-            return msgspec.convert(decode_line(line), _Message).record
-        except (ValueError, msgspec.ValidationError, RecursionError) as error:
-            raise InputError(
-                f"A RECORD of stream {self.stream_name} cannot be read: is the tap's standard "
-                "output mixed with something else? What came before it was processed."
-            ) from error
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
         """Take a record, after stream maps."""

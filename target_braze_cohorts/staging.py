@@ -73,9 +73,11 @@ _ANALYZED: Final = (
     "staged_profiles",
     "staged_wanted",
 )
+# Whatever fills a table does so in the order of its key: PostgreSQL takes four times as long else.
 _LIST = """
 INSERT INTO staged_listed (cohort, member, removed)
 SELECT cohort, member, MAX(change) % 2 FROM staged_received GROUP BY cohort, member
+ORDER BY cohort, member
 """
 _LAST_PROFILES = """
 INSERT INTO staged_profiles (member, identifier)
@@ -104,6 +106,7 @@ SELECT listed.cohort, profiles.identifier, MIN(listed.removed)
 FROM staged_listed AS listed JOIN staged_profiles AS profiles ON profiles.member = listed.member
 WHERE profiles.identifier IS NOT NULL
 GROUP BY listed.cohort, profiles.identifier
+ORDER BY listed.cohort, profiles.identifier
 """
 _COUNT = """
 SELECT listed.cohort, COUNT(*),
@@ -126,6 +129,7 @@ FROM staged_wanted AS wanted LEFT JOIN braze_cohort_members AS known
     ON known.list_id = :list AND known.identifier = wanted.identifier
 WHERE wanted.cohort = :cohort AND wanted.removed = 0
     AND (known.generation IS NULL OR known.generation < :generation)
+ORDER BY wanted.identifier
 """
 _DIFF_REMOVALS = """
 INSERT INTO staged_changes (cohort, removed, identifier)
@@ -133,6 +137,7 @@ SELECT CAST(:cohort AS INTEGER), 1, known.identifier
 FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
     ON wanted.cohort = :cohort AND wanted.identifier = known.identifier
 WHERE known.list_id = :list AND wanted.identifier IS NULL AND known.generation > :refused
+ORDER BY known.identifier
 """
 # A stream of changes names only some: the others stay, but for what an earlier run left unsure
 # or what a full round makes due.

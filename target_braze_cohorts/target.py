@@ -10,17 +10,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.backoff import retry_waits
+from braze_mixpanel.checks import parse_ratio
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError, SettingsError, StoppedError
-from braze_mixpanel.plugin import CheckablePlugin
+from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.redaction import protect_logs, secret_values
 from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
-from braze_mixpanel.singer_reader import RecordBeforeSchemaError, SingerLineReader
+from braze_mixpanel.singer_reader import (
+    SingerLineReader,
+    is_unchanged,
+    record_of,
+    require_schema,
+)
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.identity import ALIAS, DEVICE_ID
@@ -102,7 +107,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         except SettingsError as error:
             problems.append(str(error))
         try:
-            settings.parse_ratio(config["max_removal_ratio"])
+            parse_ratio(config["max_removal_ratio"])
         except ValueError:
             problems.append("Setting max_removal_ratio is wrong: it must be a number from 0 to 1.")
         problems += [
@@ -216,20 +221,16 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         maps = self.mapper.stream_maps[stream]
         for evidence in self._evidence_of(stream):
             evidence.saw_schema(stream)
-        only = maps[0]
-        if len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled:
+        if is_unchanged(maps):
             self._reader.lanes[stream] = cast("CohortSink", self.get_sink(stream)).take_lines
 
     def _process_record_message(self, message_dict: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
         stream = message_dict["stream"]
-        if stream not in self._streams:
-            raise RecordBeforeSchemaError(
-                f"A record of stream {stream} came before its SCHEMA message. "
-                "The tap does not follow the Singer specification."
-            )
+        require_schema(stream, self._streams)
+        original = record_of(message_dict, stream)
         for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(dict(message_dict["record"]))
+            record = stream_map.transform(dict(original))
             if record is not None:
                 self.get_sink(stream_map.stream_alias).process_record(record, {})
 
@@ -323,9 +324,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End after the request in flight; a second signal ends the process at once."""
-        if self._stopped_by is not None:
-            signal.signal(signum, signal.SIG_DFL)
-            signal.raise_signal(signum)
+        end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:
             self._sender.stopped_by = self._stopped_by

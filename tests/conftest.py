@@ -13,3 +13,6 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shared machine"))
+
+# Read when gcsfs is imported: without it, gcsfs asks Google's own servers for a bucket's layout.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,6 +152,7 @@ class _Counts(dict):
         return 0
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(
     kinds=st.lists(st.sampled_from(KINDS), max_size=30),

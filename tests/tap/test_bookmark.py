@@ -373,5 +373,5 @@ class BucketMachine(RuleBasedStateMachine):
             self.fs.rm(self.root, recursive=True)
 
 
-TestBucketMachine = BucketMachine.TestCase
+TestBucketMachine = pytest.mark.slow(BucketMachine.TestCase)
 TestBucketMachine.settings = settings(max_examples=60, stateful_step_count=10, deadline=None)

@@ -10,7 +10,6 @@ from contextlib import closing
 from http.server import ThreadingHTTPServer
 
 import adlfs
-import fsspec
 import pytest
 import requests
 from gcp_storage_emulator.server import create_server
@@ -64,9 +63,6 @@ def gcs():
         # It serves one connection at a time, and the file system keeps several open.
         patch.setattr("http.server.HTTPServer", ThreadingHTTPServer)
         server.start()
-        # Read when gcsfs is imported: without it, it asks Google's own servers for the layout.
-        patch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
-        fsspec.get_filesystem_class("gs")
     yield {"endpoint_url": f"http://127.0.0.1:{port}", "token": "anon", "project": "test"}
     server.stop()
 
