@@ -68,6 +68,11 @@ _ELEMENTS: Final = {
     SQLITE: "json_each(:identifiers) AS each",
     POSTGRESQL: "jsonb_array_elements_text(CAST(:identifiers AS jsonb)) AS each(value)",
 }
+# As an array, PostgreSQL looks each up by the key; else it reads a list that fills to its end.
+_ANY_ELEMENT: Final = {
+    SQLITE: "IN (SELECT each.value FROM ELEMENTS)",
+    POSTGRESQL: "= ANY (ARRAY(SELECT each.value FROM ELEMENTS))",
+}
 _INTEND_ADDS = """
 INSERT INTO braze_cohort_members (list_id, identifier, generation)
 SELECT CAST(:list AS INTEGER), each.value, CAST(:generation AS INTEGER) FROM ELEMENTS WHERE true
@@ -76,16 +81,16 @@ WHERE braze_cohort_members.generation < excluded.generation
 """
 _SET_GENERATION = """
 UPDATE braze_cohort_members SET generation = :generation
-WHERE list_id = :list AND identifier IN (SELECT each.value FROM ELEMENTS)
+WHERE list_id = :list AND identifier ANY_ELEMENT
 """
 _KNOWN = """
 SELECT identifier FROM braze_cohort_members
 WHERE list_id = :list AND generation > :generation
-    AND identifier IN (SELECT each.value FROM ELEMENTS)
+    AND identifier ANY_ELEMENT
 """
 _FORGET = """
 DELETE FROM braze_cohort_members
-WHERE list_id = :list AND identifier IN (SELECT each.value FROM ELEMENTS)
+WHERE list_id = :list AND identifier ANY_ELEMENT
 """
 
 
@@ -268,8 +273,10 @@ class MembershipStore:
             "generation": generation,
             "identifiers": msgspec.json.encode(identifiers).decode(),
         }
-        elements = _ELEMENTS[self._connection.dialect.name]
-        result = self._connection.execute(sa.text(statement.replace("ELEMENTS", elements)), values)
+        dialect = self._connection.dialect.name
+        statement = statement.replace("ANY_ELEMENT", _ANY_ELEMENT[dialect])
+        statement = statement.replace("ELEMENTS", _ELEMENTS[dialect])
+        result = self._connection.execute(sa.text(statement), values)
         found = list(result.scalars()) if result.returns_rows else []
         self._connection.commit()
         return found

@@ -276,11 +276,7 @@ class Staging:
         else:
             self._run(_WANT_MEMBERS)
         self._connection.commit()
-        if self._connection.dialect.name == POSTGRESQL:
-            # Nothing else tells PostgreSQL's planner how large temporary tables are.
-            for table in _ANALYZED[: None if self._joined else -2]:
-                self._run(f"ANALYZE {table}")
-            self._connection.commit()
+        self._analyze(*_ANALYZED[: None if self._joined else -2])
 
     def counts(self) -> dict[int, Staged]:
         """Count the staged members by cohort; those of whom none came are missing."""
@@ -354,6 +350,7 @@ class Staging:
             change: Adds or removals.
             size: Most in one page.
         """
+        self._analyze("staged_changes")
         after = ""
         while True:
             values = {"cohort": cohort, "removed": int(change), "after": after, "size": size}
@@ -363,6 +360,13 @@ class Staging:
                 return
             yield page
             after = page[-1]
+
+    def _analyze(self, *tables: str) -> None:
+        """Tell PostgreSQL's planner how large tables are; for temporary ones nothing else does."""
+        if self._connection.dialect.name == POSTGRESQL:
+            for table in tables:
+                self._run(f"ANALYZE {table}")
+            self._connection.commit()
 
     def _values(self, cohort: int, known: KnownList | None) -> dict[str, int]:
         return {
