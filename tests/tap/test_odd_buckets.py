@@ -203,6 +203,31 @@ def test_a_full_refresh_forgets_also_where_meltano_merges_states(tmp_path, run):
     assert ids(run(state=merged)) == ["h0"]
 
 
+def test_a_run_with_a_shorter_lookback_that_is_stopped_loses_nothing_that_came_late(
+    tmp_path, run, monkeypatch, capfdbinary
+):
+    monkeypatch.setattr("tap_braze_currents.run.RECORDS_BETWEEN_STATES", 1)
+    for hour in range(10, 30):
+        put(tmp_path, hour)
+    first = run()
+    for hour in range(3):
+        put(tmp_path, hour)
+    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=first.state, lookback_hours=1)
+    write = tap.message_writer.write_lines
+
+    def write_lines(lines):
+        write(lines)
+        if b'"RECORD"' in lines:
+            tap.run.stop()
+
+    tap.message_writer.write_lines = write_lines
+    with pytest.raises(StoppedError):
+        tap.sync_all()
+    capfdbinary.readouterr()
+
+    assert ids(run(state=json.loads(json.dumps(tap.state)), lookback_hours=1)) == ["h1", "h2"]
+
+
 # Files that cannot be had
 
 
