@@ -21,8 +21,11 @@ BYTES_AHEAD = 96 << 20
 """Eight files of 100,000 events, as large as Braze writes them."""
 READING_THREADS = 4
 """Each holds a piece twice for a moment: in the library that reads it, and in the file."""
-PIECE_BYTES = 4 << 20
-"""Larger objects are read piece by piece: what breaks is resumed, not begun again."""
+PIECE_BYTES = 1 << 20
+"""Larger objects are read piece by piece: what breaks is resumed, not begun again.
+
+Small ones, since the allocator keeps several for each thread after they are gone.
+"""
 ATTEMPTS = 5
 
 

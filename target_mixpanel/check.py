@@ -19,7 +19,7 @@ _PAUSE_SECONDS: Final = 1.0
 
 
 def check_account(client: MixpanelClient) -> str:
-    """Ask Mixpanel whether it knows the credentials; asks again once after a quick failure.
+    """Ask Mixpanel whether it knows the credentials, and once more if it is only busy.
 
     Args:
         client: With `TIMEOUTS`.
@@ -34,7 +34,8 @@ def check_account(client: MixpanelClient) -> str:
     began = time.monotonic()
     answer = client.import_events([PROBE])
     outcome = interpret(answer, 1)
-    if isinstance(outcome, Retry) and time.monotonic() - began < _PAUSE_SECONDS:
+    has_failed_soon = answer.status != NO_ANSWER or time.monotonic() - began < _PAUSE_SECONDS
+    if isinstance(outcome, Retry) and has_failed_soon:
         time.sleep(_PAUSE_SECONDS)
         answer = client.import_events([PROBE])
         outcome = interpret(answer, 1)

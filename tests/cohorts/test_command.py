@@ -142,7 +142,7 @@ def test_a_signal_while_reading_ends_the_run_with_nothing_sent(braze, tmp_path):
     while not (tmp_path / "cohorts.db.lock").exists():
         assert process.poll() is None
     process.terminate()
-    process.wait(timeout=30)
+    process.wait(timeout=60)
     assert process.returncode == 143
     assert b"nothing was sent" in process.stderr.read()
     process.stdin.close()
