@@ -4,8 +4,8 @@ NDJSON is the one form in which records travel from here on: one JSON object a l
 fields in the file's order.
 
 The fast way lets polars decode groups of blocks. It is left for the plain way (fastavro, record
-by record) where polars would write another text than msgspec does (numbers from 1e16), where a
-type must be converted, and for what it cannot read.
+by record) where polars would write another text than msgspec does (very large numbers, small
+floats), where a type must be converted, and for what it cannot read.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 GROUP_BYTES = 256 << 10
 """How much is decoded at a time; more is no faster and takes more memory."""
-EXPONENT_FROM = 1e16
-"""From here on polars writes `1e+16` and msgspec `1e16`."""
+SAME_TEXT = {"float": (1e-4, 9e12), "double": (0, 9e15), "array<double>": (0, 9e15)}
+"""Between which amounts, besides 0, polars and msgspec write numbers alike; beyond, `1e+16` is
+`1e16`, and a float may have an exponent in one only."""
 
 _SCALARS = (str, bool, int, float)
 """What a union of several types holds as it is, if the catalog wants no text."""
@@ -138,7 +139,7 @@ class _Decoder:
             raise _broken(offset, error) from error
 
     def _needs_python(self, field: Field) -> bool:
-        return field.type in {"array<float>", "array<double>"} or not fits(
+        return field.type == "array<float>" or not fits(
             field.type, self._selection.types[field.name]
         )
 
@@ -154,7 +155,7 @@ class _Decoder:
             frame = pl.read_avro(io.BytesIO(container), columns=names)
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
-        if frame.height != count or self._has_large_numbers(frame):
+        if frame.height != count or self._has_other_text(frame):
             return None
         if self._missing:
             frame = frame.with_columns(pl.lit(None).alias(name) for name in self._missing)
@@ -162,13 +163,15 @@ class _Decoder:
         frame.write_ndjson(out)
         return out.getvalue()
 
-    def _has_large_numbers(self, frame: pl.DataFrame) -> bool:
-        return any(
-            (largest := frame[field.name].abs().max()) is not None
-            and float(largest) >= EXPONENT_FROM  # type: ignore[arg-type]
-            for field in self._fields
-            if field.type in {"float", "double"}
-        )
+    def _has_other_text(self, frame: pl.DataFrame) -> bool:
+        for field in self._fields:
+            if field.type in SAME_TEXT:
+                smallest, largest = SAME_TEXT[field.type]
+                amounts = frame[field.name].explode().abs()
+                is_other = (amounts > largest) | ((amounts < smallest) & (amounts > 0))
+                if is_other.any():
+                    return True
+        return False
 
     def _with_fastavro(self, data: bytes, count: int) -> bytes:
         import fastavro  # noqa: PLC0415 - only for unusual files

@@ -107,6 +107,7 @@ def test_an_unknown_codec_is_named():
 
 
 TEXTS = st.text() | st.sampled_from(["", "\x00\x1f\x7f", '"\\/', "\u2028é😀", "\n\t\b\f\r"])
+FLOATS_WRITTEN_IN_MANY_WAYS = [1e-44, 6.23273e-6, 1e-4, 9e12, 1e13, -2.6575234e14, 1e16]
 VALUES = st.fixed_dictionaries(
     {
         "s": TEXTS,
@@ -114,7 +115,7 @@ VALUES = st.fixed_dictionaries(
         "null_last": st.none() | TEXTS,
         "i": st.integers(-(2**31), 2**31 - 1),
         "l": st.none() | st.integers(-(2**63), 2**63 - 1),
-        "f": st.none() | st.floats(width=32),
+        "f": st.none() | st.floats(width=32) | st.sampled_from(FLOATS_WRITTEN_IN_MANY_WAYS),
         "d": st.none() | st.floats(),
         "b": st.none() | st.booleans(),
         "a": st.none() | st.lists(TEXTS, max_size=3),
