@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(os.environ.get("BENCH_RESULTS", ROOT / "bench" / "results"))
 """Where reports, logs and the cache of data go."""
+
+
+NEEDED_FIELDS = {"id", "time", "external_user_id"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class DataSet:
     def lines(self) -> Path:
         """SCHEMA and RECORD lines of all events, for a target alone."""
         return self.bucket.with_suffix(".singer")
+
+    @property
+    def catalog(self) -> Path:
+        """A catalog that selects all streams and leaves a third of the fields out."""
+        return self.bucket.with_suffix(".catalog")
 
 
 def prepare(events: int, types: int, *, lines: bool = True) -> DataSet:
@@ -47,9 +56,10 @@ def prepare(events: int, types: int, *, lines: bool = True) -> DataSet:
             ["--start", "2026-10-01T00", "--hours", str(max(2, min(48, events // 100_000)))],
         )
         done.touch()
+    if not data.catalog.exists():
+        _write_catalog(data)
     if lines and not data.lines.exists():
         config = data.bucket.with_suffix(".json")
-        config.write_text(f'{{"storage_url": "{data.bucket}"}}')
         partial = data.lines.with_suffix(".partial")
         with partial.open("wb") as out:
             _run(
@@ -59,6 +69,18 @@ def prepare(events: int, types: int, *, lines: bool = True) -> DataSet:
             )
         partial.rename(data.lines)
     return data
+
+
+def _write_catalog(data: DataSet) -> None:
+    config = data.bucket.with_suffix(".json")
+    config.write_text(json.dumps({"storage_url": str(data.bucket)}))
+    tap = [sys.executable, "-m", "tap_braze_currents.tap", "--discover", "--config", str(config)]
+    catalog = json.loads(subprocess.run(tap, check=True, cwd=ROOT, capture_output=True).stdout)
+    for stream in catalog["streams"]:
+        fields = [entry for entry in stream["metadata"] if entry["breadcrumb"]]
+        for entry in fields[::3]:
+            entry["metadata"]["selected"] = entry["breadcrumb"][-1] in NEEDED_FIELDS
+    data.catalog.write_text(json.dumps(catalog))
 
 
 def _run(*parts: list[str], stdout: object = None) -> None:

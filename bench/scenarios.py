@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,23 @@ def _our_target(place: Place) -> list[Command]:
     return [Command("target-mixpanel", [str(BIN / "target-mixpanel"), "--config", config])]
 
 
+def _our_pair(place: Place) -> list[Command]:
+    return [*_our_tap(place), *_our_target(place)]
+
+
+def _our_pair_with_all_properties(place: Place) -> list[Command]:
+    """Send all selected fields: no record takes the short way of the documented ones."""
+    settings = {**place.target_settings, "property_set": "all"}
+    (tap,), target = _our_tap(place), _our_target(replace(place, target_settings=settings))
+    chosen = [*tap.argv, "--catalog", str(place.data.catalog)]
+    return [replace(tap, argv=chosen), *target]
+
+
+def _our_pair_with_maps(place: Place) -> list[Command]:
+    maps = {"stream_maps": {"*": {"external_user_id": "md5(external_user_id)"}}}
+    return _our_pair(replace(place, tap_settings={**place.tap_settings, **maps}))
+
+
 def _our_pair_in_batches(place: Place) -> list[Command]:
     folder = place.scratch / "batches"
     folder.mkdir(exist_ok=True)
@@ -80,14 +97,7 @@ def _our_pair_in_batches(place: Place) -> list[Command]:
             "storage": {"root": folder.as_uri(), "prefix": "bench-"},
         }
     }
-    with_batches = Place(
-        place.data,
-        place.url,
-        place.scratch,
-        {**place.tap_settings, **batches},
-        place.target_settings,
-    )
-    return [*_our_tap(with_batches), *_our_target(place)]
+    return _our_pair(replace(place, tap_settings={**place.tap_settings, **batches}))
 
 
 def _meltano(place: Place) -> list[Command]:
@@ -151,7 +161,7 @@ def _pair(
     return lambda place: [*tap(place), *target(place)]
 
 
-PAIR = Scenario("tap → target", "pair", "ours", _pair(_our_tap, _our_target))
+PAIR = Scenario("tap → target", "pair", "ours", _our_pair)
 SCENARIOS = (
     Scenario("ordinary SDK tap", "tap", "ordinary", _ordinary_tap(), sends=False),
     Scenario("ordinary SDK tap, msgspec", "tap", "other", _ordinary_tap("--msgspec"), sends=False),
@@ -191,5 +201,12 @@ SCENARIOS = (
     ),
     PAIR,
     Scenario("tap → target, BATCH messages", "pair", "ours", _our_pair_in_batches),
+    Scenario(
+        "tap → target, all properties of chosen fields",
+        "pair",
+        "ours",
+        _our_pair_with_all_properties,
+    ),
+    Scenario("tap → target, a map on each stream", "pair", "ours", _our_pair_with_maps),
     Scenario("meltano run", "pair", "ours", _meltano),
 )
