@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from target_braze_cohorts.completeness import StreamEvidence
+from target_braze_cohorts.flags import is_removal
 from target_braze_cohorts.identity import ALIAS, alias_identifier, text_of
 from target_braze_cohorts.settings import DISTINCT_ID
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from target_braze_cohorts.staging import Staging
 
     Take = Callable[[dict[str, Any]], None]
-
-_FALSE: Final = (None, False, 0, "", "0", "false", "False", "FALSE")
 
 
 @dataclass
@@ -130,7 +129,7 @@ class Intake:
             if cohort_id is None:
                 self._rejects.nameless(record, "without_cohort_id")
             return
-        removed = _is_removal(record)
+        removed = is_removal(record, self.members_evidence.stream)
         if removed and not self._changes:
             cohort.not_members += 1
             return
@@ -178,8 +177,3 @@ def profile_fields(name: str) -> tuple[str, ...]:
     tap-mixpanel writes a leading `$` as `mp_reserved_`.
     """
     return (name, f"mp_reserved_{name[1:]}") if name.startswith("$") else (name,)
-
-
-def _is_removal(record: Mapping[str, Any]) -> bool:
-    get = record.get
-    return get("should_remove") not in _FALSE or get("_sdc_deleted_at") not in _FALSE
