@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_braze_cohorts.database_errors import database_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,12 @@ def _connection(url: URL) -> Iterator[Connection]:
     try:
         # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
         arguments = {} if url.drivername == SQLITE else {"prepare_threshold": None}
-        engine = create_engine(url, connect_args=arguments)
+        engine = create_engine(
+            url,
+            connect_args=arguments,
+            hide_parameters=True,  # people's ids, which no stack trace may show
+            pool_reset_on_return=None,  # it is closed then; a broken one only brings a stack trace
+        )
     except (ImportError, NoSuchModuleError):
         raise SettingsError(
             'membership_db needs the PostgreSQL driver: pip install "braze-mixpanel[postgres]".'
@@ -94,20 +100,8 @@ def _connection(url: URL) -> Iterator[Connection]:
     if engine.dialect.name == SQLITE:
         event.listen(engine, "connect", _tune_sqlite)
     try:
-        with engine.connect() as connection:
+        with database_errors(), engine.connect() as connection:
             yield connection
-    except DBAPIError as error:
-        # The statement's parameters would be people's ids: only the driver's own words are told.
-        reason = str(error.orig).strip().partition("\n")[0]
-        if error.connection_invalidated:
-            raise TemporaryError(
-                f"The connection to the membership database broke: {reason}. Run again: what Braze "
-                "acknowledged is kept, and the rest is sent then."
-            ) from error
-        raise SettingsError(
-            f"The membership database failed: {reason}. Check membership_db: that it can be "
-            "reached and written and has free space (SQLite stages members in SQLITE_TMPDIR)."
-        ) from error
     finally:
         engine.dispose()
 
@@ -153,12 +147,26 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _advisory_lock(connection: Connection, workspace: str) -> None:
     """Take a lock that ends with the connection."""
-    digest = hashlib.sha256(f"target-braze-cohorts {workspace}".encode()).digest()
-    key = int.from_bytes(digest[:8], "big", signed=True)
-    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
+    key = {"key": _lock_key(workspace)}
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar()
     connection.commit()
     if not taken:
         raise TemporaryError(_BUSY)
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Let one run at a time make tables, until it commits; PostgreSQL cannot do two at once.
+
+    The first runs of several workspaces may well begin together, and on SQLite they cannot.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        key = {"key": _lock_key("(tables)")}
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.sha256(f"target-braze-cohorts {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def check_database(url: str) -> None:

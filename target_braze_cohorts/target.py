@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -34,6 +34,7 @@ from target_braze_cohorts.rejects import Rejects
 from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from braze_mixpanel.report.page import Page
@@ -76,6 +77,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         self._reader = cast("SingerLineReader", self.message_reader)
         self._reader.begin = self._begin
         self._reader.around = lambda: self._page.after(last_step=False)
+        self._reader.translating = self._translating
         self._reader.between_blocks = self._between_blocks
         self._resources = ExitStack()
         self._sync: Sync | None = None
@@ -209,6 +211,14 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             now=datetime.now(timezone.utc),
         )
 
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Tell what the database raises, whenever that is, in one line."""
+        from target_braze_cohorts.database_errors import database_errors  # noqa: PLC0415
+
+        with database_errors():
+            yield
+
     def _between_blocks(self) -> None:
         if self._stopped_by is not None:
             raise StoppedError(f"Stopped by {self._stopped_by} while reading: nothing was sent.")
@@ -276,7 +286,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _end(self) -> None:
         error = self._reader.error
-        with self._resources:
+        with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)
                 error = error or self._sync.failure()
