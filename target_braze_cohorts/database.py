@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 _SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_HEADER = b"SQLite format 3\0"
+_CONNECT_SECONDS = 30
+_CHECK_SECONDS = 5
 
 _BUSY = (
     "Another run of target-braze-cohorts is using the same membership_db: wait until it ends. "
@@ -83,10 +86,9 @@ def open_database(url: str, workspace: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _connection(url: URL) -> Iterator[Connection]:
+def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[Connection]:
     try:
-        # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
-        arguments = {} if url.drivername == SQLITE else {"prepare_threshold": None}
+        arguments = {} if url.drivername == SQLITE else _arguments(url, connect_seconds)
         engine = create_engine(
             url,
             connect_args=arguments,
@@ -104,6 +106,17 @@ def _connection(url: URL) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
+    # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
+    arguments: dict[str, int | None] = {"prepare_threshold": None}
+    # Without a limit somebody who takes the connection and says nothing is waited for for ever.
+    return (
+        arguments
+        if "connect_timeout" in url.query
+        else arguments | {"connect_timeout": connect_seconds}
+    )
 
 
 @contextmanager
@@ -180,13 +193,32 @@ def check_database(url: str) -> None:
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        path = Path(parsed.database or ":memory:")
-        place = path if path.exists() else path.parent
-        if parsed.database and not os.access(place, os.W_OK):
-            raise SettingsError(
-                f"The membership database {path} cannot be written. "
-                "Give a file in a writable folder in membership_db."
-            )
+        if parsed.database and parsed.database != ":memory:":
+            _check_file(Path(parsed.database))
         return
-    with _connection(parsed) as connection:
+    with _connection(parsed, _CHECK_SECONDS) as connection:
         connection.execute(text("SELECT 1"))
+
+
+def _check_file(path: Path) -> None:
+    """Look at a file as SQLite does when it opens one; SQLite itself would write beside it."""
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError(
+            f"The membership database {path} cannot be written. "
+            "Give a file in a writable folder in membership_db."
+        )
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(
+            f"The membership database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder in membership_db."
+        ) from error
+    if header not in {b"", _SQLITE_HEADER}:
+        raise SettingsError(
+            f"{path} is no SQLite database. Give another file, or one that does not exist yet, in "
+            "membership_db."
+        )

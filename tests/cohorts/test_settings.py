@@ -32,6 +32,12 @@ from tests.cohorts.harness import by_attribute, settings
         ({"max_removal_ration": 0.5}, "did you mean max_removal_ratio"),
         ({"identifier": "alias"}, "alias_label"),
         (by_attribute(identifier="device_id"), "device_id"),
+        (
+            {"identifier": "alias", "alias_label": "L", "external_id_property": "$email"},
+            "with identifier alias it must be distinct_id",
+        ),
+        ({"dead_letter_path": __file__}, "dead_letter_path is wrong"),
+        ({"data_import_key": "hunter22\n"}, "data_import_key is wrong: it begins or ends"),
         ({"membership_db": "braze.db"}, "membership_db"),
         ({"membership_db": "mysql://user:hunter22@host/db"}, "only sqlite and postgresql"),
         ({"membership_db": "sqlite:////no/such/folder/x.db"}, "membership_db"),
