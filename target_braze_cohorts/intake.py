@@ -54,6 +54,8 @@ class Intake:
             rejects: Takes member records that name nobody.
         """
         self.cohorts: dict[str, Cohort] = {}
+        self.passed_over: set[str] = set()
+        """Ids of cohorts that came and that `cohort_ids` does not take in."""
         self._config = config
         self._staging = staging
         self._rejects = rejects
@@ -155,8 +157,12 @@ class Intake:
         if cohort_id is None:
             return None
         cohort = self.cohorts.get(cohort_id)
-        if cohort is None and self.is_selected(cohort_id):
-            cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
+        if cohort is not None:
+            return cohort
+        if not self.is_selected(cohort_id):
+            self.passed_over.add(cohort_id)
+            return None
+        cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
         return cohort
 
     def _alias(self, record: Mapping[str, Any], name: str) -> str | None:

@@ -259,7 +259,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
-            sync.run(cut=cut)
+            sync.run(cut=cut, streams=self._streams)
         finally:
             self.rejects.flush()
             self._tell(sync.report)

@@ -99,8 +99,17 @@ TestSdkSuite = get_target_test_class(
     TargetBrazeCohorts,
     config={
         "rest_endpoint": "http://127.0.0.1:9",
-        "data_import_key": "not-used-key",
-        "partner_api_key": "not-used-key",
+        "dry_run": True,
+        # The suite's streams are none of people: all become changes of one cohort.
+        "changes_stream": True,
+        "stream_maps": {
+            "*": {
+                "__alias__": "cohort_members",
+                "cohort_id": "'1'",
+                "distinct_id": "'somebody'",
+                "__key_properties__": ["cohort_id", "distinct_id"],
+            }
+        },
     },
     custom_suites=[
         SingerTestSuite(
