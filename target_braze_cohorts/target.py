@@ -15,6 +15,7 @@ from singer_sdk.plugin_base import PluginBase
 from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError, StoppedError
+from braze_mixpanel.map_errors import applying_map, setting_up_maps
 from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.redaction import protect_logs, secret_values
 from braze_mixpanel.report.run import ReportWriter
@@ -27,6 +28,7 @@ from braze_mixpanel.singer_reader import (
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.instances import endpoint
+from target_braze_cohorts.messages import require_properties, state_of
 from target_braze_cohorts.rejects import Rejects
 from target_braze_cohorts.settings_check import find_problems, missing_credentials
 from target_braze_cohorts.sinks import CohortSink
@@ -186,8 +188,10 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             raise StoppedError(f"Stopped by {self._stopped_by} while reading: nothing was sent.")
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        require_properties(message_dict["schema"], stream)
+        with setting_up_maps(stream):
+            super()._process_schema_message(message_dict)
         self._streams.add(stream)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
@@ -202,7 +206,8 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         require_schema(stream, self._streams)
         original = record_of(message_dict, stream)
         for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(dict(original))
+            with applying_map(stream_map):
+                record = stream_map.transform(dict(original))
             if record is not None:
                 self.get_sink(stream_map.stream_alias).process_record(record, {})
 
@@ -212,7 +217,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
         next run would begin elsewhere.
         """
-        state = message_dict["value"]
+        state = state_of(message_dict)
         for evidence in self.intake.evidence():
             evidence.saw_state(state)
         self._latest_state = {
