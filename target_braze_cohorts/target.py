@@ -325,4 +325,5 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         from target_braze_cohorts.database import parse_url  # noqa: PLC0415
 
         password = parse_url(self.config["membership_db"]).password
-        protect_logs({str(password)} if password else set())
+        # As the setting's own value is: too short a password would garble every line.
+        protect_logs(secret_values({"membership_db": password}, self.config_jsonschema))
