@@ -141,6 +141,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """Called after each block of lines, and about every second while none comes; may raise."""
         self.around: Callable[[], AbstractContextManager[None]] = nullcontext
         """Surrounds the reading; sees only errors that are not foreseeable."""
+        self.translating: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Surrounds the reading too, and may turn what other libraries raise into our errors."""
         self.error: ConnectorError | None = None
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
@@ -166,7 +168,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
         source = file_input or self.default_input
         with self.around():
             try:
-                self._read(source, callbacks, counts)
+                with self.translating():
+                    self._read(source, callbacks, counts)
             except ConnectorError as error:
                 self.error = error
         return counts

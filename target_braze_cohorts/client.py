@@ -13,14 +13,17 @@ from requests.adapters import HTTPAdapter
 
 from braze_mixpanel.answers import json_object
 from braze_mixpanel.backoff import retry_after_seconds
+from braze_mixpanel.lasting_problems import lasting_problems
 from target_braze_cohorts.identity import cohort_lists, track_identity
+from target_braze_cohorts.instances import endpoint
 from target_braze_cohorts.membership import Change
+from target_braze_cohorts.settings import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CONNECT_SECONDS: Final = 10
-ANSWER_SECONDS: Final = 60
+TIMEOUTS: Final = (10.0, 60.0)
+"""Seconds for a connection and for an answer."""
 MOST_COHORT_IDS: Final = 1000
 """Most ids in one request of the partner cohort import, over all its lists."""
 MOST_TRACKED_USERS: Final = 75
@@ -38,6 +41,8 @@ class Answer(NamedTuple):
         wait: Seconds that Braze asks to wait, 0 if it asks for none.
         refused: People refused inside a success: place in the request → reason.
         refused_unnamed: Reason of an error inside a success that names nobody; None if none.
+        from_braze: Whether it has the form of Braze's answers: a proxy or another service may well
+            say 200 to everything.
     """
 
     status: int
@@ -45,11 +50,12 @@ class Answer(NamedTuple):
     wait: float = 0.0
     refused: Mapping[int, str] = {}
     refused_unnamed: str | None = None
+    from_braze: bool = True
 
     @property
     def accepted(self) -> bool:
         """Whether Braze took the request."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
+        return self.from_braze and 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
 
     @property
     def passing(self) -> bool:
@@ -67,13 +73,15 @@ class BrazeClient(abc.ABC):
     names_cohorts: bool
     """Whether Braze keeps a name beside the label."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, timeouts: tuple[float, float] = TIMEOUTS) -> None:
         """Prepare requests; nothing is sent yet.
 
         Args:
             endpoint: REST endpoint, see `instances.endpoint`.
+            timeouts: Seconds to wait for a connection and for an answer.
         """
         self.endpoint = endpoint
+        self._timeouts = timeouts
         self._session = requests.Session()
         self._session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
 
@@ -110,14 +118,21 @@ class BrazeClient(abc.ABC):
         self._session.close()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Send one request.
+
+        Raises:
+            SettingsError: There is nothing at that URL that could answer, ever.
+        """
+        data = msgspec.json.encode(body)
         try:
-            response = self._session.post(
-                f"{self.endpoint}{path}",
-                data=msgspec.json.encode(body),
-                headers={"Content-Type": "application/json"},
-                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-                allow_redirects=False,
-            )
+            with lasting_problems(self.endpoint, "instance or rest_endpoint"):
+                response = self._session.post(
+                    f"{self.endpoint}{path}",
+                    data=data,
+                    headers={"Content-Type": "application/json"},
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                )
         except requests.RequestException as error:
             return Answer(0, f"{type(error).__name__} at {self.endpoint}")
         content = json_object(response.content)
@@ -128,6 +143,7 @@ class BrazeClient(abc.ABC):
             _wait(response.headers),
             refused,
             unnamed,
+            from_braze="message" in content,
         )
 
 
@@ -139,7 +155,13 @@ class CohortImport(BrazeClient):
     names_cohorts = True
 
     def __init__(
-        self, endpoint: str, *, partner_name: str, partner_api_key: str, data_import_key: str
+        self,
+        endpoint: str,
+        *,
+        partner_name: str,
+        partner_api_key: str,
+        data_import_key: str,
+        timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
         """Prepare requests.
 
@@ -148,8 +170,9 @@ class CohortImport(BrazeClient):
             partner_name: The partner as Braze's URLs name it.
             partner_api_key: The partner's key.
             data_import_key: The customer's key, `client_secret` to Braze.
+            timeouts: Seconds to wait for a connection and for an answer.
         """
-        super().__init__(endpoint)
+        super().__init__(endpoint, timeouts)
         self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"
         self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
 
@@ -178,16 +201,24 @@ class UserAttribute(BrazeClient):
     most_users = MOST_TRACKED_USERS
     names_cohorts = False
 
-    def __init__(self, endpoint: str, *, api_key: str, attribute_name: str) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        api_key: str,
+        attribute_name: str,
+        timeouts: tuple[float, float] = TIMEOUTS,
+    ) -> None:
         """Prepare requests.
 
         Args:
             endpoint: REST endpoint.
             api_key: A key with the permission `users.track`.
             attribute_name: The array attribute.
+            timeouts: Seconds to wait for a connection and for an answer.
         """
-        super().__init__(endpoint)
-        self._session.headers["Authorization"] = f"Bearer {api_key}"
+        super().__init__(endpoint, timeouts)
+        self._session.headers["Authorization"] = f"Bearer {api_key}".encode()
         self._attribute = attribute_name
 
     def probe(self) -> Answer:
@@ -210,6 +241,33 @@ class UserAttribute(BrazeClient):
             for identifier in identifiers
         ]
         return self._post("/users/track", {"attributes": attributes})
+
+
+def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
+    """Choose the way to Braze.
+
+    Args:
+        config: The target's settings.
+        timeouts: Seconds to wait for a connection and for an answer.
+
+    Raises:
+        SettingsError: There is no endpoint to be had from them.
+    """
+    url = endpoint(config.get("instance"), config.get("rest_endpoint"))
+    if config["delivery"] == ATTRIBUTE:
+        return UserAttribute(
+            url,
+            api_key=config.get("api_key", ""),
+            attribute_name=config["attribute_name"],
+            timeouts=timeouts,
+        )
+    return CohortImport(
+        url,
+        partner_name=config["partner_name"],
+        partner_api_key=config.get("partner_api_key", ""),
+        data_import_key=config.get("data_import_key", ""),
+        timeouts=timeouts,
+    )
 
 
 def _wait(headers: Mapping[str, str]) -> float:

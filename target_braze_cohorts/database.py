@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_braze_cohorts.database_errors import database_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
 _SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_HEADER = b"SQLite format 3\0"
+_CONNECT_SECONDS = 30
+_CHECK_SECONDS = 5
 
 _BUSY = (
     "Another run of target-braze-cohorts is using the same membership_db: wait until it ends. "
@@ -82,11 +86,15 @@ def open_database(url: str, workspace: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _connection(url: URL) -> Iterator[Connection]:
+def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[Connection]:
     try:
-        # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
-        arguments = {} if url.drivername == SQLITE else {"prepare_threshold": None}
-        engine = create_engine(url, connect_args=arguments)
+        arguments = {} if url.drivername == SQLITE else _arguments(url, connect_seconds)
+        engine = create_engine(
+            url,
+            connect_args=arguments,
+            hide_parameters=True,  # people's ids, which no stack trace may show
+            pool_reset_on_return=None,  # it is closed then; a broken one only brings a stack trace
+        )
     except (ImportError, NoSuchModuleError):
         raise SettingsError(
             'membership_db needs the PostgreSQL driver: pip install "braze-mixpanel[postgres]".'
@@ -94,22 +102,21 @@ def _connection(url: URL) -> Iterator[Connection]:
     if engine.dialect.name == SQLITE:
         event.listen(engine, "connect", _tune_sqlite)
     try:
-        with engine.connect() as connection:
+        with database_errors(), engine.connect() as connection:
             yield connection
-    except DBAPIError as error:
-        # The statement's parameters would be people's ids: only the driver's own words are told.
-        reason = str(error.orig).strip().partition("\n")[0]
-        if error.connection_invalidated:
-            raise TemporaryError(
-                f"The connection to the membership database broke: {reason}. Run again: what Braze "
-                "acknowledged is kept, and the rest is sent then."
-            ) from error
-        raise SettingsError(
-            f"The membership database failed: {reason}. Check membership_db: that it can be "
-            "reached and written and has free space (SQLite stages members in SQLITE_TMPDIR)."
-        ) from error
     finally:
         engine.dispose()
+
+
+def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
+    # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
+    arguments: dict[str, int | None] = {"prepare_threshold": None}
+    # Without a limit somebody who takes the connection and says nothing is waited for for ever.
+    return (
+        arguments
+        if "connect_timeout" in url.query
+        else arguments | {"connect_timeout": connect_seconds}
+    )
 
 
 @contextmanager
@@ -153,12 +160,26 @@ def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 
 def _advisory_lock(connection: Connection, workspace: str) -> None:
     """Take a lock that ends with the connection."""
-    digest = hashlib.sha256(f"target-braze-cohorts {workspace}".encode()).digest()
-    key = int.from_bytes(digest[:8], "big", signed=True)
-    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar()
+    key = {"key": _lock_key(workspace)}
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar()
     connection.commit()
     if not taken:
         raise TemporaryError(_BUSY)
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Let one run at a time make tables, until it commits; PostgreSQL cannot do two at once.
+
+    The first runs of several workspaces may well begin together, and on SQLite they cannot.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        key = {"key": _lock_key("(tables)")}
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.sha256(f"target-braze-cohorts {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 def check_database(url: str) -> None:
@@ -172,13 +193,32 @@ def check_database(url: str) -> None:
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        path = Path(parsed.database or ":memory:")
-        place = path if path.exists() else path.parent
-        if parsed.database and not os.access(place, os.W_OK):
-            raise SettingsError(
-                f"The membership database {path} cannot be written. "
-                "Give a file in a writable folder in membership_db."
-            )
+        if parsed.database and parsed.database != ":memory:":
+            _check_file(Path(parsed.database))
         return
-    with _connection(parsed) as connection:
+    with _connection(parsed, _CHECK_SECONDS) as connection:
         connection.execute(text("SELECT 1"))
+
+
+def _check_file(path: Path) -> None:
+    """Look at a file as SQLite does when it opens one; SQLite itself would write beside it."""
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError(
+            f"The membership database {path} cannot be written. "
+            "Give a file in a writable folder in membership_db."
+        )
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(
+            f"The membership database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder in membership_db."
+        ) from error
+    if header not in {b"", _SQLITE_HEADER}:
+        raise SettingsError(
+            f"{path} is no SQLite database. Give another file, or one that does not exist yet, in "
+            "membership_db."
+        )

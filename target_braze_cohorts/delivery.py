@@ -154,6 +154,8 @@ class Sender:
         )
 
     def _refusal(self, answer: Answer) -> SettingsError:
+        if answer.status < 300:  # noqa: PLR2004 - a success that is none
+            return not_braze(answer)
         if answer.status in UNAUTHORIZED:
             return SettingsError(
                 f"Braze refused the credentials ({_outcome(answer)}): check {self._credentials}, "
@@ -163,6 +165,30 @@ class Sender:
             f"Braze does not know this request ({_outcome(answer)}): check instance or "
             "rest_endpoint, and partner_name."
         )
+
+
+def probe(request: Callable[[], Answer], sender: Sender) -> None:
+    """Send a request that writes nothing.
+
+    Args:
+        request: See `BrazeClient.probe`.
+        sender: Sends it.
+
+    Raises:
+        SettingsError: Braze refuses the credentials or the address, or it is not Braze's.
+        TemporaryError: It cannot be had.
+    """
+    answer = sender.send(request)
+    if not answer.from_braze:
+        raise not_braze(answer)
+
+
+def not_braze(answer: Answer) -> SettingsError:
+    """Say that somebody else answered."""
+    return SettingsError(
+        f"The answer (status {answer.status}) is not Braze's: something else is there, or a proxy "
+        "answers in its place. Check instance or rest_endpoint, and HTTPS_PROXY."
+    )
 
 
 class Delivery:
@@ -195,7 +221,7 @@ class Delivery:
             SettingsError: Braze refuses the credentials or the address.
             TemporaryError: It cannot be had.
         """
-        self._sender.send(self._client.probe)
+        probe(self._client.probe, self._sender)
 
     def send_name(self, known: KnownList, name: str, created_at: str) -> None:
         """Tell a cohort's name.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from target_braze_cohorts.completeness import StreamEvidence
+from target_braze_cohorts.flags import is_removal
 from target_braze_cohorts.identity import ALIAS, alias_identifier, text_of
 from target_braze_cohorts.settings import DISTINCT_ID
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from target_braze_cohorts.staging import Staging
 
     Take = Callable[[dict[str, Any]], None]
-
-_FALSE: Final = (None, False, 0, "", "0", "false", "False", "FALSE")
 
 
 @dataclass
@@ -55,6 +54,8 @@ class Intake:
             rejects: Takes member records that name nobody.
         """
         self.cohorts: dict[str, Cohort] = {}
+        self.passed_over: set[str] = set()
+        """Ids of cohorts that came and that `cohort_ids` does not take in."""
         self._config = config
         self._staging = staging
         self._rejects = rejects
@@ -130,7 +131,7 @@ class Intake:
             if cohort_id is None:
                 self._rejects.nameless(record, "without_cohort_id")
             return
-        removed = _is_removal(record)
+        removed = is_removal(record, self.members_evidence.stream)
         if removed and not self._changes:
             cohort.not_members += 1
             return
@@ -156,8 +157,12 @@ class Intake:
         if cohort_id is None:
             return None
         cohort = self.cohorts.get(cohort_id)
-        if cohort is None and self.is_selected(cohort_id):
-            cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
+        if cohort is not None:
+            return cohort
+        if not self.is_selected(cohort_id):
+            self.passed_over.add(cohort_id)
+            return None
+        cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)
         return cohort
 
     def _alias(self, record: Mapping[str, Any], name: str) -> str | None:
@@ -178,8 +183,3 @@ def profile_fields(name: str) -> tuple[str, ...]:
     tap-mixpanel writes a leading `$` as `mp_reserved_`.
     """
     return (name, f"mp_reserved_{name[1:]}") if name.startswith("$") else (name,)
-
-
-def _is_removal(record: Mapping[str, Any]) -> bool:
-    get = record.get
-    return get("should_remove") not in _FALSE or get("_sdc_deleted_at") not in _FALSE

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braze_mixpanel.errors import SettingsError
-from target_braze_cohorts.database import POSTGRESQL, SQLITE
+from target_braze_cohorts.database import POSTGRESQL, SQLITE, wait_for_turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,6 +139,7 @@ class MembershipStore:
         self._connection = connection
         self._workspace = workspace
         self._insert = sqlite.insert if connection.dialect.name == SQLITE else postgresql.insert
+        wait_for_turn(connection)
         _tables.create_all(connection)
         connection.commit()
 

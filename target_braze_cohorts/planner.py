@@ -199,19 +199,36 @@ class Planner:
             delivered=delivered,
             guards=self._guards,
         )
-        shown = counts if decision.remove or decision.stopped else replace(counts, to_remove=0)
-        report = self._report(cohort, shown, known)
-        report.in_braze = sure
+        report = self._report(cohort, self._shown(counts, decision, retired), known)
+        report.in_braze = sure + sum(self._store.count(other.id)[1] for other in retired)
         report.stopped = decision.stopped
-        report.note = self._note(cohort, staged, decision, complete=complete)
+        report.note = self._note(cohort, staged, decision, retired, complete=complete)
         return Job(cohort, label, known, generation, decision, report, retired)
 
-    def _note(self, cohort: Cohort, staged: Staged, decision: Decision, *, complete: bool) -> str:
+    def _shown(
+        self, counts: CohortCounts, decision: Decision, retired: Iterable[KnownList]
+    ) -> CohortCounts:
+        """Give the numbers for the plan, with everybody who is taken out of an old name."""
+        if not (decision.remove or decision.stopped):
+            return replace(counts, to_remove=0)
+        former = sum(self._store.count(other.id)[0] for other in retired)
+        return replace(counts, to_remove=counts.to_remove + former)
+
+    def _note(
+        self,
+        cohort: Cohort,
+        staged: Staged,
+        decision: Decision,
+        retired: Iterable[KnownList],
+        *,
+        complete: bool,
+    ) -> str:
         note = decision.note
         if complete and self._differs(cohort, staged):
             note = f"the source counts {cohort.count}"
         left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
-        return "; ".join(filter(None, (note, left_out)))
+        renamed = ", ".join(f"was {other.label} before" for other in retired)
+        return "; ".join(filter(None, (note, renamed, left_out)))
 
     def _generation(self, known: KnownList | None) -> int:
         if known is None:

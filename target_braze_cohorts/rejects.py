@@ -32,8 +32,12 @@ class Rejects:
         self._dead_letter = dead_letter
         self._secrets = secrets
         stream = config["members_stream"]
-        self.schema: Mapping[str, Any] = {"stream": stream, "schema": {}, "key_properties": []}
-        """The SCHEMA message of the members stream; set when it comes."""
+        self.schema: Mapping[str, Any] = {
+            "stream": stream,
+            "schema": {"type": "object", "properties": {}},
+            "key_properties": [],
+        }
+        """The SCHEMA message of the members stream; set when it comes, if it does."""
 
     @property
     def where(self) -> str | None:

@@ -12,13 +12,14 @@ import msgspec
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
 from target_braze_cohorts.delivery import CohortLockedError, CohortRefusedError, Delivery
 from target_braze_cohorts.membership import Change
+from target_braze_cohorts.nothing_found import require_something
 from target_braze_cohorts.plan import CohortCounts, SyncMode
 from target_braze_cohorts.planner import Planner
 from target_braze_cohorts.report import CohortReport, RunReport
 from target_braze_cohorts.staging import emptying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from braze_mixpanel.errors import ConnectorError
     from target_braze_cohorts.client import BrazeClient
@@ -83,16 +84,23 @@ class Sync:
         self._delivery = Delivery(client, sender, store, rejects.refused)
         self.report = RunReport(dry_run=config["dry_run"])
 
-    def run(self, *, cut: bool) -> None:
+    def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
 
         Args:
             cut: Whether the input ended in the middle of a line.
+            streams: The streams whose SCHEMA came, as the tap calls them.
 
         Raises:
-            SettingsError: Profiles are needed and were not selected.
+            InputError: Nothing came.
+            SettingsError: Nothing came that the settings name, or profiles are needed and were not
+                selected.
             ConnectorError: What `Sender.send` raises; what stopped single cohorts is in `failure`.
         """
+        if not cut:
+            require_something(
+                self._config, self._intake, streams=streams, known=self._store.lists()
+            )
         if self._intake.lacks_profiles:
             if cut:
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -13,12 +13,11 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.backoff import retry_waits
-from braze_mixpanel.checks import parse_ratio
 from braze_mixpanel.dead_letter import DeadLetter
-from braze_mixpanel.errors import InputError, SettingsError, StoppedError
+from braze_mixpanel.errors import InputError, StoppedError
+from braze_mixpanel.map_errors import applying_map, setting_up_maps
 from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.redaction import protect_logs, secret_values
-from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import (
     SingerLineReader,
@@ -28,12 +27,14 @@ from braze_mixpanel.singer_reader import (
 )
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
-from target_braze_cohorts.identity import ALIAS, DEVICE_ID
 from target_braze_cohorts.instances import endpoint
+from target_braze_cohorts.messages import require_properties, state_of
 from target_braze_cohorts.rejects import Rejects
+from target_braze_cohorts.settings_check import find_problems, missing_credentials
 from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
     from braze_mixpanel.report.page import Page
@@ -43,11 +44,6 @@ if TYPE_CHECKING:
     from target_braze_cohorts.intake import Intake
     from target_braze_cohorts.report import RunReport
     from target_braze_cohorts.sync import Sync
-
-CREDENTIALS = {
-    settings.COHORT: ("data_import_key", "partner_api_key"),
-    settings.ATTRIBUTE: ("api_key",),
-}
 
 
 class TargetBrazeCohorts(CheckablePlugin, Target):
@@ -76,6 +72,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         self._reader = cast("SingerLineReader", self.message_reader)
         self._reader.begin = self._begin
         self._reader.around = lambda: self._page.after(last_step=False)
+        self._reader.translating = self._translating
         self._reader.between_blocks = self._between_blocks
         self._resources = ExitStack()
         self._sync: Sync | None = None
@@ -100,35 +97,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
-        config = self._config
-        problems = []
-        try:
-            endpoint(config.get("instance"), config.get("rest_endpoint"))
-        except SettingsError as error:
-            problems.append(str(error))
-        try:
-            parse_ratio(config["max_removal_ratio"])
-        except ValueError:
-            problems.append("Setting max_removal_ratio is wrong: it must be a number from 0 to 1.")
-        problems += [
-            f"Setting {name} is missing: delivery {config['delivery']} needs it. "
-            + settings.SCHEMA["properties"][name]["description"]
-            for name in CREDENTIALS[config["delivery"]]
-            if not config.get(name) and not config["dry_run"]
-        ]
-        if config["identifier"] == DEVICE_ID and config["delivery"] == settings.ATTRIBUTE:
-            problems.append("Setting identifier is wrong: /users/track does not know device_id.")
-        if config["identifier"] == ALIAS and not (
-            config.get("alias_label") or config.get("alias_label_field")
-        ):
-            problems.append("Setting identifier alias needs alias_label or alias_label_field.")
-        if config["changes_stream"] and config["external_id_property"] != settings.DISTINCT_ID:
-            problems.append(
-                "Setting external_id_property is wrong: with changes_stream it must be "
-                "distinct_id, because a member whose profile comes later would be lost."
-            )
-        report_problem = page.find_problem(config.get("report_path"))
-        return [*problems, report_problem] if report_problem else problems
+        return find_problems(self._config)
 
     def check(self) -> str:
         """Try the credentials and the database, in seconds; nothing is written.
@@ -139,17 +108,14 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Raises:
             ConnectorError: Something is wrong.
         """
+        from target_braze_cohorts.check import TIMEOUTS, check_account  # noqa: PLC0415 - not in a run
         from target_braze_cohorts.database import check_database  # noqa: PLC0415 - costs time
-        from target_braze_cohorts.delivery import Sender  # noqa: PLC0415
 
         self._protect_database_password()
         check_database(self.config["membership_db"])
-        client = self._client()
-        Sender(client.credentials, 0).send(client.probe)
-        return (
-            f"All is well: {client.endpoint} takes {client.credentials}, and the membership "
-            "database can be used."
-        )
+        if missing_credentials(self.config):  # which the settings allow for a dry run only
+            return "All is well: a dry run sends nothing, and the membership database can be used."
+        return check_account(self._client(TIMEOUTS))
 
     @cached_property
     def rejects(self) -> Rejects:
@@ -209,13 +175,23 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             now=datetime.now(timezone.utc),
         )
 
+    @contextmanager
+    def _translating(self) -> Iterator[None]:
+        """Tell what the database raises, whenever that is, in one line."""
+        from target_braze_cohorts.database_errors import database_errors  # noqa: PLC0415
+
+        with database_errors():
+            yield
+
     def _between_blocks(self) -> None:
         if self._stopped_by is not None:
             raise StoppedError(f"Stopped by {self._stopped_by} while reading: nothing was sent.")
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        super()._process_schema_message(message_dict)
         stream = message_dict["stream"]
+        require_properties(message_dict["schema"], stream)
+        with setting_up_maps(stream):
+            super()._process_schema_message(message_dict)
         self._streams.add(stream)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
@@ -230,7 +206,8 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         require_schema(stream, self._streams)
         original = record_of(message_dict, stream)
         for stream_map in self.mapper.stream_maps[stream]:
-            record = stream_map.transform(dict(original))
+            with applying_map(stream_map):
+                record = stream_map.transform(dict(original))
             if record is not None:
                 self.get_sink(stream_map.stream_alias).process_record(record, {})
 
@@ -240,7 +217,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
         next run would begin elsewhere.
         """
-        state = message_dict["value"]
+        state = state_of(message_dict)
         for evidence in self.intake.evidence():
             evidence.saw_state(state)
         self._latest_state = {
@@ -276,7 +253,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _end(self) -> None:
         error = self._reader.error
-        with self._resources:
+        with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)
                 error = error or self._sync.failure()
@@ -287,7 +264,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
-            sync.run(cut=cut)
+            sync.run(cut=cut, streams=self._streams)
         finally:
             self.rejects.flush()
             self._tell(sync.report)
@@ -329,21 +306,10 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         if self._sync is not None:
             self._sender.stopped_by = self._stopped_by
 
-    def _client(self) -> BrazeClient:
-        from target_braze_cohorts.client import CohortImport, UserAttribute  # noqa: PLC0415
+    def _client(self, timeouts: tuple[float, float] | None = None) -> BrazeClient:
+        from target_braze_cohorts.client import TIMEOUTS, make_client  # noqa: PLC0415
 
-        config = self.config
-        url = endpoint(config.get("instance"), config.get("rest_endpoint"))
-        if config["delivery"] == settings.ATTRIBUTE:
-            return UserAttribute(
-                url, api_key=config.get("api_key", ""), attribute_name=config["attribute_name"]
-            )
-        return CohortImport(
-            url,
-            partner_name=config["partner_name"],
-            partner_api_key=config.get("partner_api_key", ""),
-            data_import_key=config.get("data_import_key", ""),
-        )
+        return make_client(self.config, timeouts or TIMEOUTS)
 
     def _workspace(self) -> str:
         """Say what the known membership is about: another one of these knows other members."""
@@ -359,4 +325,5 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         from target_braze_cohorts.database import parse_url  # noqa: PLC0415
 
         password = parse_url(self.config["membership_db"]).password
-        protect_logs({str(password)} if password else set())
+        # As the setting's own value is: too short a password would garble every line.
+        protect_logs(secret_values({"membership_db": password}, self.config_jsonschema))

@@ -6,7 +6,16 @@ import pytest
 
 from braze_mixpanel.errors import SettingsError
 from target_braze_cohorts.client import UserAttribute
-from tests.cohorts.harness import LENIENT, SCHEMAS, activate, by_attribute, full, member, run
+from tests.cohorts.harness import (
+    LENIENT,
+    SCHEMAS,
+    activate,
+    by_attribute,
+    cohort,
+    full,
+    member,
+    run,
+)
 
 BY_NAME = by_attribute()
 BY_ID = by_attribute(attribute_value="id")
@@ -41,6 +50,25 @@ def test_a_renamed_cohort_moves_everybody_to_the_new_value(braze, tmp_path):
     assert braze.values == {"a": [], "b": ["new"], "c": ["new"], "d": ["new"]}
     done = run(braze, tmp_path, full({1: everybody[1:]}, {1: "new"}), **BY_NAME).ok()
     assert list(done.rows) == ["1"]
+
+
+def test_the_plan_of_a_renamed_cohort_shows_all_who_leave_the_old_value(braze, tmp_path):
+    run(braze, tmp_path, full({1: "abcd"}, {1: "old"}), **BY_NAME).ok()
+    renamed = full({1: "bcd"}, {1: "new"})
+    plan = run(braze, tmp_path, renamed, dry_run=True, **BY_NAME).ok().rows["1"]
+    assert (plan.in_braze, plan.counts.to_add, plan.counts.to_remove) == (4, 3, 4)
+    assert plan.note == "was old before"
+    row = run(braze, tmp_path, renamed, **BY_NAME).ok().rows["1"]
+    assert (row.done.added, row.done.removed) == (3, 4)
+
+
+def test_the_plan_of_a_renamed_cohort_shows_no_removal_where_the_list_is_not_complete(
+    braze, tmp_path
+):
+    run(braze, tmp_path, full({1: "abcd"}, {1: "old"}), **BY_NAME).ok()
+    lines = SCHEMAS + cohort(1, "new") + member(1, "b")
+    assert run(braze, tmp_path, lines, **BY_NAME).rows["1"].counts.to_remove == 0
+    assert braze.members("old") == set("abcd")
 
 
 def test_a_guard_sees_through_a_rename(braze, tmp_path):

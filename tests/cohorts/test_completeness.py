@@ -38,6 +38,11 @@ def at(stream):
         pytest.param(["schema", at("cohort_members"), "record", {"bookmarks": {}}], id="gone"),
         pytest.param(["schema", "record", "activate"], id="activate version"),
         pytest.param(["activate", "record", "activate"], id="activated before and after"),
+        pytest.param(
+            ["schema", "activate", "record", "schema", "activate", "record", "activate"],
+            id="each parent activated before, all of them after",
+        ),
+        pytest.param(["schema", "record", "schema", "record", "activate"], id="schema repeated"),
         pytest.param(["schema", at("engage"), "record", {}], id="records under another name"),
         pytest.param(["renamed", at("people"), "schema", "record", at("cohorts")], id="renamed"),
     ],
@@ -60,6 +65,12 @@ def test_this_shows_the_end(events):
         pytest.param(["schema", "activate"], id="activated without a record"),
         pytest.param(["schema", at("engage"), {}], id="the end of another stream"),
         pytest.param(["schema", "activate", "record"], id="activated before the records"),
+        pytest.param(
+            ["schema", "activate", "record", "schema", "activate"],
+            id="the next parent activated before its records, as the Singer SDK does",
+        ),
+        pytest.param(["schema", "record", "activate", "schema"], id="another parent after the end"),
+        pytest.param([at("cohorts"), "schema", "record", {}, "schema"], id="schema after the end"),
         pytest.param([at("cohorts"), "schema", {}, "record"], id="records after the end"),
     ],
 )

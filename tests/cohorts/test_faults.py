@@ -56,6 +56,32 @@ def test_an_answer_that_braze_would_not_give_points_at_the_address(braze, tmp_pa
     assert "rest_endpoint" in str(done.error)
 
 
+@pytest.mark.parametrize("way", [{}, by_attribute()])
+@pytest.mark.parametrize("content", [b"<html>blocked</html>", b"", b"[]", b'{"status": "ok"}'])
+def test_a_success_that_is_not_of_braze_acknowledges_nothing(tmp_path, way, content):
+    with FakeBraze(policy=lambda _: Fault(200, content=content)) as somebody:
+        done = run(somebody, tmp_path, full({1: ["a"]}), **way)
+    assert isinstance(done.error, SettingsError)
+    assert "rest_endpoint" in str(done.error)
+    assert (done.stdout, done.rows["1"].done.added) == ("", 0)
+
+
+def test_a_success_of_a_proxy_in_the_middle_acknowledges_nobody(braze, tmp_path):
+    braze.policy = first(None, Fault(200, content=b"<html>blocked</html>"))
+    done = run(braze, tmp_path, full({1: ["a"]}))
+    assert isinstance(done.error, SettingsError)
+    braze.policy = lambda _: None
+    run(braze, tmp_path, full({1: ["a"]})).ok()
+    assert braze.members("1") == {"a"}
+
+
+@pytest.mark.parametrize("url", ["https://localhost:99999", "https://rest..braze.com"])
+def test_an_address_that_cannot_be_is_told_without_trying_again(tmp_path, url):
+    done = run(None, tmp_path, full({1: ["a"]}), rest_endpoint=url, retry_seconds=600)
+    assert isinstance(done.error, SettingsError)
+    assert url in str(done.error)
+
+
 def test_a_partner_that_is_not_enabled_points_at_its_name(braze, tmp_path):
     done = run(braze, tmp_path, full({1: ["a"]}), partner_name="no/such")
     assert "partner_name" in str(done.error)

@@ -15,9 +15,7 @@ from tests.cohorts.harness import (
     activate,
     line,
     member,
-    record,
     run,
-    schema,
 )
 
 MANY = [f"u{number}" for number in range(10)]
@@ -51,11 +49,6 @@ def test_broken_unicode_is_mended_and_what_is_nested_too_deeply_is_cut_off(braze
     deep = member(1, "c")[:-3] + b', "x": ' + b"[" * 3000 + b"]" * 3000 + b"}}\n"
     run(braze, tmp_path, lines + deep + activate()).ok()
     assert braze.members("1") == {"a", "b", "c"}
-
-
-def test_streams_that_mean_nothing_here_are_named_in_a_warning(braze, tmp_path, caplog):
-    run(braze, tmp_path, schema("orders", "id") + record("orders", id=1)).ok()
-    assert "Streams in the input: orders" in caplog.text
 
 
 def test_a_page_takes_no_more_than_the_endpoint_does():

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_braze_cohorts import staging
 from target_braze_cohorts.database import open_database
+from target_braze_cohorts.membership import MembershipStore
 from tests.cohorts.harness import LENIENT, SCHEMAS, by_attribute, full, member, run, tap
 from tests.cohorts.test_faults import first
 from tests.cohorts.test_profiles import BY_BRAZE_ID, profiles
 from tests.fakes.fake_braze import LOST_ANSWER
 
 pytestmark = pytest.mark.slow
+
+KILLED_AT = 100
+KILL = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND datname = current_database()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +39,20 @@ def server(tmp_path_factory):
     server.cleanup()
 
 
+@contextmanager
+def database(url, **options):
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"), **options)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 @pytest.fixture
 def url(server, request):
     """A database of the test's own."""
     name = f"test_{abs(hash(request.node.name))}"
-    admin = create_engine(
-        server.get_uri().replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
+    with database(server.get_uri(), isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    admin.dispose()
     return server.get_uri(database=name)
 
 
@@ -97,3 +111,34 @@ def test_a_database_that_is_not_there_is_told_in_one_line(url):
     with pytest.raises(SettingsError, match="membership_db") as caught, open_database(wrong, "one"):
         pass
     assert "\n" not in str(caught.value)
+
+
+def test_a_connection_that_breaks_while_reading_is_told_in_one_line(
+    braze, tmp_path, url, monkeypatch
+):
+    monkeypatch.setattr(staging, "CHUNK_ROWS", 5)
+    write = staging.Staging._write
+
+    def killing(self, table, columns, rows):
+        if rows and self._place > KILLED_AT:
+            with database(url, isolation_level="AUTOCOMMIT") as other:
+                other.execute(text(KILL))
+        write(self, table, columns, rows)
+
+    monkeypatch.setattr(staging.Staging, "_write", killing)
+    people = [f"person{number}@example.com" for number in range(100)]
+    done = run(braze, tmp_path, full({1: people}), membership_db=url)
+    assert isinstance(done.error, TemporaryError)
+    assert "Run again" in str(done.error)
+    assert "Traceback" not in done.stderr
+    assert "@example.com" not in done.stderr + str(done.error)
+    assert not braze.requests
+
+
+def test_first_runs_of_several_workspaces_may_begin_at_once(url):
+    def begin(number):
+        with open_database(url, str(number)) as connection:
+            return MembershipStore(connection, str(number)).lists()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(begin, range(8))) == [[]] * 8

@@ -8,7 +8,16 @@ import pytest
 
 from braze_mixpanel.errors import InputError
 from target_braze_cohorts.client import Answer, UserAttribute
-from tests.cohorts.harness import LENIENT, by_attribute, full, run
+from tests.cohorts.harness import (
+    LENIENT,
+    SCHEMAS,
+    by_attribute,
+    cohort,
+    full,
+    member,
+    run,
+    schema,
+)
 from tests.fakes.fake_braze import FakeBraze, Fault
 
 EVERYBODY = [f"u{number:03}" for number in range(100)]
@@ -131,3 +140,16 @@ def test_an_error_with_an_index_that_is_none_names_nobody(tmp_path, index):
     with FakeBraze() as braze, patch.object(braze, "_track", return_value=(201, body)):
         done = run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
     assert done.rows["1"].done.refused == 2
+
+
+def test_a_dead_letter_can_be_replayed_even_if_no_member_came_in_its_run(braze, tmp_path):
+    changes = {"changes_stream": True, "dead_letter_path": str(tmp_path / "kept")}
+    braze.policy = lambda request: Fault(503) if request.adds else None
+    run(braze, tmp_path, SCHEMAS + cohort(1, "A") + member(1, "bad"), retry_seconds=0, **changes)
+    braze.policy, braze.malformed = lambda _: None, {"bad"}
+    alone = schema("cohorts", "id", "name") + cohort(1, "A")
+    run(braze, tmp_path, alone, **changes).ok()
+    (path,) = (tmp_path / "kept").iterdir()
+    braze.malformed = set()
+    run(braze, tmp_path, path.read_bytes(), **changes).ok()
+    assert braze.members("1") == {"bad"}

@@ -32,6 +32,12 @@ from tests.cohorts.harness import by_attribute, settings
         ({"max_removal_ration": 0.5}, "did you mean max_removal_ratio"),
         ({"identifier": "alias"}, "alias_label"),
         (by_attribute(identifier="device_id"), "device_id"),
+        (
+            {"identifier": "alias", "alias_label": "L", "external_id_property": "$email"},
+            "with identifier alias it must be distinct_id",
+        ),
+        ({"dead_letter_path": __file__}, "dead_letter_path is wrong"),
+        ({"data_import_key": "hunter22\n"}, "data_import_key is wrong: it begins or ends"),
         ({"membership_db": "braze.db"}, "membership_db"),
         ({"membership_db": "mysql://user:hunter22@host/db"}, "only sqlite and postgresql"),
         ({"membership_db": "sqlite:////no/such/folder/x.db"}, "membership_db"),
@@ -93,8 +99,17 @@ TestSdkSuite = get_target_test_class(
     TargetBrazeCohorts,
     config={
         "rest_endpoint": "http://127.0.0.1:9",
-        "data_import_key": "not-used-key",
-        "partner_api_key": "not-used-key",
+        "dry_run": True,
+        # The suite's streams are none of people: all become changes of one cohort.
+        "changes_stream": True,
+        "stream_maps": {
+            "*": {
+                "__alias__": "cohort_members",
+                "cohort_id": "'1'",
+                "distinct_id": "'somebody'",
+                "__key_properties__": ["cohort_id", "distinct_id"],
+            }
+        },
     },
     custom_suites=[
         SingerTestSuite(

@@ -40,11 +40,13 @@ class Fault:
         status: The answer; None for none: the connection breaks.
         applied: Whether the request takes effect all the same.
         headers: Of the answer.
+        content: Of the answer, where it is not Braze's.
     """
 
     status: int | None
     applied: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    content: bytes | None = None
 
 
 LOST_ANSWER = Fault(status=None, applied=True)
@@ -323,7 +325,8 @@ def _handler(braze: FakeBraze) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             status, body = (fault.status, {"message": "fault"}) if fault else answer
-            content = json.dumps(body).encode()
+            foreign = fault.content if fault else None
+            content = json.dumps(body).encode() if foreign is None else foreign
             self.send_response(status)
             for name, value in fault.headers if fault else ():
                 self.send_header(name, value)

@@ -1,0 +1,114 @@
+"""Mistakes in stream maps and flattening: one line that names the stream, no stack trace.
+
+The SDK tells some of them by its own exceptions; for others Python's come out of it as they are.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import MapExpressionError, MappingError
+
+from braze_mixpanel.errors import ConnectorError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from singer_sdk.mapper import StreamMap
+
+_MISTAKES = (
+    MappingError,
+    ValueError,  # flattening gives two fields one name
+    TypeError,  # a map that is neither text nor null
+    IndexError,  # an empty expression
+    AttributeError,
+    NotImplementedError,  # an `__else__` that is not null
+)
+_LACKING = frozenset({"NameNotDefined", "AttributeDoesNotExist"})
+"""Of simpleeval, the SDK's own dependency: a field or a method that a value does not have."""
+
+
+class UnmappedRecordError(SettingsError):
+    """A map asks for what this one record lacks; it may well fit the others."""
+
+
+def whole_schema(schema: Any) -> Any:  # noqa: ANN401
+    """Copy a JSON Schema without the bare words that the SDK's own has among its choices.
+
+    Of `__else__` it says `anyOf: [{…}, {…}, "null"]`, on which the check of any value but the first
+    two ends in a stack trace.
+    """
+    if isinstance(schema, dict):
+        return {
+            key: [whole_schema(part) for part in value if not isinstance(part, str)]
+            if key == "anyOf"
+            else whole_schema(value)
+            for key, value in schema.items()
+        }
+    return schema
+
+
+@contextmanager
+def setting_up_maps(stream: str | None = None) -> Iterator[None]:
+    """Surround what makes the maps of a stream from the settings and its SCHEMA.
+
+    Args:
+        stream: The stream; None where the maps of all are read.
+
+    Raises:
+        SettingsError: They cannot be made.
+    """
+    try:
+        yield
+    except _MISTAKES as error:
+        where = f"for stream {stream}" if stream else "as they are"
+        raise SettingsError(
+            f"The settings stream_maps and flattening_… cannot be used {where}: "
+            f"{_one_line(error)}. Mend the expression or the name there."
+        ) from error
+
+
+@contextmanager
+def applying_map(stream_map: StreamMap) -> Iterator[None]:
+    """Surround the mapping of one record; what is raised shows the expression and no data.
+
+    Args:
+        stream_map: The map.
+
+    Raises:
+        UnmappedRecordError: The record lacks what the map asks for.
+        SettingsError: The map cannot be applied to it for another reason.
+    """
+    try:
+        yield
+    except ConnectorError:
+        raise
+    except Exception as error:
+        kind = UnmappedRecordError if _lies_with_record(error, stream_map) else SettingsError
+        cause = error.__cause__ if isinstance(error, MapExpressionError) else None
+        raise kind(
+            f"Setting stream_maps: {_expression(stream_map)} fails on a record of stream "
+            f"{stream_map.stream_alias} ({type(cause or error).__name__}). Mend it there, so that "
+            "it takes every record, also one with a null, or leave such records out by __filter__."
+        ) from error
+
+
+def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
+    """Tell a record that lacks something from a map that no record of the stream can satisfy."""
+    cause = error.__cause__
+    if not isinstance(error, MapExpressionError) or type(cause).__name__ not in _LACKING:
+        return False
+    name = getattr(cause, "name", None)
+    return name is None or name in stream_map.raw_schema["properties"]
+
+
+def _expression(stream_map: StreamMap) -> str:
+    """Quote the expression that was worked on last, as the settings have it."""
+    text = getattr(getattr(stream_map, "expr_evaluator", None), "expr", "")
+    return f"the expression {' '.join(text.split())}" if text else "the map"
+
+
+def _one_line(error: Exception) -> str:
+    """Give the SDK's own words; it quotes settings and names of fields, no record was read yet."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

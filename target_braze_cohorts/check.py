@@ -1,0 +1,53 @@
+"""`--check`: whether a run would get through to Braze. It sends nothing that changes anything."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from braze_mixpanel.errors import TemporaryError
+from target_braze_cohorts.delivery import Sender, probe
+
+if TYPE_CHECKING:
+    from target_braze_cohorts.client import BrazeClient
+
+TIMEOUTS: Final = (3.0, 5.0)
+"""Seconds for a connection and for an answer: somebody is waiting at the screen."""
+_PAUSE_SECONDS: Final = 1.0
+
+
+def check_account(client: BrazeClient) -> str:
+    """Ask Braze whether it knows the credentials, and once more if it is only busy.
+
+    Args:
+        client: With `TIMEOUTS`.
+
+    Returns:
+        What is good, in one line.
+
+    Raises:
+        SettingsError: Braze, or the certificate, says no; or whoever answers is not Braze.
+        TemporaryError: There is no Braze to be had.
+    """
+    began = time.monotonic()
+    answer = client.probe()
+    has_failed_soon = answer.status or time.monotonic() - began < _PAUSE_SECONDS
+    if answer.passing and has_failed_soon:
+        time.sleep(_PAUSE_SECONDS)
+        answer = client.probe()
+    if not answer.status:
+        raise TemporaryError(
+            f"Braze cannot be reached ({answer.message}). Check the network, a proxy "
+            "(HTTPS_PROXY), and instance or rest_endpoint. Tried for a few seconds only; nothing "
+            "was sent."
+        )
+    if answer.passing:
+        raise TemporaryError(
+            f"{client.endpoint} is there but cannot answer now (status {answer.status}). Try again "
+            "later."
+        )
+    probe(lambda: answer, Sender(client.credentials, 0))
+    return (
+        f"All is well: {client.endpoint} takes {client.credentials}, and the membership database "
+        "can be used. Nothing was sent."
+    )
