@@ -109,14 +109,17 @@ class Bucket:
         found = Folders({}, [], [])
         folders = self._sort_in("", self._children(""), found)
         too_high = []
-        for name in folders[:_MOST_FOLDERS_TO_LOOK_INTO]:
+        # Those that are called like integrations first: else many others would hide them.
+        folders.sort(key=lambda name: not INTEGRATION_FOLDER.match(name))
+        named = sum(bool(INTEGRATION_FOLDER.match(name)) for name in folders)
+        for name in folders[: named + _MOST_FOLDERS_TO_LOOK_INTO]:
             children = self._children(name)
             if any(child.startswith(TYPE_FOLDER) for child in children):
                 found.others.extend(self._sort_in(name, children, found))
-            elif not INTEGRATION_FOLDER.match(name):
+            elif children or not INTEGRATION_FOLDER.match(name):
                 found.others.append(name)
                 too_high += [name] if any(map(INTEGRATION_FOLDER.match, children)) else []
-        found.others.extend(folders[_MOST_FOLDERS_TO_LOOK_INTO:])
+        found.others.extend(folders[named + _MOST_FOLDERS_TO_LOOK_INTO :])
         if too_high and not found.integrations and not found.files:
             urls = " or ".join(f"{self.url}/{name}" for name in too_high[:3])
             raise SettingsError(f"storage_url lies too high: set it to {urls}.")

@@ -153,7 +153,7 @@ class _Decoder:
         container = one_block_container(self._schema, parts, count)
         try:
             frame = pl.read_avro(io.BytesIO(container), columns=names)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None
         if frame.height != count or self._has_other_text(frame):
             return None

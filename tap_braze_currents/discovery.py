@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from braze_mixpanel.errors import ConnectorError
 from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError, Truncated, read_header
-from tap_braze_currents.layout import is_hour
+from tap_braze_currents.layout import TYPE_FOLDER, is_hour
 from tap_braze_currents.prefetch import read_object
 
 if TYPE_CHECKING:
@@ -118,4 +118,10 @@ def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
         return []  # the run will say what is wrong with it
     except ConnectorError as error:
         return error
-    return [Sample(header.event_type, header.fields, file)]
+    return [Sample(_folders_type(file) or header.event_type, header.fields, file)]
+
+
+def _folders_type(file: RemoteFile) -> str:
+    """Return the event type that the folder names, by which a run finds the file; "" if none."""
+    folders = file.path.split("/") if file.key.hour else []
+    return next((name[len(TYPE_FOLDER) :] for name in folders if name.startswith(TYPE_FOLDER)), "")

@@ -24,6 +24,7 @@ from tap_braze_currents.layout import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor, Future
 
     from tap_braze_currents.bookmark import Bookmark
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-braze-currents")
 
 _PREFIXES_AT_A_TIME = 7
+_HOURS_LISTED_WHOLE = 35 * 24
+"""A longer time is listed day by day, so that the first files are soon there and few are held."""
 _HOURS_AHEAD = 24
 """Folders may be dated a little ahead of this machine's clock."""
 
@@ -165,6 +168,10 @@ class Plan:
         listed = self._listings[event_type] if self._taken is None else self._taken[event_type]
         return chain(self._pending[event_type], listed)
 
+    def pending_keys(self, event_type: str) -> AbstractSet[FileKey]:
+        """Return the files that earlier runs left; they come before the listed ones."""
+        return self._pending_keys[event_type]
+
     def apply_limit(self) -> None:
         """Take the oldest files of all streams together, as many as one run may read.
 
@@ -209,6 +216,11 @@ class Plan:
                 found[name].append(file)
             else:
                 self._bookmarks[name].mark_gone(key)
+                logger.warning(
+                    "%s is no longer there, and was not read by an earlier run: its events are "
+                    "not emitted.",
+                    key.name,
+                )
         return {name: self._wanted(name, some) for name, some in found.items()}
 
     def _parts(self, event_type: str) -> Iterator[list[RemoteFile]]:
@@ -249,17 +261,17 @@ class Plan:
         """Say which `date=` prefixes to list: few, whatever the history."""
         limits = self._limits
         last = self._last_hour(bookmark)
-        first = max(bookmark.sealed_hour and shift(bookmark.sealed_hour, 1), limits.start_hour)
-        if first and not limits.sweep:
+        first = limits.start_hour if limits.sweep else _first_hour(bookmark)
+        if first and not limits.sweep and last <= shift(first, _HOURS_LISTED_WHOLE):
             return covering_prefixes(_day(first), _day(last))
-        # No hour to begin with: the folders say which days there are.
+        # No hour to begin with, or one long ago: the folders say which days there are.
         hours = {
             hour
             for integration in self._integrations(event_type)
             for hour in self._bucket.hours(integration, event_type)
         }
         return sorted(
-            {hour[: len("2026-11-01")] for hour in hours if is_hour(hour) and hour <= last}
+            {hour[: len("2026-11-01")] for hour in hours if is_hour(hour) and first <= hour <= last}
         )
 
     def _last_hour(self, bookmark: Bookmark) -> str:
@@ -273,11 +285,12 @@ class Plan:
         bookmark = self._bookmarks[event_type]
         limits = self._limits
         last = self._last_hour(bookmark)
+        start = limits.start_hour if limits.sweep else bookmark.start_hour
         youngest = self._now - timedelta(seconds=limits.settle_seconds)
         wanted = []
         for file in files:
             hour = file.key.hour
-            in_range = hour and limits.start_hour <= hour <= last
+            in_range = hour and start <= hour <= last
             if not in_range or not self._is_due(file, bookmark):
                 continue
             if limits.settle_seconds and file.modified and file.modified > youngest:
@@ -290,6 +303,14 @@ class Plan:
         if not bookmark.is_done(file.key):
             return True
         return self._limits.sweep and bookmark.is_missed(file.key, file.modified)
+
+
+def _first_hour(bookmark: Bookmark) -> str:
+    """Return the first hour that is not done; `start_date` counts for a stream's first run only.
+
+    Else a later one would leave the hours out that were not read when it was set.
+    """
+    return max(bookmark.sealed_hour and shift(bookmark.sealed_hour, 1), bookmark.start_hour)
 
 
 def _day(hour: str) -> date:

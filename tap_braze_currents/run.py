@@ -155,7 +155,7 @@ class Run:
             if progress.is_complete:
                 if key.hour and key.hour <= progress.bookmark.sealed_hour:
                     progress.late += 1
-                else:
+                elif key not in self._plan.pending_keys(stream.event_type):
                     progress.reached_hour = key.hour or progress.reached_hour
                 progress.bookmark.mark_read(
                     key,
@@ -272,7 +272,8 @@ class Run:
             progress.bookmark.mark_failed(file.key)
             if isinstance(error, BrokenFileError):
                 error = InputError(f"{file.path}: {error}. The next run tries it again.")
-            else:
+            elif file.key not in self._plan.pending_keys(fetched.event_type):
+                # Those that earlier runs could not read either say nothing about the service now.
                 self._services_failed += 1
             self._note(error)
 

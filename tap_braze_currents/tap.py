@@ -124,6 +124,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             SettingsError: It cannot be opened.
         """
+        if not self.config["storage_url"].strip():
+            raise SettingsError("Setting storage_url is empty: set it to the Currents prefix.")
         return Bucket(self.config["storage_url"], self.config.get("storage_options") or {})
 
     @cached_property
