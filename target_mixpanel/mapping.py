@@ -88,6 +88,13 @@ def _documented_types_by_stream() -> Mapping[str, str]:
     return {stream_name(event_type): event_type for event_type in documented_mapping()}
 
 
+@cache
+def _known_beginnings() -> tuple[str, ...]:
+    """Say how the stream of a type that Braze adds may begin, since other taps have `users` too."""
+    channels = [event_type.lower().split(".")[:-1] for event_type in documented_mapping()]
+    return tuple({"_".join(channel[:2]) + "_" for channel in channels if channel != ["users"]})
+
+
 def event_type_of_stream(stream: str) -> str | None:
     """Find the Currents event type of a stream.
 
@@ -101,8 +108,7 @@ def event_type_of_stream(stream: str) -> str | None:
     known = _documented_types_by_stream().get(stream)
     if known:
         return known
-    root = stream.partition("_")[0]
-    return stream.replace("_", ".") if root in {"users", "agentconsole"} else None
+    return stream.replace("_", ".") if stream.startswith(_known_beginnings()) else None
 
 
 def event_name(event_type: str) -> str:

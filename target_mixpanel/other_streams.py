@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from braze_mixpanel.errors import SettingsError
 from target_mixpanel.events import Event, name_is_taken
 from target_mixpanel.rules import FORBIDDEN_IDS
 
@@ -47,7 +48,17 @@ class OtherStreamMapper:
             fields: The stream's fields by its schema.
             key_properties: The stream's key; the id of an event where `insert_id` is not set.
             project_token: Sent as the property `token` where there is one.
+
+        Raises:
+            SettingsError: The stream has no such field as is to be the distinct_id.
         """
+        wanted = setting.get("distinct_id")
+        if fields and wanted and wanted not in fields:
+            # Without time or id records are refused; without this one they would be nobody's.
+            raise SettingsError(
+                f"Setting streams: stream {stream} has no field {wanted} for distinct_id; it has "
+                f"{', '.join(sorted(fields)[:20])}."
+            )
         self.event = setting["event"]
         self.remarks: list[str] = []
         self._stream = stream
@@ -62,7 +73,7 @@ class OtherStreamMapper:
 
     def __call__(self, record: Record) -> Event:
         """Map one record; what Mixpanel would not take in it is for the rules to say."""
-        name = str(record.get(self._event_field)) if self._event_field else self.event
+        name = self.event if self._event_field is None else _name_in(record, self._event_field)
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None
         if self._distinct_id and distinct_id in (None, ""):
             self.remarks.append(NOBODY)
@@ -96,6 +107,13 @@ class OtherStreamMapper:
         if len(values) == 1 and self._id_fields and plain and text.lower() not in FORBIDDEN_IDS:
             return text
         return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+
+
+def _name_in(record: Record, field: str) -> str:
+    """Read an event's name; "" for what is none, which the rules refuse."""
+    value = record.get(field)
+    is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    return str(value) if is_name else ""
 
 
 def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401

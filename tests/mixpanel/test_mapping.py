@@ -94,7 +94,8 @@ def test_a_type_is_known_by_its_stream_id_alone(event_type: str) -> None:
 
 def test_a_new_type_is_still_recognised_and_other_streams_are_not() -> None:
     assert event_name(event_type_of_stream("users_messages_pigeon_sent")) == "Pigeon Sent"
-    assert event_type_of_stream("orders") is None
+    for stream in ("orders", "users", "users_accounts", "agentconsole", "users_behaviors"):
+        assert event_type_of_stream(stream) is None
 
 
 def test_custom_events_are_named_by_braze_and_keep_the_types_of_their_values() -> None:

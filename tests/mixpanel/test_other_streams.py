@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from braze_mixpanel.errors import SettingsError
 from target_mixpanel.other_streams import OtherStreamMapper, epoch_time
 from tests.mixpanel.harness import TIME, run, schema
 from tests.mixpanel.harness import record as record_of
@@ -49,7 +50,23 @@ def test_named_fields_become_the_event_and_the_rest_its_properties() -> None:
 
 def test_the_name_can_come_from_a_field() -> None:
     record = {"id": "1", "kind": "Refund", "placed_at": 1}
-    assert mapper({"event": "kind"}, fields=["id", "kind"])(record).event == "Refund"
+    assert mapper({"event": "kind"}, fields=["id", "kind", "customer"])(record).event == "Refund"
+
+
+@pytest.mark.parametrize("kind", [None, "", ["Refund"], {"a": 1}, True])
+def test_a_record_that_names_no_event_lies_in_the_dead_letter(mixpanel, tmp_path, kind) -> None:
+    setting = {"orders": {"event": "kind", "distinct_id": "customer", "time": "placed_at"}}
+    fields = {"id": {}, "kind": {}, "customer": {}, "placed_at": {}}
+    given = {"id": "1", "customer": "a", "placed_at": TIME}
+    source = schema("orders", **fields) + record_of({**given, "kind": kind}, "orders")
+    result = run(source, mixpanel, tmp_path, streams=setting)
+    assert mixpanel.count == 0
+    assert [dead["reason"] for dead in result.dead] == ["no event name"]
+
+
+def test_a_distinct_id_that_the_stream_does_not_have_is_told() -> None:
+    with pytest.raises(SettingsError, match="no field custmer for distinct_id; it has customer"):
+        mapper({"distinct_id": "custmer"}, fields=["id", "customer", "placed_at"])
 
 
 def test_without_insert_id_the_key_properties_identify_the_event() -> None:
@@ -126,7 +143,7 @@ def test_a_field_that_is_one_of_the_four_parts_is_no_collision() -> None:
 @pytest.mark.parametrize("nobody", [None, ""])
 def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> None:
     record = {"id": "o-1", "placed_at": TIME, "customer": nobody}
-    source = schema("orders") + record_of(record, "orders")
+    source = schema("orders", id={}, customer={}) + record_of(record, "orders")
     result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
     assert mixpanel.events()[0]["properties"]["distinct_id"] == ""
     assert "distinct_id is empty" in result.account.table()
@@ -144,6 +161,8 @@ def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> 
 def test_a_time_that_cannot_be_read_is_told_from_one_that_is_missing(
     mixpanel, tmp_path, time, said
 ) -> None:
-    source = schema("orders") + record_of({"id": "1", "placed_at": time, "customer": "c"}, "orders")
+    source = schema("orders", id={}, customer={}) + record_of(
+        {"id": "1", "placed_at": time, "customer": "c"}, "orders"
+    )
     result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
     assert [said in dead["message"] for dead in result.dead] == [True]
