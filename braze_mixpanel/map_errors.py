@@ -25,12 +25,10 @@ _MISTAKES = (
     AttributeError,
     NotImplementedError,  # an `__else__` that is not null
 )
-_LACKING = frozenset({"NameNotDefined", "AttributeDoesNotExist"})
-"""Of simpleeval, the SDK's own dependency: a field or a method that a value does not have."""
 
 
 class UnmappedRecordError(SettingsError):
-    """A map asks for what this one record lacks; it may well fit the others."""
+    """A map cannot take this one record; it may well fit the others."""
 
 
 def whole_schema(schema: Any) -> Any:  # noqa: ANN401
@@ -77,8 +75,8 @@ def applying_map(stream_map: StreamMap) -> Iterator[None]:
         stream_map: The map.
 
     Raises:
-        UnmappedRecordError: The record lacks what the map asks for.
-        SettingsError: The map cannot be applied to it for another reason.
+        UnmappedRecordError: The map cannot take this record.
+        SettingsError: The map can be applied to no record.
     """
     try:
         yield
@@ -95,12 +93,13 @@ def applying_map(stream_map: StreamMap) -> Iterator[None]:
 
 
 def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
-    """Tell a record that lacks something from a map that no record of the stream can satisfy."""
+    """Tell a record that a map cannot take from a map that no record can satisfy."""
+    if not isinstance(error, MappingError):
+        return True  # Python's own error about a value, such as the hash of a null
     cause = error.__cause__
-    if not isinstance(error, MapExpressionError) or type(cause).__name__ not in _LACKING:
-        return False
-    name = getattr(cause, "name", None)
-    return name is None or name in stream_map.raw_schema["properties"]
+    if type(cause).__name__ == "NameNotDefined":
+        return getattr(cause, "name", None) in stream_map.raw_schema["properties"]
+    return type(cause).__name__ == "AttributeDoesNotExist"
 
 
 def _expression(stream_map: StreamMap) -> str:

@@ -18,6 +18,7 @@ from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerComman
 
 from braze_mixpanel.environment import misspelt_variables, unread_variables
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
+from braze_mixpanel.map_errors import setting_up_maps, whole_schema
 from braze_mixpanel.redaction import protect_logs, secret_values
 from braze_mixpanel.singer_lines import discard, is_pipe
 
@@ -135,7 +136,7 @@ class ConnectorPlugin(PluginBase):
         errors, warnings = misspelt_variables(prefix, properties, self._config)
         errors += [
             _describe(error, schema, prefix)
-            for error in JSONSchemaValidator(schema).iter_errors(self._config)
+            for error in JSONSchemaValidator(whole_schema(schema)).iter_errors(self._config)
         ]
         errors += _unknown_settings(self._config, schema)
         errors += self.check_settings() if not errors else []
@@ -186,6 +187,15 @@ class CheckablePlugin(ConnectorPlugin):
         given = ctx.params.get("config") or _ConfigInput()
         click.echo(cls(config=given.config, parse_env_config=given.parse_env).check())
         ctx.exit()
+
+    def setup_mapper(self) -> None:
+        """Read the stream maps.
+
+        Raises:
+            SettingsError: They cannot be used.
+        """
+        with setting_up_maps():
+            super().setup_mapper()
 
     @abstractmethod
     def check(self) -> str:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import msgspec
 from singer_sdk import Target
 from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
-from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase
@@ -29,6 +28,7 @@ from braze_mixpanel.errors import (
     TemporaryError,
 )
 from braze_mixpanel.folders import find_problem
+from braze_mixpanel.map_errors import UnmappedRecordError, applying_map, setting_up_maps
 from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
@@ -268,12 +268,8 @@ class TargetMixpanel(CheckablePlugin, Target):
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
-        try:
+        with setting_up_maps(stream):
             super()._process_schema_message(message_dict)
-        except StreamMapConfigError as error:
-            raise SettingsError(
-                f"Setting stream_maps does not fit stream {stream}: {error}"
-            ) from error
         self._schema_messages[stream] = message_dict
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
@@ -298,8 +294,10 @@ class TargetMixpanel(CheckablePlugin, Target):
     def _take_mapped(self, stream_map: StreamMap, values: dict[str, Any], origin: Origin) -> bool:
         """Take a record through one map, and tell whether the map lets it pass."""
         try:
-            record = stream_map.transform(dict(values))
-        except MapExpressionError as error:
+            with applying_map(stream_map):
+                record = stream_map.transform(dict(values))
+                msgspec.json.encode(record)  # a map can make what is no JSON, such as a function
+        except UnmappedRecordError as error:
             refusal = Refusal(stream_map.stream_alias, UNMAPPED, None, str(error))
             self.pipeline.refuse(refusal, origin)
             return True

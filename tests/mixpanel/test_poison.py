@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from braze_mixpanel.errors import InputError, SettingsError
+from braze_mixpanel.errors import InputError
 from tests.mixpanel.harness import (
     STREAM,
     TIME,
@@ -184,25 +184,6 @@ def test_blank_lines_of_a_file_with_crlf_are_ignored(mixpanel, tmp_path) -> None
     assert result.error is None
     assert mixpanel.count == 2
     assert result.states == [{"bookmarks": {STREAM: 1}}]
-
-
-def test_a_record_that_a_stream_map_cannot_map_lies_in_the_dead_letter(mixpanel, tmp_path) -> None:
-    maps = {STREAM: {"campaign_name": "campaign_name.upper()"}}
-    given = {"id": {"type": "string"}, "time": {}, "external_user_id": {}, "campaign_name": {}}
-    source = schema(STREAM, **given) + record(open_record(1, campaign_name="a"))
-    source += record(open_record(2)) + state(1)
-    result = run(source, mixpanel, tmp_path, stream_maps=maps)
-    assert result.error is None
-    assert mixpanel.insert_ids() == {"event-1"}
-    assert [dead["record"] for dead in result.dead] == [open_record(2)]
-    assert result.states == [{"bookmarks": {STREAM: 1}}]
-
-
-def test_stream_maps_that_do_not_fit_the_stream_are_told_in_one_line(mixpanel, tmp_path) -> None:
-    source = schema(STREAM, id={"type": "string"})
-    result = run(source, mixpanel, tmp_path, stream_maps={STREAM: {"id": None}})
-    assert isinstance(result.error, SettingsError)
-    assert "stream_maps" in str(result.error)
 
 
 @pytest.mark.parametrize("place", [30, 60, 90, -6])
