@@ -51,8 +51,7 @@ from target_mixpanel.client import (
 from target_mixpanel.delivery import Delivery
 from target_mixpanel.dry_run import DryRun
 from target_mixpanel.events import Refusal
-from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
-from target_mixpanel.other_streams import OtherStreamMapper
+from target_mixpanel.mappers import choose_mapper
 from target_mixpanel.pipeline import Pipeline
 from target_mixpanel.progress import Progress
 from target_mixpanel.sinks import MixpanelSink
@@ -71,8 +70,6 @@ if TYPE_CHECKING:
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
-EVENT_TYPE_ANNOTATION = "x-braze-event-type"
-"""Where tap-braze-currents puts the event type in a stream's schema."""
 
 
 class TargetMixpanel(CheckablePlugin, Target):
@@ -227,30 +224,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         Raises:
             SettingsError: The stream is neither of Currents nor in the setting `streams`.
         """
-        token = self.config.get("project_token")
-        setting = self.config["streams"].get(stream)
-        if setting:
-            return OtherStreamMapper(
-                stream,
-                setting,
-                fields=list(schema["properties"]),
-                key_properties=key_properties,
-                project_token=token,
-            )
-        event_type = schema.get(EVENT_TYPE_ANNOTATION) or event_type_of_stream(stream)
-        if event_type is None:
-            raise SettingsError(
-                f"Stream {stream} is no event type of Braze Currents: say in the setting streams "
-                f'how its records become events, such as {{"{stream}": {{"event": "…", '
-                '"distinct_id": "…", "time": "…", "insert_id": "…"}}, or do not select it.'
-            )
-        return CurrentsMapper(
-            event_type,
-            anonymous_events=self.config["anonymous_events"],
-            property_set=self.config["property_set"],
-            event_names=self.config["event_names"],
-            project_token=token,
-        )
+        return choose_mapper(stream, schema, key_properties, self.config)
 
     # Messages
 

@@ -217,10 +217,22 @@ def test_streams_of_other_taps_go_by_the_setting(mixpanel, tmp_path) -> None:
     assert event["properties"]["total"] == 3
 
 
-def test_a_stream_that_nobody_described_is_an_error_that_says_how(mixpanel, tmp_path) -> None:
-    result = run(schema("orders"), mixpanel, tmp_path)
+@pytest.mark.parametrize("stream", ["orders", "users", "users_accounts"])
+def test_a_stream_that_nobody_described_is_an_error_that_says_how(
+    mixpanel, tmp_path, stream
+) -> None:
+    source = schema(stream) + record({"id": 1, "email": "e"}, stream) + state(1)
+    result = run(source, mixpanel, tmp_path)
     assert isinstance(result.error, SettingsError)
-    assert '"orders"' in str(result.error)
+    assert f'"{stream}"' in str(result.error)
+    assert result.states == []
+
+
+def test_what_stands_for_an_event_type_but_is_no_text_names_none(mixpanel, tmp_path) -> None:
+    message = json.loads(schema("orders"))
+    message["schema"]["x-braze-event-type"] = 7
+    result = run(line(message), mixpanel, tmp_path)
+    assert isinstance(result.error, SettingsError)
 
 
 def test_an_event_type_from_the_schema_names_types_not_known_yet(mixpanel, tmp_path) -> None:
