@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.errors import SettingsError
-from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
+from target_mixpanel.mapping import CurrentsMapper, documented_mapping, event_type_of_stream
 from target_mixpanel.other_streams import OtherStreamMapper
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from target_mixpanel.events import Mapper
 
@@ -36,11 +37,7 @@ def choose_mapper(
     setting = settings["streams"].get(stream)
     if setting:
         return OtherStreamMapper(
-            stream,
-            setting,
-            fields=list(schema["properties"]),
-            key_properties=key_properties,
-            project_token=token,
+            stream, setting, schema=schema, key_properties=key_properties, project_token=token
         )
     annotated = schema.get(EVENT_TYPE_ANNOTATION)
     known = annotated if isinstance(annotated, str) else None
@@ -57,4 +54,27 @@ def choose_mapper(
         property_set=settings["property_set"],
         event_names=settings["event_names"],
         project_token=token,
+    )
+
+
+def doubtful_event_names(event_types: Iterable[str]) -> str | None:
+    """Look for event types in the setting `event_names` that Braze has not published.
+
+    Args:
+        event_types: Its keys.
+
+    Returns:
+        One line of warning: Braze adds types, so it need not be a mistake. None if there are none.
+    """
+    known = documented_mapping()
+    doubtful = []
+    for event_type in event_types:
+        if event_type not in known:
+            close = difflib.get_close_matches(event_type, known, n=1)
+            doubtful.append(event_type + (f" (did you mean {close[0]}?)" if close else ""))
+    if not doubtful:
+        return None
+    return (
+        f"Setting event_names has event types that are not known here: {', '.join(doubtful)}. "
+        "Unless Braze has added them since, these names have no effect."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 from datetime import datetime, timezone
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from target_mixpanel.events import Event, name_is_taken
+from braze_mixpanel.errors import SettingsError
+from target_mixpanel.events import Event, Refusal, name_is_taken
 from target_mixpanel.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -19,6 +21,11 @@ Record = dict[str, Any]
 
 MAX_INSERT_ID = 36
 NOBODY = "distinct_id is empty, imported as nobody's event"
+NO_NAME = "no event name"
+FIELD_PARTS = ("distinct_id", "time", "insert_id")
+"""What the setting names a field for; `event` may be a name of its own, so nothing tells it from
+a misspelt field."""
+SOME_FIELDS = 10
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -35,7 +42,7 @@ class OtherStreamMapper:
         stream: str,
         setting: Mapping[str, str],
         *,
-        fields: Sequence[str],
+        schema: Mapping[str, Any],
         key_properties: Sequence[str],
         project_token: str | None = None,
     ) -> None:
@@ -44,25 +51,41 @@ class OtherStreamMapper:
         Args:
             stream: The stream.
             setting: `event`, `distinct_id`, `time`, and `insert_id` where there is one.
-            fields: The stream's fields by its schema.
+            schema: The stream's JSON Schema.
             key_properties: The stream's key; the id of an event where `insert_id` is not set.
             project_token: Sent as the property `token` where there is one.
         """
         self.event = setting["event"]
         self.remarks: list[str] = []
+        fields = schema["properties"]
         self._stream = stream
         self._event_field = self.event if self.event in fields else None
         self._distinct_id, self._time = setting.get("distinct_id"), setting["time"]
         insert_id = setting.get("insert_id")
         self._id_fields = (insert_id,) if insert_id else tuple(key_properties)
         self._used = {self._distinct_id, self._time, insert_id, self._event_field}
+        self._fields = list(fields)
+        self._missing = _undeclared_parts(setting, schema)
         self._constants: Record = {"ip": 0}
         if project_token:
             self._constants["token"] = project_token
 
-    def __call__(self, record: Record) -> Event:
-        """Map one record; what Mixpanel would not take in it is for the rules to say."""
-        name = str(record.get(self._event_field)) if self._event_field else self.event
+    def __call__(self, record: Record) -> Event | Refusal:
+        """Map one record; what Mixpanel would not take in it is for the rules to say.
+
+        Returns:
+            The event; a refusal if the field for its name holds none.
+
+        Raises:
+            SettingsError: A field that the setting names is neither in the schema nor here.
+        """
+        if self._missing:
+            self._look_for_missing(record)
+        name = _name_of(record.get(self._event_field)) if self._event_field else self.event
+        if name is None:
+            return Refusal(
+                self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
+            )
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None
         if self._distinct_id and distinct_id in (None, ""):
             self.remarks.append(NOBODY)
@@ -83,6 +106,22 @@ class OtherStreamMapper:
                 properties[field] = value
         return Event(name, properties)
 
+    def _look_for_missing(self, record: Record) -> None:
+        """Take a schema's word that there is no such field only if the record says so too."""
+        self._missing = {
+            part: field for part, field in self._missing.items() if field not in record
+        }
+        if self._missing:
+            part, field = next(iter(self._missing.items()))
+            close = difflib.get_close_matches(field, self._fields, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            some = ", ".join(self._fields[:SOME_FIELDS])
+            more = ", …" if len(self._fields) > SOME_FIELDS else ""
+            raise SettingsError(
+                f"Setting streams.{self._stream}.{part} names the field {field}, which stream "
+                f"{self._stream} does not have: {hint}Its fields are {some}{more}."
+            )
+
     def _insert_id(self, record: Record) -> str | None:
         """Take the id as it is where Mixpanel allows it, else a digest of it."""
         if self._id_fields:
@@ -96,6 +135,26 @@ class OtherStreamMapper:
         if len(values) == 1 and self._id_fields and plain and text.lower() not in FORBIDDEN_IDS:
             return text
         return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+
+
+def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
+    """Find the parts whose fields a schema does not list, unless it says that there are others."""
+    fields = schema["properties"]
+    if not fields or schema.get("additionalProperties") or schema.get("patternProperties"):
+        return {}
+    return {
+        part: field
+        for part, field in setting.items()
+        if part in FIELD_PARTS and field not in fields
+    }
+
+
+def _name_of(value: Any) -> str | None:  # noqa: ANN401
+    """Read an event's name; None if it is null, empty, a list or an object."""
+    name = value if isinstance(value, str) else ""
+    if isinstance(value, (int, float)):
+        name = str(value)
+    return name if name.strip() else None
 
 
 def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401

@@ -112,7 +112,7 @@ class Pipeline:
         """The least `time` that is sent, in UNIX seconds."""
         self._set_clock()
 
-    def take(self, mapped: Event | Skip, origin: Origin) -> None:
+    def take(self, mapped: Event | Skip | Refusal, origin: Origin) -> None:
         """Take a mapped record on its way.
 
         Args:
@@ -124,6 +124,9 @@ class Pipeline:
             self.account.skip(name, mapped.reason)
             return
         self.account.read[name] += 1
+        if isinstance(mapped, Refusal):
+            self._refuse(mapped, origin)
+            return
         verdict = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
         body = _encode(mapped) if verdict is None else b""
         verdict = verdict or check_size(name, len(body))
@@ -136,16 +139,6 @@ class Pipeline:
             self.account.skipped[name, verdict.reason] += 1
         else:
             self._refuse(verdict, origin)
-
-    def refuse(self, refusal: Refusal, origin: Origin) -> None:
-        """Take a record that could not even be mapped.
-
-        Args:
-            refusal: Why.
-            origin: The record, for the dead letter.
-        """
-        self.account.read[refusal.event] += 1
-        self._refuse(refusal, origin)
 
     def _refuse(self, refusal: Refusal, origin: Origin) -> None:
         self.account.reject(refusal.event, refusal.reason)

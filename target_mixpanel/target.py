@@ -51,7 +51,7 @@ from target_mixpanel.client import (
 from target_mixpanel.delivery import Delivery
 from target_mixpanel.dry_run import DryRun
 from target_mixpanel.events import Refusal
-from target_mixpanel.mappers import choose_mapper
+from target_mixpanel.mappers import choose_mapper, doubtful_event_names
 from target_mixpanel.pipeline import Pipeline
 from target_mixpanel.progress import Progress
 from target_mixpanel.sinks import MixpanelSink
@@ -232,6 +232,9 @@ class TargetMixpanel(CheckablePlugin, Target):
         if isinstance(self.sender, Delivery):
             client = self.sender.client
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
+        doubtful = doubtful_event_names(self.config["event_names"])
+        if doubtful:
+            self.logger.warning(doubtful)
         self.sender.check_credentials()
 
     def _between_blocks(self) -> None:
@@ -273,7 +276,7 @@ class TargetMixpanel(CheckablePlugin, Target):
                 msgspec.json.encode(record)  # a map can make what is no JSON, such as a function
         except UnmappedRecordError as error:
             refusal = Refusal(stream_map.stream_alias, UNMAPPED, None, str(error))
-            self.pipeline.refuse(refusal, origin)
+            self.pipeline.take(refusal, origin)
             return True
         if record is None:
             return False
