@@ -21,6 +21,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError
+from target_mixpanel.dry_run import DryRun
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -273,6 +274,14 @@ def test_a_dry_run_writes_exactly_what_is_sent(mixpanel, tmp_path) -> None:
     run(SOURCE, mixpanel, tmp_path)
     run(SOURCE, None, tmp_path, dry_run=True)
     assert dry_run_events(tmp_path) == mixpanel.events()
+
+
+def test_dry_runs_that_begin_in_the_same_second_keep_a_file_each(tmp_path) -> None:
+    first, second = (DryRun(str(tmp_path), "target-mixpanel") for _ in range(2))
+    for sender, body in ((first, b"1"), (second, b"2")):
+        sender._file.write(body)
+        sender.drain(lambda: True)
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1", b"2")
 
 
 def test_a_dry_run_does_not_depend_on_the_time_of_day(tmp_path) -> None:
