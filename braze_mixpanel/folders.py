@@ -44,7 +44,7 @@ def name_file(folder: Path | str, name: str) -> Path:
 
 
 def make_file(path: Path) -> int:
-    """Make a file that only its owner can read (0600, in a folder of 0700): personal data lie in it.
+    """Make a file of personal data, its owner's alone (0600, in a folder of 0700).
 
     Returns:
         Its descriptor, to append to.
