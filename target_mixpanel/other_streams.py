@@ -150,11 +150,10 @@ def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> 
 
 
 def _name_of(value: Any) -> str | None:  # noqa: ANN401
-    """Read an event's name; None if it is null, empty, a list or an object."""
-    name = value if isinstance(value, str) else ""
-    if isinstance(value, (int, float)):
-        name = str(value)
-    return name if name.strip() else None
+    """Read an event's name; None for what is none: null, a truth value, a list, empty text."""
+    is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    name = str(value).strip() if is_name else ""
+    return str(value) if name else None
 
 
 def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401

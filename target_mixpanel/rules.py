@@ -83,6 +83,8 @@ def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal |
         None if Mixpanel will take it, else the first rule that it breaks.
     """
     properties = event.properties
+    if not event.event:
+        return Refusal(event.event, "no event name", "event", "the event has no name")
     time = properties["time"]
     if type(time) not in _NUMBERS:
         return _unreadable_time(event.event, time)

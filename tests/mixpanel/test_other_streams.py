@@ -190,7 +190,9 @@ def test_a_field_that_the_schema_leaves_room_for_or_a_record_has_may_be_named(
     assert mixpanel.count == 2
 
 
-@pytest.mark.parametrize("kind", [{}, {"kind": None}, {"kind": ""}, {"kind": " "}, {"kind": ["a"]}])
+@pytest.mark.parametrize(
+    "kind", [{}, *({"kind": value} for value in (None, "", " ", ["a"], {"a": 1}, True))]
+)
 def test_a_record_without_an_event_name_is_rejected_with_the_reason(
     mixpanel, tmp_path, kind
 ) -> None:

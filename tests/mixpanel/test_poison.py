@@ -166,7 +166,7 @@ def test_a_line_of_a_batch_file_that_holds_no_record_is_named(
 def test_a_stream_called_record_keeps_to_itself(mixpanel, tmp_path) -> None:
     parts = {"distinct_id": "u", "time": "t", "insert_id": "i"}
     streams = {name: {"event": name, **parts} for name in ("record", "stream", "type")}
-    source = b"".join(schema(name, i={"type": "string"}) for name in streams)
+    source = b"".join(schema(name, i={"type": "string"}, u={}) for name in streams)
     for number in range(2):
         for name in streams:
             source += record({"i": f"{name}-{number}", "u": "u", "t": TIME}, name)

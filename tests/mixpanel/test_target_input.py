@@ -211,7 +211,12 @@ def test_streams_of_other_taps_go_by_the_setting(mixpanel, tmp_path) -> None:
         "orders": {"event": "Order", "distinct_id": "customer", "time": "at", "insert_id": "id"}
     }
     values = {"id": 7, "customer": "c1", "at": "2026-09-21T10:00:00Z", "total": 3}
-    result = run(schema("orders") + record(values, "orders"), mixpanel, tmp_path, streams=orders)
+    result = run(
+        schema("orders", id={}, customer={}) + record(values, "orders"),
+        mixpanel,
+        tmp_path,
+        streams=orders,
+    )
     assert result.error is None
     (event,) = mixpanel.events()
     assert event["event"] == "Order"
