@@ -292,7 +292,7 @@ class TargetMixpanel(CheckablePlugin, Target):
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
         require_schema(stream, self._schema_messages)
-        storage = self.config.get("batch_config", {}).get("storage")
+        storage = (self.config.get("batch_config") or {}).get("storage")
         has_maps = stream not in self._reader.lanes
         for lines in lines_of_batch(message_dict, storage):
             if has_maps:

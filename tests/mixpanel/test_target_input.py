@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import json
 import os
@@ -124,44 +123,6 @@ def test_half_an_emoji_and_nan_do_not_cost_the_record(mixpanel, tmp_path) -> Non
     (event,) = mixpanel.events()
     assert event["properties"]["campaign_name"] == "\N{REPLACEMENT CHARACTER}!"
     assert "$device" not in event["properties"]
-
-
-def test_batch_files_give_the_same_events_as_records(tmp_path) -> None:
-    records = [open_record(n, campaign_name="ä\n") for n in range(5)]
-    lines = b"".join(json.dumps(r).encode() + b"\n" for r in records)
-    packed, plain = tmp_path / "b.json.gz", tmp_path / "b.jsonl"
-    packed.write_bytes(gzip.compress(lines))
-    plain.write_bytes(lines)
-    outputs = []
-    for name, encoding, path in (
-        ("packed", {"format": "jsonl", "compression": "gzip"}, packed),
-        ("plain", {"format": "jsonl", "compression": "none"}, plain),
-    ):
-        message = {
-            "type": "BATCH",
-            "stream": STREAM,
-            "encoding": encoding,
-            "manifest": [path.as_uri()],
-        }
-        run(schema() + line(message), None, tmp_path / name, dry_run=True)
-        outputs.append(dry_run_events(tmp_path / name))
-    run(schema() + b"".join(map(record, records)), None, tmp_path / "records", dry_run=True)
-    assert outputs == [dry_run_events(tmp_path / "records")] * 2
-    assert len(outputs[0]) == 5
-
-
-def test_a_batch_file_that_is_gone_or_of_another_format_is_an_error(mixpanel, tmp_path) -> None:
-    gone = {"format": "jsonl", "compression": "gzip"}
-    for encoding, named in ((gone, "gone.gz"), ({"format": "parquet"}, "parquet")):
-        message = {
-            "type": "BATCH",
-            "stream": STREAM,
-            "encoding": encoding,
-            "manifest": [(tmp_path / "gone.gz").as_uri()],
-        }
-        result = run(schema() + line(message), mixpanel, tmp_path)
-        assert isinstance(result.error, InputError)
-        assert named in str(result.error)
 
 
 def test_stream_maps_and_flattening_work_and_the_dead_letter_keeps_the_original(
