@@ -374,4 +374,7 @@ class BucketMachine(RuleBasedStateMachine):
 
 
 TestBucketMachine = pytest.mark.slow(BucketMachine.TestCase)
-TestBucketMachine.settings = settings(max_examples=60, stateful_step_count=10, deadline=None)
+# The same histories in each run: who looks for new ones takes `derandomize` out.
+TestBucketMachine.settings = settings(
+    max_examples=60, stateful_step_count=10, deadline=None, derandomize=True
+)
