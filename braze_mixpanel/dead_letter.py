@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.folders import make_file, name_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _encode = msgspec.json.Encoder().encode
 
@@ -29,10 +29,9 @@ class DeadLetter:
 
         Args:
             folder: Where the files of all runs lie.
-            name: The plugin's name; the file is called by it, the time and the process.
+            name: The plugin's name; the file is called by it, the time and a random number.
         """
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self.path = Path(folder) / f"{name}-{stamp}-{os.getpid()}.jsonl"
+        self.path = name_file(folder, name)
         self.count = 0
         self._file: IO[bytes] | None = None
         self._known_schemas: dict[str, bytes] = {}
@@ -69,7 +68,7 @@ class DeadLetter:
         )
         try:
             if self._file is None:
-                self._file = self._open()
+                self._file = os.fdopen(make_file(self.path), "ab")
             self._file.write(lines + b"\n")
         except OSError as error:
             raise SettingsError(self._cannot_write(error)) from error
@@ -97,11 +96,6 @@ class DeadLetter:
             self.flush()
             self._file.close()
             self._file = None
-
-    def _open(self) -> IO[bytes]:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return os.fdopen(descriptor, "ab")
 
     def _cannot_write(self, error: OSError) -> str:
         return (

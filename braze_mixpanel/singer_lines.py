@@ -23,7 +23,10 @@ WAIT_SECONDS = 1.0
 
 
 def line_blocks(
-    source: IO[Any], *, while_waiting: Callable[[], None] | None = None
+    source: IO[Any],
+    *,
+    name: str = "The input",
+    while_waiting: Callable[[], None] | None = None,
 ) -> Iterator[list[bytes]]:
     """Read complete lines, many at a time; blank ones are left out, those of CRLF files too.
 
@@ -31,6 +34,7 @@ def line_blocks(
 
     Args:
         source: Binary or text input; binary is read without waiting for a full block.
+        name: What it is called in an error.
         while_waiting: Called about every second while a pipe or socket gives nothing; ends the
             reading by an error.
 
@@ -54,7 +58,7 @@ def line_blocks(
     if rest.strip():
         if not _is_whole(rest):
             raise InputError(
-                f"The input ended in the middle of a line, after {len(rest)} bytes of it: the tap "
+                f"{name} ended in the middle of a line, after {len(rest)} bytes of it: the tap "
                 "was stopped or crashed. Everything before that line was processed; run it again."
             )
         yield [rest]

@@ -13,7 +13,6 @@ import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
-from singer_sdk.singerlib.exceptions import InvalidInputLine
 
 from braze_mixpanel.errors import ConnectorError, InputError
 from braze_mixpanel.lenient_json import UNREADABLE, decode_leniently
@@ -30,14 +29,33 @@ _NO_PREFIX = b"\n"
 _has_record = re.compile(rb'"record"\s*:').search
 _has_type = re.compile(rb'"type"\s*:').search
 _has_stream = re.compile(rb'"stream"\s*:').search
-_REQUIRED = {
-    "SCHEMA": {"stream", "schema"},
-    "RECORD": {"stream", "record"},
-    "BATCH": {"stream", "encoding", "manifest"},
-    "STATE": {"value"},
-    "ACTIVATE_VERSION": {"stream"},
+_PARTS: dict[str, dict[str, type]] = {
+    "SCHEMA": {"stream": str, "schema": dict},
+    "RECORD": {"stream": str, "record": object},
+    "BATCH": {"stream": str, "encoding": dict, "manifest": list},
+    "STATE": {"value": dict},
+    "ACTIVATE_VERSION": {"stream": str},
 }
-"""What the callbacks take for granted."""
+"""What the callbacks take for granted; of a record they say themselves what is wrong."""
+
+
+def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
+    """Name the part of a message that is missing or of another kind than the specification says."""
+    for part, wanted in _PARTS.get(kind, {}).items():
+        if part not in message or not isinstance(message[part], wanted):
+            return part
+    if kind == "SCHEMA":
+        if not isinstance(message["schema"].get("properties"), dict):
+            return "schema.properties"
+        if not _is_list_of_texts(message.get("key_properties") or []):
+            return "key_properties"
+    if kind == "BATCH" and not _is_list_of_texts(message["manifest"]):
+        return "manifest"
+    return None
+
+
+def _is_list_of_texts(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
@@ -229,16 +247,14 @@ class SingerLineReader(GenericSingerReader[bytes]):
         if callback is None:
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
         message = self.deserialize_json(line)
-        incomplete = InputError(
-            f"A {head.type} message of stream {head.stream or '(none)'} lacks a part that the "
-            "Singer specification requires. What came before it was processed."
-        )
-        if not message.keys() >= _REQUIRED.get(head.type, set()):
-            raise incomplete
-        try:
-            callback(message)
-        except InvalidInputLine as error:
-            raise incomplete from error
+        wrong = _find_wrong_part(head.type, message)
+        if wrong:
+            of_stream = f" of stream {head.stream}" if head.stream else ""
+            raise InputError(
+                f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
+                "Singer specification says: mend the tap. What came before it was processed."
+            )
+        callback(message)
 
     def deserialize_json(self, line: bytes) -> dict[str, Any]:
         """Parse one line, see `decode_line`."""

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-EVENT_TYPE_ANNOTATION = "x-braze-event-type"
-"""Key in a stream's JSON Schema that holds the exact event type."""
+from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION, stream_id
 
 JSON_TYPES = {
     "string": "string",
@@ -90,11 +89,6 @@ class EventType:
 def json_type_of(avro_type: str) -> str:
     """Return the JSON type that a field's Avro type becomes; `other` becomes JSON text."""
     return "array" if avro_type.startswith("array<") else JSON_TYPES.get(avro_type, "string")
-
-
-def stream_id(event_type: str) -> str:
-    """Return the stream id: dots in one would break Meltano's select patterns."""
-    return event_type.lower().replace(".", "_")
 
 
 @functools.cache

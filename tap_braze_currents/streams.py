@@ -14,9 +14,10 @@ from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
+from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION
 from tap_braze_currents.batches import BatchFiles
 from tap_braze_currents.decoding import Rows, Selection, is_lossless
-from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, EventType, registry
+from tap_braze_currents.event_types import EventType, registry
 from tap_braze_currents.prefetch import read_object
 from tap_braze_currents.run import decoded
 from tap_braze_currents.writer import record_lines

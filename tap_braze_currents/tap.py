@@ -15,12 +15,13 @@ from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
+from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
 from tap_braze_currents.bucket import Bucket
 from tap_braze_currents.discovery import newest_files
-from tap_braze_currents.event_types import EVENT_TYPE_ANNOTATION, EventType, registry
+from tap_braze_currents.event_types import EventType, registry
 from tap_braze_currents.layout import to_hour
 from tap_braze_currents.plan import Limits
 from tap_braze_currents.run import LISTING_THREADS, Run

@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from isal import igzip
-from isal.igzip_lib import IsalError
 from singer_sdk.helpers._batch import StorageTarget
 
-from braze_mixpanel.errors import InputError
+from braze_mixpanel.errors import ConnectorError, InputError, SettingsError
 from braze_mixpanel.singer_lines import line_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from upath import UPath
 
 
 def lines_of_batch(
@@ -30,29 +31,85 @@ def lines_of_batch(
         Lists of lines, each the JSON of a record.
 
     Raises:
-        InputError: The format is another, or a file cannot be read.
+        InputError: The encoding is another, or a file cannot be read.
+        SettingsError: The setting is wrong.
     """
-    encoding = message["encoding"]
-    if encoding.get("format") != "jsonl":
-        raise InputError(
-            f"BATCH files of the format {encoding.get('format')} cannot be read: set the tap's "
-            "batch_config.encoding.format to jsonl."
-        )
+    compressed = _is_compressed(message["encoding"])
     for url in message["manifest"]:
+        file = _path_of(url, storage)
         try:
-            with _open(url, storage, compressed=encoding.get("compression") == "gzip") as file:
-                yield from line_blocks(file)
-        except (OSError, EOFError, IsalError) as error:  # type: ignore[misc]  # its stub
-            raise InputError(f"The BATCH file {url} cannot be read: {error}.") from error
+            with _open(file, compressed=compressed) as lines:
+                yield from line_blocks(lines, name=f"The BATCH file {url}")
+        except ConnectorError:
+            raise
+        except Exception as error:  # each store's library has errors of its own
+            raise _unreadable(url, error) from error
+
+
+def _is_compressed(encoding: Mapping[str, Any]) -> bool:
+    """Read how the files are written.
+
+    Raises:
+        InputError: In no way that is known here.
+    """
+    form, compression = encoding.get("format"), encoding.get("compression")
+    for part, value, known in (
+        ("format", form, ("jsonl",)),
+        ("compression", compression, (None, "none", "gzip")),
+    ):
+        if value not in known:
+            raise InputError(
+                f"BATCH files of the {part} {value} cannot be read: set the tap's "
+                f"batch_config.encoding.{part} to {known[-1]}."
+            )
+    return compression == "gzip"
+
+
+def _path_of(url: str, storage: Mapping[str, Any] | None) -> UPath:
+    """Find a file: where its URL says, or by its name in the place that the setting says.
+
+    The SDK's own way to open it would first make the folder, and on S3 the bucket.
+
+    Raises:
+        InputError: There is no such kind of place.
+        SettingsError: The setting names none.
+    """
+    try:
+        folder, name = StorageTarget.split_url(url)
+        place = StorageTarget.from_url(folder)
+    except Exception as error:
+        raise _unreadable(url, error) from error
+    if storage:
+        try:
+            place = StorageTarget.from_dict(dict(storage))
+        except TypeError as error:
+            raise SettingsError(
+                "Setting batch_config.storage is wrong: give the folder as root, and the options "
+                "of its file system, if there are any, as params."
+            ) from error
+    try:
+        return place._root_path / name  # noqa: SLF001
+    except Exception as error:
+        raise _unreadable(url, error) from error
+
+
+def _unreadable(url: str, error: Exception) -> InputError:
+    """Say in one line that a file cannot be read, and why."""
+    why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return InputError(
+        f"The BATCH file {url} cannot be read: {why}. Is it where the tap wrote it, and may this "
+        "program read there (credentials, batch_config.storage)? What came before was processed."
+    )
 
 
 @contextmanager
-def _open(url: str, storage: Mapping[str, Any] | None, *, compressed: bool) -> Iterator[IO[bytes]]:
-    folder, name = StorageTarget.split_url(url)
-    place = StorageTarget.from_dict(dict(storage)) if storage else StorageTarget.from_url(folder)
-    with place.open(name, mode="rb") as raw:
-        if compressed:
-            unpacked = igzip.open(raw, "rb")  # type: ignore[no-untyped-call]
-            yield cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", unpacked)))
-        else:
+def _open(file: UPath, *, compressed: bool) -> Iterator[IO[bytes]]:
+    with file.fs.open(file.path, "rb") as raw:
+        if not compressed:
             yield raw
+            return
+        if not raw.read(1):
+            raise EOFError("it is empty, which no gzip file is")
+        raw.seek(0)
+        unpacked = igzip.open(raw, "rb")  # type: ignore[no-untyped-call]
+        yield cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", unpacked)))

@@ -17,6 +17,7 @@ from braze_mixpanel.backoff import SharedPause, retry_waits
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from target_mixpanel.events import Event
 from target_mixpanel.outcomes import (
+    OK,
     CredentialsRefused,
     Lasting,
     Retry,
@@ -50,7 +51,7 @@ def require_good_probe(answer: Answer, credentials: Credentials) -> None:
         SettingsError: Mixpanel does not know the credentials, or the project is not there; or the
             clocks differ too much.
     """
-    if not isinstance(interpret(answer, 1), Settled) or answer.status == 200:  # noqa: PLR2004
+    if not isinstance(interpret(answer, 1), Settled) or answer.status == OK:
         raise SettingsError(
             f"Mixpanel did not take a test of the credentials: {describe(answer)}. "
             f"Check {credentials.settings}, and that region (or api_url) is where the project's "
@@ -106,15 +107,18 @@ class Delivered:
 class _Patience:
     """How long one batch is tried again, counted from its first failure."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self.seconds, self._clock = seconds, clock
+    def __init__(self, seconds: float, clock: Callable[[], float], *, limit: str) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self.limit = f"{seconds:.0f} seconds ({limit})"
+        """It in words, with where it comes from."""
         self._deadline: float | None = None
 
     def covers(self, pause: float) -> bool:
         """Tell whether there is time for a pause of so many seconds."""
         now = self._clock()
         if self._deadline is None:
-            self._deadline = now + self.seconds
+            self._deadline = now + self._seconds
         return now + pause <= self._deadline
 
 
@@ -170,7 +174,7 @@ class Delivery:
             SettingsError: It does not, or the project is not there.
             TemporaryError: It gave no answer for a minute.
         """
-        patience = _Patience(PROBE_RETRY_SECONDS, self._clock)
+        patience = _Patience(PROBE_RETRY_SECONDS, self._clock, limit="a test of the credentials")
         answer, _ = self._send_until_answered([PROBE], patience)
         require_good_probe(answer, self.client.credentials)
 
@@ -243,7 +247,7 @@ class Delivery:
     def _deliver(self, batch: Batch) -> list[Rejection]:
         """Send a batch, in halves where it must be, until each event has an outcome."""
         rejections: list[Rejection] = []
-        patience = _Patience(self._retry_seconds, self._clock)
+        patience = _Patience(self._retry_seconds, self._clock, limit="retry_seconds")
         parts = [(0, len(batch.bodies))]
         while parts:
             start, end = parts.pop()
@@ -291,24 +295,27 @@ class Delivery:
         Raises:
             TemporaryError: They did not pass in time.
         """
-        message, url = "", self.client.url
+        message, asked, url = "", 0.0, self.client.url
         for wait in self._waits():
             self._wait(self._pause.remaining())
             answer = self._send(events)
             outcome = interpret(answer, len(events))
             if not isinstance(outcome, Retry):
                 return answer, outcome
-            message = outcome.message
-            pause = max(wait, outcome.seconds)
+            message, asked = outcome.message, outcome.seconds
+            pause = max(wait, asked)
             if not patience.covers(pause):
                 break
             with self._lock:
                 self.retries += 1
             self._logger.warning("%s: %s; sending again in %.0f s", url, message, pause)
             self._pause.extend(pause)
+        trouble = f"for {patience.limit}"
+        if asked > wait:
+            trouble = f"with a wait of {asked:.0f} seconds, more than is left of {patience.limit}"
         raise TemporaryError(
-            f"{url}: {message}, for {patience.seconds:.0f} seconds (retry_seconds). "
-            "What it had not taken by then comes again in the next run."
+            f"{url}: {message}, {trouble}. This run ends here; what Mixpanel has not taken comes "
+            "again in the next."
         )
 
     def _send(self, events: list[bytes]) -> Answer:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.folders import make_file, name_file
 from target_mixpanel.delivery import Delivered
 
 if TYPE_CHECKING:
@@ -30,14 +29,10 @@ class DryRun:
         Raises:
             SettingsError: It cannot be made.
         """
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        self.path = Path(folder) / f"{name}-{stamp}-{os.getpid()}.jsonl"
+        self.path = name_file(folder, name)
         self._finished: list[Delivered] = []
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file: IO[bytes] = os.fdopen(
-                os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb"
-            )
+            self._file: IO[bytes] = os.fdopen(make_file(self.path), "ab")
         except OSError as error:
             raise SettingsError(self._cannot_write(error)) from error
 

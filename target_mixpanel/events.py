@@ -48,5 +48,5 @@ class Mapper(Protocol):
     remarks: list[str]
     """What was noticed in the last record; for the caller to take out."""
 
-    def __call__(self, record: dict[str, Any]) -> Event | Skip:
+    def __call__(self, record: dict[str, Any]) -> Event | Skip | Refusal:
         """Map one record."""

@@ -28,7 +28,7 @@ from target_mixpanel.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 Scalar = str | int | float | bool | None
 Value = Scalar | Annotated[list[Scalar], msgspec.Meta(max_length=MAX_ARRAY_ITEMS)]
@@ -69,44 +69,20 @@ class FastLane:
             mapper: The mapping.
             documented_fields: Its Mixpanel properties and their fields.
         """
-        event_type = mapper.event_type
         self._name = mapper.event
-        self._prefix = PROPERTY_PREFIXES.get(event_type)
-        custom = [("properties", str | None, None)] if self._prefix else []
-        if event_type == CUSTOM_EVENT:
-            custom.append(("name", str | None, None))
-        record = msgspec.defstruct(
-            "Record",
-            [
-                ("time", int),
-                ("external_user_id", DistinctId),
-                ("id", InsertId),
-                *((field, Value, None) for _, field in documented_fields),
-                *custom,
-            ],
-            gc=False,
+        self._prefix = PROPERTY_PREFIXES.get(mapper.event_type)
+        self._names_itself = mapper.event_type == CUSTOM_EVENT
+        record = _record_struct(
+            documented_fields, has_properties=self._prefix is not None, has_name=self._names_itself
         )
-        self._properties = msgspec.defstruct(
-            "Properties",
-            [
-                "time",
-                "distinct_id",
-                "insert_id",
-                *((field, Value, None) for _, field in documented_fields),
-            ],
-            rename={"insert_id": "$insert_id", **{name: to for to, name in documented_fields}},
-            omit_defaults=True,
-            gc=False,
-        )
-        self._sent = 3 + len(documented_fields)
+        self._properties = _properties_struct(documented_fields)
+        self._sent = len(self._properties.__struct_fields__)
         self._room = MAX_PROPERTIES - self._sent - len(mapper.constants)
         self._constants = _encode(mapper.constants)[1:-1] + b","
         self._head = self._head_of(mapper.event)
-        decode_message = msgspec.json.Decoder(
-            msgspec.defstruct("Message", [("record", record)], gc=False)
-        ).decode
+        message = msgspec.defstruct("Message", [("record", record)], gc=False)
         self._decode_record: Callable[[bytes], Any] = msgspec.json.Decoder(record).decode
-        self._decode_message: Callable[[bytes], Any] = decode_message
+        self._decode_message: Callable[[bytes], Any] = msgspec.json.Decoder(message).decode
 
     def prepare(
         self, lines: list[bytes], *, whole_messages: bool, earliest: float, latest: float
@@ -122,20 +98,13 @@ class FastLane:
         Returns:
             The events, and the lines that must go the general way.
         """
-        done, others = Prepared(), []
-        decode = self._decode_message if whole_messages else self._decode_record
+        done = Prepared()
+        others: list[bytes] = []
         properties, head = self._properties, self._head
         has_custom_properties = self._prefix is not None
         add_name, add_time = done.names.append, done.times.append
         add_body, add_line = done.bodies.append, done.lines.append
-        for line in lines:
-            try:
-                record = decode(line)
-            except UNREADABLE:
-                others.append(line)
-                continue
-            if whole_messages:
-                record = record.record
+        for line, record in self._readable(lines, others, whole_messages=whole_messages):
             time, distinct_id = record.time, record.external_user_id
             if (
                 not earliest <= time <= latest
@@ -161,15 +130,28 @@ class FastLane:
             add_line(line)
         return done, others
 
+    def _readable(
+        self, lines: list[bytes], others: list[bytes], *, whole_messages: bool
+    ) -> Iterator[tuple[bytes, Any]]:
+        """Give lines with their records; `others` gets the lines that are no ordinary records."""
+        decode = self._decode_message if whole_messages else self._decode_record
+        for line in lines:
+            try:
+                record = decode(line)
+            except UNREADABLE:
+                others.append(line)
+                continue
+            yield line, record.record if whole_messages else record
+
     def _with_custom_properties(self, record: Any) -> tuple[str, bytes]:  # noqa: ANN401
         """Make the name and the JSON of a custom event or purchase; no JSON if not ordinary."""
         name, head = self._name, self._head
         values = astuple(record)
-        if len(values) > self._sent + 1 and record.name:
+        if self._names_itself and record.name:
             name = f"{name} {record.name}".lstrip()
             head = self._head_of(name)
         custom = self._custom_properties(record.properties)
-        if custom is None:
+        if custom is None or not name:
             return name, b""
         body = head + _encode(self._properties(*values[: self._sent]))[1:]
         return name, (body[:-1] + b"," + _encode(custom)[1:] if custom else body) + b"}"
@@ -196,6 +178,42 @@ class FastLane:
 
 def fast_lane_for(mapper: object) -> FastLane | None:
     """Give the fast lane of a mapper, or None where all its records go the general way."""
-    if isinstance(mapper, CurrentsMapper) and mapper.documented_fields is not None:
-        return FastLane(mapper, mapper.documented_fields)
-    return None
+    if not isinstance(mapper, CurrentsMapper) or mapper.documented_fields is None:
+        return None
+    if not mapper.event and mapper.event_type != CUSTOM_EVENT:
+        return None  # the rules refuse events without a name
+    return FastLane(mapper, mapper.documented_fields)
+
+
+def _record_struct(
+    documented_fields: Sequence[tuple[str, str]], *, has_properties: bool, has_name: bool
+) -> type[msgspec.Struct]:
+    """Make the struct that lines are decoded into: what is sent, in order, then the rest."""
+    return msgspec.defstruct(
+        "Record",
+        [
+            ("time", int),
+            ("external_user_id", DistinctId),
+            ("id", InsertId),
+            *((field, Value, None) for _, field in documented_fields),
+            *([("properties", str | None, None)] if has_properties else []),
+            *([("name", str | None, None)] if has_name else []),
+        ],
+        gc=False,
+    )
+
+
+def _properties_struct(documented_fields: Sequence[tuple[str, str]]) -> type[msgspec.Struct]:
+    """Make the struct that encodes what is sent, under Mixpanel's names."""
+    return msgspec.defstruct(
+        "Properties",
+        [
+            "time",
+            "distinct_id",
+            "insert_id",
+            *((field, Value, None) for _, field in documented_fields),
+        ],
+        rename={"insert_id": "$insert_id", **{name: to for to, name in documented_fields}},
+        omit_defaults=True,
+        gc=False,
+    )

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from braze_mixpanel.currents import stream_id
 from braze_mixpanel.lenient_json import UNREADABLE
 from target_mixpanel.events import Event, Skip, name_is_taken
 
@@ -78,25 +79,23 @@ def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
     return mapping
 
 
-def stream_name(event_type: str) -> str:
-    """Return the stream id of an event type: lower case, dots as underscores."""
-    return event_type.lower().replace(".", "_")
+@cache
+def _known_types_by_stream() -> Mapping[str, str]:
+    return {stream_id(event_type): event_type for event_type in documented_mapping()}
 
 
 @cache
-def _documented_types_by_stream() -> Mapping[str, str]:
-    return {stream_name(event_type): event_type for event_type in documented_mapping()}
-
-
-@cache
-def _known_beginnings() -> tuple[str, ...]:
-    """Say how the stream of a type that Braze adds may begin, since other taps have `users` too."""
-    channels = [event_type.lower().split(".")[:-1] for event_type in documented_mapping()]
-    return tuple({"_".join(channel[:2]) + "_" for channel in channels if channel != ["users"]})
+def _known_families() -> frozenset[tuple[str, ...]]:
+    """Give what the stream ids of families of event types begin with, such as users, messages."""
+    types = (event_type.lower().split(".") for event_type in documented_mapping())
+    return frozenset(tuple(names[:2]) for names in types if len(names) > 2)  # noqa: PLR2004
 
 
 def event_type_of_stream(stream: str) -> str | None:
-    """Find the Currents event type of a stream.
+    """Find the Currents event type of a stream by its id.
+
+    Another tap may have streams that begin with `users` too: taken for Currents, all their records
+    would be left out as anonymous. So an unknown id counts only in a family that Braze has.
 
     Args:
         stream: A stream id as tap-braze-currents names them.
@@ -105,10 +104,11 @@ def event_type_of_stream(stream: str) -> str | None:
         The event type; for one outside the mapping the stream id with dots, its letters' case
         being lost; None for a stream that does not come from Currents.
     """
-    known = _documented_types_by_stream().get(stream)
+    known = _known_types_by_stream().get(stream)
     if known:
         return known
-    return stream.replace("_", ".") if stream.startswith(_known_beginnings()) else None
+    *family, name = stream.split("_", 2)
+    return stream.replace("_", ".") if name and tuple(family) in _known_families() else None
 
 
 def event_name(event_type: str) -> str:

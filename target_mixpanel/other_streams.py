@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import math
 from datetime import datetime, timezone
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from braze_mixpanel.errors import SettingsError
-from target_mixpanel.events import Event, name_is_taken
+from target_mixpanel.events import Event, Refusal, name_is_taken
 from target_mixpanel.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ Record = dict[str, Any]
 
 MAX_INSERT_ID = 36
 NOBODY = "distinct_id is empty, imported as nobody's event"
+NO_NAME = "no event name"
+FIELD_PARTS = ("distinct_id", "time", "insert_id")
+"""What the setting names a field for; `event` may be a name of its own, so nothing tells it from
+a misspelt field."""
+SOME_FIELDS = 10
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -36,7 +42,7 @@ class OtherStreamMapper:
         stream: str,
         setting: Mapping[str, str],
         *,
-        fields: Sequence[str],
+        schema: Mapping[str, Any],
         key_properties: Sequence[str],
         project_token: str | None = None,
     ) -> None:
@@ -45,35 +51,41 @@ class OtherStreamMapper:
         Args:
             stream: The stream.
             setting: `event`, `distinct_id`, `time`, and `insert_id` where there is one.
-            fields: The stream's fields by its schema.
+            schema: The stream's JSON Schema.
             key_properties: The stream's key; the id of an event where `insert_id` is not set.
             project_token: Sent as the property `token` where there is one.
-
-        Raises:
-            SettingsError: The stream has no such field as is to be the distinct_id.
         """
-        wanted = setting.get("distinct_id")
-        if fields and wanted and wanted not in fields:
-            # Without time or id records are refused; without this one they would be nobody's.
-            raise SettingsError(
-                f"Setting streams: stream {stream} has no field {wanted} for distinct_id; it has "
-                f"{', '.join(sorted(fields)[:20])}."
-            )
         self.event = setting["event"]
         self.remarks: list[str] = []
+        fields = schema["properties"]
         self._stream = stream
         self._event_field = self.event if self.event in fields else None
         self._distinct_id, self._time = setting.get("distinct_id"), setting["time"]
         insert_id = setting.get("insert_id")
         self._id_fields = (insert_id,) if insert_id else tuple(key_properties)
         self._used = {self._distinct_id, self._time, insert_id, self._event_field}
+        self._fields = list(fields)
+        self._missing = _undeclared_parts(setting, schema)
         self._constants: Record = {"ip": 0}
         if project_token:
             self._constants["token"] = project_token
 
-    def __call__(self, record: Record) -> Event:
-        """Map one record; what Mixpanel would not take in it is for the rules to say."""
-        name = self.event if self._event_field is None else _name_in(record, self._event_field)
+    def __call__(self, record: Record) -> Event | Refusal:
+        """Map one record; what Mixpanel would not take in it is for the rules to say.
+
+        Returns:
+            The event; a refusal if the field for its name holds none.
+
+        Raises:
+            SettingsError: A field that the setting names is neither in the schema nor here.
+        """
+        if self._missing:
+            self._look_for_missing(record)
+        name = _name_of(record.get(self._event_field)) if self._event_field else self.event
+        if name is None:
+            return Refusal(
+                self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
+            )
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None
         if self._distinct_id and distinct_id in (None, ""):
             self.remarks.append(NOBODY)
@@ -94,6 +106,22 @@ class OtherStreamMapper:
                 properties[field] = value
         return Event(name, properties)
 
+    def _look_for_missing(self, record: Record) -> None:
+        """Take a schema's word that there is no such field only if the record says so too."""
+        self._missing = {
+            part: field for part, field in self._missing.items() if field not in record
+        }
+        if self._missing:
+            part, field = next(iter(self._missing.items()))
+            close = difflib.get_close_matches(field, self._fields, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            some = ", ".join(self._fields[:SOME_FIELDS])
+            more = ", …" if len(self._fields) > SOME_FIELDS else ""
+            raise SettingsError(
+                f"Setting streams.{self._stream}.{part} names the field {field}, which stream "
+                f"{self._stream} does not have: {hint}Its fields are {some}{more}."
+            )
+
     def _insert_id(self, record: Record) -> str | None:
         """Take the id as it is where Mixpanel allows it, else a digest of it."""
         if self._id_fields:
@@ -109,11 +137,23 @@ class OtherStreamMapper:
         return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
 
 
-def _name_in(record: Record, field: str) -> str:
-    """Read an event's name; "" for what is none, which the rules refuse."""
-    value = record.get(field)
+def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
+    """Find the parts whose fields a schema does not list, unless it says that there are others."""
+    fields = schema["properties"]
+    if not fields or schema.get("additionalProperties") or schema.get("patternProperties"):
+        return {}
+    return {
+        part: field
+        for part, field in setting.items()
+        if part in FIELD_PARTS and field not in fields
+    }
+
+
+def _name_of(value: Any) -> str | None:  # noqa: ANN401
+    """Read an event's name; None for what is none: null, a truth value, a list, empty text."""
     is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
-    return str(value) if is_name else ""
+    name = str(value).strip() if is_name else ""
+    return str(value) if name else None
 
 
 def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401

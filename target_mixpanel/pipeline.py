@@ -52,6 +52,9 @@ class Sender(Protocol):
     retries: int
     in_flight: int
 
+    def check_credentials(self) -> None:
+        """Fail, before anything is read, if nothing would be taken."""
+
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = ...) -> None:
         """Take a batch."""
 
@@ -110,9 +113,10 @@ class Pipeline:
         self._dry_run = dry_run
         self.earliest = max(EARLIEST_SECONDS, min_event_time)
         """The least `time` that is sent, in UNIX seconds."""
-        self._set_clock()
+        self._now, self.latest = self._look_at_clock()
+        """The greatest is `latest`; it moves on with the clock."""
 
-    def take(self, mapped: Event | Skip, origin: Origin) -> None:
+    def take(self, mapped: Event | Skip | Refusal, origin: Origin) -> None:
         """Take a mapped record on its way.
 
         Args:
@@ -124,6 +128,9 @@ class Pipeline:
             self.account.skip(name, mapped.reason)
             return
         self.account.read[name] += 1
+        if isinstance(mapped, Refusal):
+            self._refuse(mapped, origin)
+            return
         verdict = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
         body = _encode(mapped) if verdict is None else b""
         verdict = verdict or check_size(name, len(body))
@@ -136,16 +143,6 @@ class Pipeline:
             self.account.skipped[name, verdict.reason] += 1
         else:
             self._refuse(verdict, origin)
-
-    def refuse(self, refusal: Refusal, origin: Origin) -> None:
-        """Take a record that could not even be mapped.
-
-        Args:
-            refusal: Why.
-            origin: The record, for the dead letter.
-        """
-        self.account.read[refusal.event] += 1
-        self._refuse(refusal, origin)
 
     def _refuse(self, refusal: Refusal, origin: Origin) -> None:
         self.account.reject(refusal.event, refusal.reason)
@@ -167,7 +164,7 @@ class Pipeline:
 
     def between_blocks(self) -> None:
         """Do what is due: settle what came back, send what has waited long enough."""
-        self._set_clock()
+        self._now, self.latest = self._look_at_clock()
         self._batcher.flush(older_than=LINGER_SECONDS)
         self.settle()
 
@@ -231,12 +228,15 @@ class Pipeline:
             self.dead_letter.flush()
             self._write_state(state)
 
-    def _set_clock(self) -> None:
-        """Look at the clock once for many events."""
+    def _look_at_clock(self) -> tuple[float, float]:
+        """Look at the clock once for many events.
+
+        Returns:
+            What the rules take for the present, and the greatest `time` that Mixpanel takes, in
+            UNIX seconds.
+        """
         today = time.time()
-        self._now = math.inf if self._dry_run else today
-        self.latest = today + MAX_SECONDS_AHEAD
-        """The greatest `time` that Mixpanel takes, in UNIX seconds."""
+        return math.inf if self._dry_run else today, today + MAX_SECONDS_AHEAD
 
     def _submit(self, batch: Batch) -> None:
         self._sender.submit(batch, stopping=lambda: self.stopping)

@@ -84,7 +84,7 @@ def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal |
     """
     properties = event.properties
     if not event.event:
-        return Refusal(event.event, "no event name", "event", "the field for event names nothing")
+        return Refusal(event.event, "no event name", "event", "the event has no name")
     time = properties["time"]
     if type(time) not in _NUMBERS:
         return _unreadable_time(event.event, time)

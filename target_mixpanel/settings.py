@@ -18,7 +18,6 @@ MAX_BATCH_SIZE: Final = 2000
 MAX_BATCH_BYTES: Final = 10_000_000
 """Most bytes of a request's body before compression."""
 PROPERTY_SETS: Final = ("documented", "all")
-STREAM_PARTS: Final = ("event", "distinct_id", "time", "insert_id")
 
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
@@ -111,7 +110,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "batch_size",
         th.IntegerType(minimum=1, maximum=MAX_BATCH_SIZE),
-        default=2000,
+        default=MAX_BATCH_SIZE,
         description="Most events in one request.",
     ),
     th.Property(

@@ -51,8 +51,7 @@ from target_mixpanel.client import (
 from target_mixpanel.delivery import Delivery
 from target_mixpanel.dry_run import DryRun
 from target_mixpanel.events import Refusal
-from target_mixpanel.mapping import CurrentsMapper, event_type_of_stream
-from target_mixpanel.other_streams import OtherStreamMapper
+from target_mixpanel.mappers import choose_mapper, doubtful_event_names
 from target_mixpanel.pipeline import Pipeline
 from target_mixpanel.progress import Progress
 from target_mixpanel.sinks import MixpanelSink
@@ -71,8 +70,6 @@ if TYPE_CHECKING:
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
-EVENT_TYPE_ANNOTATION = "x-braze-event-type"
-"""Where tap-braze-currents puts the event type in a stream's schema."""
 
 
 class TargetMixpanel(CheckablePlugin, Target):
@@ -227,30 +224,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         Raises:
             SettingsError: The stream is neither of Currents nor in the setting `streams`.
         """
-        token = self.config.get("project_token")
-        setting = self.config["streams"].get(stream)
-        if setting:
-            return OtherStreamMapper(
-                stream,
-                setting,
-                fields=list(schema["properties"]),
-                key_properties=key_properties,
-                project_token=token,
-            )
-        event_type = schema.get(EVENT_TYPE_ANNOTATION) or event_type_of_stream(stream)
-        if event_type is None:
-            raise SettingsError(
-                f"Stream {stream} is no event type of Braze Currents: say in the setting streams "
-                f'how its records become events, such as {{"{stream}": {{"event": "…", '
-                '"distinct_id": "…", "time": "…", "insert_id": "…"}}, or do not select it.'
-            )
-        return CurrentsMapper(
-            event_type,
-            anonymous_events=self.config["anonymous_events"],
-            property_set=self.config["property_set"],
-            event_names=self.config["event_names"],
-            project_token=token,
-        )
+        return choose_mapper(stream, schema, key_properties, self.config)
 
     # Messages
 
@@ -258,6 +232,9 @@ class TargetMixpanel(CheckablePlugin, Target):
         if isinstance(self.sender, Delivery):
             client = self.sender.client
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
+        doubtful = doubtful_event_names(self.config["event_names"])
+        if doubtful:
+            self.logger.warning(doubtful)
         self.sender.check_credentials()
 
     def _between_blocks(self) -> None:
@@ -299,7 +276,7 @@ class TargetMixpanel(CheckablePlugin, Target):
                 msgspec.json.encode(record)  # a map can make what is no JSON, such as a function
         except UnmappedRecordError as error:
             refusal = Refusal(stream_map.stream_alias, UNMAPPED, None, str(error))
-            self.pipeline.refuse(refusal, origin)
+            self.pipeline.take(refusal, origin)
             return True
         if record is None:
             return False
@@ -315,7 +292,7 @@ class TargetMixpanel(CheckablePlugin, Target):
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
         require_schema(stream, self._schema_messages)
-        storage = self.config.get("batch_config", {}).get("storage")
+        storage = (self.config.get("batch_config") or {}).get("storage")
         has_maps = stream not in self._reader.lanes
         for lines in lines_of_batch(message_dict, storage):
             if has_maps:

@@ -44,6 +44,23 @@ _TIME_FORMAT: Final = {
     "month": "%b",
     "year": "%Y",
 }
+_BARE_AXIS: Final = {"title": None, "domain": False, "ticks": False}
+_COUNT_AXIS: Final = {
+    "field": "count",
+    "type": "quantitative",
+    "stack": "zero",
+    "axis": {**_BARE_AXIS, "tickCount": 5, "format": "~s", "tickMinStep": 1},
+}
+_STYLE: Final = {
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)",
+        "labelFontSize": 12,
+        "labelPadding": 8,
+        "gridColor": "var(--line)",
+    },
+}
 _SVG: Final = "http://www.w3.org/2000/svg"
 
 
@@ -170,8 +187,30 @@ def draw(bars: Bars) -> str:
 
 def _specification(bars: Bars) -> dict[str, Any]:
     """Write the chart in Vega-Lite."""
-    begins = [begin for _, begin in bars.counts]
-    rows = [
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": _SIZE[0],
+        "height": _SIZE[1],
+        "autosize": {"type": "fit", "contains": "padding"},
+        "padding": 4,
+        "background": None,
+        "data": {"values": _rows(bars)},
+        "mark": {"type": "bar", "binSpacing": 1},
+        "encoding": {
+            "x": _time_axis(bars),
+            "x2": {"field": "end"},
+            "y": _COUNT_AXIS,
+            "color": _colours(bars),
+            "order": {"field": "place"},
+            "description": {"field": "label"},
+        },
+        "config": _STYLE,
+    }
+
+
+def _rows(bars: Bars) -> list[dict[str, Any]]:
+    """Give the data of each bar; Vega-Lite counts time in milliseconds."""
+    return [
         {
             "begin": begin * 1000,
             "end": (begin + bars.width) * 1000,
@@ -181,60 +220,35 @@ def _specification(bars: Bars) -> dict[str, Any]:
         }
         for (place, begin), count in sorted(bars.counts.items())
     ]
-    axis = {"title": None, "domain": False, "ticks": False}
+
+
+def _time_axis(bars: Bars) -> dict[str, Any]:
+    begins = [begin for _, begin in bars.counts]
     time_range = [min(begins) * 1000, (max(begins) + bars.width) * 1000]
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": _SIZE[0],
-        "height": _SIZE[1],
-        "autosize": {"type": "fit", "contains": "padding"},
-        "padding": 4,
-        "background": None,
-        "data": {"values": rows},
-        "mark": {"type": "bar", "binSpacing": 1},
-        "encoding": {
-            "x": {
-                "field": "begin",
-                "bin": "binned",
-                "type": "temporal",
-                "scale": {"type": "utc", "domain": time_range, "nice": False},
-                "axis": {
-                    **axis,
-                    "grid": False,
-                    "labelOverlap": True,
-                    "tickCount": 9,
-                    "format": _TIME_FORMAT,
-                },
-            },
-            "x2": {"field": "end"},
-            "y": {
-                "field": "count",
-                "type": "quantitative",
-                "stack": "zero",
-                "axis": {**axis, "tickCount": 5, "format": "~s", "tickMinStep": 1},
-            },
-            "color": {
-                "field": "place",
-                "type": "ordinal",
-                "scale": {
-                    "domain": list(range(len(bars.series))),
-                    "range": [one.colour for one in bars.series],
-                },
-                "legend": None,
-            },
-            "order": {"field": "place"},
-            "description": {"field": "label"},
+        "field": "begin",
+        "bin": "binned",
+        "type": "temporal",
+        "scale": {"type": "utc", "domain": time_range, "nice": False},
+        "axis": {
+            **_BARE_AXIS,
+            "grid": False,
+            "labelOverlap": True,
+            "tickCount": 9,
+            "format": _TIME_FORMAT,
         },
-        "config": {
-            "font": "system-ui, sans-serif",
-            "view": {"stroke": None},
-            "axis": {
-                "labelColor": "var(--muted)",
-                "labelFontSize": 12,
-                "labelPadding": 8,
-                "gridColor": "var(--line)",
-            },
+    }
+
+
+def _colours(bars: Bars) -> dict[str, Any]:
+    return {
+        "field": "place",
+        "type": "ordinal",
+        "scale": {
+            "domain": list(range(len(bars.series))),
+            "range": [one.colour for one in bars.series],
         },
+        "legend": None,
     }
 
 

@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import threading
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -20,7 +21,8 @@ from braze_mixpanel.answers import json_object
 from braze_mixpanel.backoff import SharedPause, http_date, retry_after_seconds, retry_waits
 from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.dead_letter import DeadLetter
-from braze_mixpanel.errors import InputError
+from braze_mixpanel.errors import InputError, SettingsError
+from braze_mixpanel.folders import name_file
 from braze_mixpanel.lenient_json import MOST_NESTED, decode_leniently
 from braze_mixpanel.redaction import RedactingFormatter, redact, secret_values
 from braze_mixpanel.singer_lines import line_blocks
@@ -189,6 +191,30 @@ def test_a_dead_letter_is_made_when_the_first_record_comes(tmp_path) -> None:
         "reason": "why",
         "status": 400,
     }
+
+
+def test_runs_that_begin_in_the_same_second_have_files_of_their_own(tmp_path) -> None:
+    """Also in containers, where every process has the same id."""
+    letters = [DeadLetter(tmp_path, "t") for _ in range(3)]
+    schema = {"stream": "s", "schema": {}, "key_properties": []}
+    for number, letter in enumerate(letters):
+        letter.add("s", {"n": number}, schema=schema, reason="why")
+        letter.close()
+    texts = [letter.path.read_text() for letter in letters]
+    assert [text.count('"RECORD"') for text in texts] == [1, 1, 1]
+
+
+def test_names_of_files_sort_by_the_time_of_their_run(tmp_path) -> None:
+    name = name_file(tmp_path, "target-mixpanel").name
+    assert re.fullmatch(r"target-mixpanel-\d{8}T\d{6}Z-[0-9a-f]{8}\.jsonl", name)
+
+
+def test_a_file_that_is_there_already_is_never_written_over(tmp_path) -> None:
+    letter = DeadLetter(tmp_path, "t")
+    letter.path.write_text("of another run")
+    with pytest.raises(SettingsError, match="File exists"):
+        letter.add("s", {}, schema={}, reason="why")
+    assert letter.path.read_text() == "of another run"
 
 
 @pytest.mark.parametrize("formatter", [None, StructuredFormatter()])

@@ -228,7 +228,26 @@ def test_a_trouble_that_does_not_pass_ends_the_run_for_now(mixpanel, tmp_path) -
     result = run(THREE, mixpanel, tmp_path, retry_seconds=0)
     assert isinstance(result.error, TemporaryError)
     assert "503" in str(result.error)
+    assert "for 0 seconds (retry_seconds)" in str(result.error)
     assert result.states == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "limit"),
+    [
+        ([None, faults.too_many(3600)], "600 seconds (retry_seconds)"),
+        ([faults.too_many(3600)], "60 seconds (a test of the credentials)"),
+    ],
+)
+def test_a_wait_longer_than_the_run_may_take_ends_it_at_once_and_says_so(
+    mixpanel, tmp_path, policy, limit
+) -> None:
+    mixpanel.policy = policy
+    result = run(THREE, mixpanel, tmp_path)
+    assert isinstance(result.error, TemporaryError)
+    assert f"a wait of 3600 seconds, more than is left of {limit}" in str(result.error)
+    assert "again in the next" in str(result.error)
+    assert len(mixpanel.requests) == len(policy)
 
 
 def test_state_waits_for_the_slowest_earlier_batch(mixpanel, tmp_path) -> None:

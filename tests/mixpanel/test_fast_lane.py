@@ -117,3 +117,19 @@ def test_a_whole_run_is_the_same_with_and_without_it(tmp_path, monkeypatch) -> N
         return sorted(dry_run_events(folder), key=json.dumps)
 
     assert in_order(tmp_path / "fast") == in_order(tmp_path / "slow") != []
+
+
+@pytest.mark.parametrize(
+    ("stream", "event_type"),
+    [
+        ("users_behaviors_customevent", "users.behaviors.CustomEvent"),
+        ("users_messages_email_open", "users.messages.email.Open"),
+    ],
+)
+def test_an_event_whose_name_was_taken_away_is_refused_on_either_way(
+    tmp_path, stream, event_type
+) -> None:
+    source = schema(stream) + record(open_record(1, name=None), stream)
+    result = run(source, None, tmp_path, dry_run=True, event_names={event_type: ""})
+    assert dry_run_events(tmp_path) == []
+    assert result.account.rejected == {("", "no event name"): 1}

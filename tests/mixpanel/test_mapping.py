@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from braze_mixpanel.currents import stream_id
 from target_mixpanel.events import Event, Skip
 from target_mixpanel.mapping import (
     UNPARSED,
@@ -18,7 +19,6 @@ from target_mixpanel.mapping import (
     event_name,
     event_type_of_stream,
     name_in_documented_style,
-    stream_name,
 )
 from tests.currents_generator import event_types
 from tests.mixpanel.every_field import record_with_every_field
@@ -89,13 +89,20 @@ def test_names_written_down_for_undocumented_types_follow_the_style(event_type: 
 
 @pytest.mark.parametrize("event_type", event_types())
 def test_a_type_is_known_by_its_stream_id_alone(event_type: str) -> None:
-    assert event_type_of_stream(stream_name(event_type)) == event_type
+    assert event_type_of_stream(stream_id(event_type)) == event_type
 
 
 def test_a_new_type_is_still_recognised_and_other_streams_are_not() -> None:
     assert event_name(event_type_of_stream("users_messages_pigeon_sent")) == "Pigeon Sent"
-    for stream in ("orders", "users", "users_accounts", "agentconsole", "users_behaviors"):
-        assert event_type_of_stream(stream) is None
+    assert event_type_of_stream("agentconsole_toolinvocation") == "agentconsole.ToolInvocation"
+
+
+@pytest.mark.parametrize(
+    "stream",
+    ["orders", "users", "users_accounts", "users_messages", "agentconsole", ""],
+)
+def test_another_taps_stream_is_not_taken_for_currents_by_how_it_begins(stream: str) -> None:
+    assert event_type_of_stream(stream) is None
 
 
 def test_custom_events_are_named_by_braze_and_keep_the_types_of_their_values() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from braze_mixpanel.errors import SettingsError
 from target_mixpanel.other_streams import OtherStreamMapper, epoch_time
-from tests.mixpanel.harness import TIME, run, schema
+from tests.mixpanel.harness import STREAM, TIME, line, opens, run, schema, state
 from tests.mixpanel.harness import record as record_of
 
 SETTING = {"event": "Order Placed", "distinct_id": "customer", "time": "placed_at"}
@@ -20,7 +20,7 @@ def mapper(setting=None, *, fields=(), key_properties=("id",), **more) -> OtherS
     return OtherStreamMapper(
         "orders",
         {**SETTING, **(setting or {})},
-        fields=fields,
+        schema={"properties": {key: {} for key in fields}},
         key_properties=key_properties,
         **more,
     )
@@ -49,24 +49,8 @@ def test_named_fields_become_the_event_and_the_rest_its_properties() -> None:
 
 
 def test_the_name_can_come_from_a_field() -> None:
-    record = {"id": "1", "kind": "Refund", "placed_at": 1}
-    assert mapper({"event": "kind"}, fields=["id", "kind", "customer"])(record).event == "Refund"
-
-
-@pytest.mark.parametrize("kind", [None, "", ["Refund"], {"a": 1}, True])
-def test_a_record_that_names_no_event_lies_in_the_dead_letter(mixpanel, tmp_path, kind) -> None:
-    setting = {"orders": {"event": "kind", "distinct_id": "customer", "time": "placed_at"}}
-    fields = {"id": {}, "kind": {}, "customer": {}, "placed_at": {}}
-    given = {"id": "1", "customer": "a", "placed_at": TIME}
-    source = schema("orders", **fields) + record_of({**given, "kind": kind}, "orders")
-    result = run(source, mixpanel, tmp_path, streams=setting)
-    assert mixpanel.count == 0
-    assert [dead["reason"] for dead in result.dead] == ["no event name"]
-
-
-def test_a_distinct_id_that_the_stream_does_not_have_is_told() -> None:
-    with pytest.raises(SettingsError, match="no field custmer for distinct_id; it has customer"):
-        mapper({"distinct_id": "custmer"}, fields=["id", "customer", "placed_at"])
+    record = {"id": "1", "kind": "Refund", "placed_at": 1, "customer": "c"}
+    assert mapper({"event": "kind"}, fields=["id", "kind"])(record).event == "Refund"
 
 
 def test_without_insert_id_the_key_properties_identify_the_event() -> None:
@@ -143,7 +127,7 @@ def test_a_field_that_is_one_of_the_four_parts_is_no_collision() -> None:
 @pytest.mark.parametrize("nobody", [None, ""])
 def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> None:
     record = {"id": "o-1", "placed_at": TIME, "customer": nobody}
-    source = schema("orders", id={}, customer={}) + record_of(record, "orders")
+    source = schema("orders") + record_of(record, "orders")
     result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
     assert mixpanel.events()[0]["properties"]["distinct_id"] == ""
     assert "distinct_id is empty" in result.account.table()
@@ -161,8 +145,80 @@ def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> 
 def test_a_time_that_cannot_be_read_is_told_from_one_that_is_missing(
     mixpanel, tmp_path, time, said
 ) -> None:
-    source = schema("orders", id={}, customer={}) + record_of(
-        {"id": "1", "placed_at": time, "customer": "c"}, "orders"
-    )
+    source = schema("orders") + record_of({"id": "1", "placed_at": time, "customer": "c"}, "orders")
     result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
     assert [said in dead["message"] for dead in result.dead] == [True]
+
+
+ORDER = {"id": "o-1", "customer": "c", "placed_at": TIME}
+DECLARED = {"id": {}, "customer": {}, "placed_at": {}, "kind": {}}
+
+
+@pytest.mark.parametrize(
+    "change", [{"distinct_id": "custommer"}, {"time": "placed"}, {"insert_id": "idd"}]
+)
+def test_a_misspelt_field_is_told_before_any_event_of_the_stream(
+    mixpanel, tmp_path, change
+) -> None:
+    (part, field) = next(iter(change.items()))
+    source = schema("orders", **DECLARED) + record_of(ORDER, "orders") + state(1)
+    result = run(source, mixpanel, tmp_path, streams={"orders": {**SETTING, **change}})
+    assert isinstance(result.error, SettingsError)
+    assert f"streams.orders.{part} names the field {field}" in str(result.error)
+    assert "Its fields are id, customer, placed_at, kind." in str(result.error)
+    assert (mixpanel.count, result.states) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("more", "record"),
+    [
+        ({"additionalProperties": True}, {}),
+        ({"additionalProperties": {"type": "string"}}, {}),
+        ({"patternProperties": {"^c": {}}}, {}),
+        ({"properties": {}}, {}),
+        ({}, {"undeclared": "c"}),
+    ],
+)
+def test_a_field_that_the_schema_leaves_room_for_or_a_record_has_may_be_named(
+    mixpanel, tmp_path, more, record
+) -> None:
+    message = {"type": "SCHEMA", "stream": "orders", "key_properties": ["id"]}
+    source = line({**message, "schema": {"properties": DECLARED, **more}})
+    source += record_of({**ORDER, **record}, "orders") + record_of({**ORDER, "id": "2"}, "orders")
+    setting = {**SETTING, "distinct_id": "undeclared"}
+    assert run(source, mixpanel, tmp_path, streams={"orders": setting}).error is None
+    assert mixpanel.count == 2
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, *({"kind": value} for value in (None, "", " ", ["a"], {"a": 1}, True))]
+)
+def test_a_record_without_an_event_name_is_rejected_with_the_reason(
+    mixpanel, tmp_path, kind
+) -> None:
+    source = schema("orders", **DECLARED) + record_of({**ORDER, **kind}, "orders")
+    source += record_of({**ORDER, "kind": 5}, "orders") + state(1)
+    result = run(source, mixpanel, tmp_path, streams={"orders": {**SETTING, "event": "kind"}})
+    assert result.error is None
+    assert mixpanel.names() == {"5": 1}
+    assert [(dead["reason"], dead["record"]) for dead in result.dead] == [
+        ("no event name", {**ORDER, **kind})
+    ]
+    assert result.account.rejected == {("orders", "no event name"): 1}
+    assert result.account.under_way == 0
+
+
+def test_a_name_for_an_event_type_that_is_not_known_is_one_warning(
+    mixpanel, tmp_path, caplog
+) -> None:
+    names = {
+        "users.messages.email.Opn": "Opened",
+        "users.messages.email.Click": "Clicked",
+        "users.messages.pigeon.Sent": "Pigeon",
+    }
+    source = schema(STREAM) + opens(3)
+    assert run(source, mixpanel, tmp_path, event_names=names).error is None
+    (warning,) = [r.getMessage() for r in caplog.records if "event_names" in r.getMessage()]
+    assert "users.messages.email.Opn (did you mean users.messages.email.Open?)" in warning
+    assert "users.messages.pigeon.Sent" in warning
+    assert "users.messages.email.Click" not in warning

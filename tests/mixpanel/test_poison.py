@@ -134,6 +134,15 @@ def test_a_line_without_a_record_is_named_after_what_came_before_was_delivered(
         {"type": "BATCH", "stream": STREAM},
         {"type": "RECORD", "record": {}},
         {"type": "ACTIVATE_VERSION"},
+        {"type": "STATE", "value": None},
+        {"type": "STATE", "value": [1]},
+        {"type": "SCHEMA", "stream": STREAM, "schema": None},
+        {"type": "SCHEMA", "stream": STREAM, "schema": {}},
+        {"type": "SCHEMA", "stream": STREAM, "schema": {"properties": None}},
+        {"type": "SCHEMA", "stream": STREAM, "schema": {"properties": {}}, "key_properties": "id"},
+        {"type": "BATCH", "stream": STREAM, "encoding": "jsonl", "manifest": []},
+        {"type": "BATCH", "stream": STREAM, "encoding": {"format": "jsonl"}, "manifest": None},
+        {"type": "BATCH", "stream": STREAM, "encoding": {"format": "jsonl"}, "manifest": [1]},
         ["RECORD"],
     ],
 )
@@ -184,19 +193,3 @@ def test_blank_lines_of_a_file_with_crlf_are_ignored(mixpanel, tmp_path) -> None
     assert result.error is None
     assert mixpanel.count == 2
     assert result.states == [{"bookmarks": {STREAM: 1}}]
-
-
-@pytest.mark.parametrize("place", [30, 60, 90, -6])
-def test_a_damaged_batch_file_is_named(mixpanel, tmp_path, place) -> None:
-    lines = b"".join(json.dumps(open_record(number)).encode() + b"\n" for number in range(300))
-    damaged = bytearray(gzip.compress(lines))
-    damaged[place] ^= 0xFF
-    file = tmp_path / "damaged.gz"
-    file.write_bytes(damaged)
-    encoding = {"format": "jsonl", "compression": "gzip"}
-    message = {"type": "BATCH", "stream": STREAM, "encoding": encoding}
-    source = schema() + opens(1, start=900) + line({**message, "manifest": [file.as_uri()]})
-    result = run(source + state(1), mixpanel, tmp_path)
-    assert isinstance(result.error, InputError)
-    assert "event-900" in mixpanel.insert_ids()
-    assert result.states == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import io
 import json
 import os
@@ -21,6 +20,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.singer_reader import RecordBeforeSchemaError
+from target_mixpanel.dry_run import DryRun
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -125,44 +125,6 @@ def test_half_an_emoji_and_nan_do_not_cost_the_record(mixpanel, tmp_path) -> Non
     assert "$device" not in event["properties"]
 
 
-def test_batch_files_give_the_same_events_as_records(tmp_path) -> None:
-    records = [open_record(n, campaign_name="ä\n") for n in range(5)]
-    lines = b"".join(json.dumps(r).encode() + b"\n" for r in records)
-    packed, plain = tmp_path / "b.json.gz", tmp_path / "b.jsonl"
-    packed.write_bytes(gzip.compress(lines))
-    plain.write_bytes(lines)
-    outputs = []
-    for name, encoding, path in (
-        ("packed", {"format": "jsonl", "compression": "gzip"}, packed),
-        ("plain", {"format": "jsonl", "compression": "none"}, plain),
-    ):
-        message = {
-            "type": "BATCH",
-            "stream": STREAM,
-            "encoding": encoding,
-            "manifest": [path.as_uri()],
-        }
-        run(schema() + line(message), None, tmp_path / name, dry_run=True)
-        outputs.append(dry_run_events(tmp_path / name))
-    run(schema() + b"".join(map(record, records)), None, tmp_path / "records", dry_run=True)
-    assert outputs == [dry_run_events(tmp_path / "records")] * 2
-    assert len(outputs[0]) == 5
-
-
-def test_a_batch_file_that_is_gone_or_of_another_format_is_an_error(mixpanel, tmp_path) -> None:
-    gone = {"format": "jsonl", "compression": "gzip"}
-    for encoding, named in ((gone, "gone.gz"), ({"format": "parquet"}, "parquet")):
-        message = {
-            "type": "BATCH",
-            "stream": STREAM,
-            "encoding": encoding,
-            "manifest": [(tmp_path / "gone.gz").as_uri()],
-        }
-        result = run(schema() + line(message), mixpanel, tmp_path)
-        assert isinstance(result.error, InputError)
-        assert named in str(result.error)
-
-
 def test_stream_maps_and_flattening_work_and_the_dead_letter_keeps_the_original(
     mixpanel, tmp_path
 ) -> None:
@@ -222,10 +184,22 @@ def test_streams_of_other_taps_go_by_the_setting(mixpanel, tmp_path) -> None:
     assert event["properties"]["total"] == 3
 
 
-def test_a_stream_that_nobody_described_is_an_error_that_says_how(mixpanel, tmp_path) -> None:
-    result = run(schema("orders"), mixpanel, tmp_path)
+@pytest.mark.parametrize("stream", ["orders", "users", "users_accounts"])
+def test_a_stream_that_nobody_described_is_an_error_that_says_how(
+    mixpanel, tmp_path, stream
+) -> None:
+    source = schema(stream) + record({"id": 1, "email": "e"}, stream) + state(1)
+    result = run(source, mixpanel, tmp_path)
     assert isinstance(result.error, SettingsError)
-    assert '"orders"' in str(result.error)
+    assert f'"{stream}"' in str(result.error)
+    assert result.states == []
+
+
+def test_what_stands_for_an_event_type_but_is_no_text_names_none(mixpanel, tmp_path) -> None:
+    message = json.loads(schema("orders"))
+    message["schema"]["x-braze-event-type"] = 7
+    result = run(line(message), mixpanel, tmp_path)
+    assert isinstance(result.error, SettingsError)
 
 
 def test_an_event_type_from_the_schema_names_types_not_known_yet(mixpanel, tmp_path) -> None:
@@ -266,6 +240,14 @@ def test_a_dry_run_writes_exactly_what_is_sent(mixpanel, tmp_path) -> None:
     run(SOURCE, mixpanel, tmp_path)
     run(SOURCE, None, tmp_path, dry_run=True)
     assert dry_run_events(tmp_path) == mixpanel.events()
+
+
+def test_dry_runs_that_begin_in_the_same_second_keep_a_file_each(tmp_path) -> None:
+    first, second = (DryRun(str(tmp_path), "target-mixpanel") for _ in range(2))
+    for sender, body in ((first, b"1"), (second, b"2")):
+        sender._file.write(body)
+        sender.drain(lambda: True)
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1", b"2")
 
 
 def test_a_dry_run_does_not_depend_on_the_time_of_day(tmp_path) -> None:

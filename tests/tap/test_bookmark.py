@@ -20,10 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from braze_mixpanel.currents import stream_id
 from braze_mixpanel.errors import SettingsError
 from tap_braze_currents import run as run_module
 from tap_braze_currents.bookmark import CLOCKS_DIFFER_BY, Bookmark
-from tap_braze_currents.event_types import stream_id
 from tap_braze_currents.layout import FileKey, covering_prefixes, parse_path, shift, to_datetime
 from tests.currents_generator import file_key
 from tests.tap.conftest import Output, catalog_of, make_tap, tap_of

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from meltano.core.utils import merge
 
+from braze_mixpanel.currents import stream_id
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
-from tap_braze_currents.event_types import stream_id
 from tests.currents_generator import INTEGRATION, file_key, write_file
 from tests.tap.conftest import catalog_of, make_tap, tap_of
 

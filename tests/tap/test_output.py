@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from braze_mixpanel.currents import stream_id
 from tap_braze_currents import run, streams
-from tap_braze_currents.event_types import stream_id
 from tests.currents_generator import ALL_FIELDS, CURRENT, OLDER, event_types, generate, write_file
 from tests.tap.conftest import catalog_of
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_braze_currents.event_types import stream_id
+from braze_mixpanel.currents import stream_id
 from tests.currents_generator import generate, read_file
 from tests.tap.conftest import catalog_of
 
