@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import TemporaryError
+from braze_mixpanel.trying import ask_again_if_busy
 from target_braze_cohorts.delivery import Sender, probe
 
 if TYPE_CHECKING:
     from target_braze_cohorts.client import BrazeClient
-
-TIMEOUTS: Final = (3.0, 5.0)
-"""Seconds for a connection and for an answer: somebody is waiting at the screen."""
-_PAUSE_SECONDS: Final = 1.0
 
 
 def check_account(client: BrazeClient) -> str:
     """Ask Braze whether it knows the credentials, and once more if it is only busy.
 
     Args:
-        client: With `TIMEOUTS`.
+        client: With `CHECK_TIMEOUTS`.
 
     Returns:
         What is good, in one line.
@@ -29,12 +25,11 @@ def check_account(client: BrazeClient) -> str:
         SettingsError: Braze, or the certificate, says no; or whoever answers is not Braze.
         TemporaryError: There is no Braze to be had.
     """
-    began = time.monotonic()
-    answer = client.probe()
-    has_failed_soon = answer.status or time.monotonic() - began < _PAUSE_SECONDS
-    if answer.passing and has_failed_soon:
-        time.sleep(_PAUSE_SECONDS)
-        answer = client.probe()
+    answer = ask_again_if_busy(
+        client.probe,
+        has_answered=lambda answer: bool(answer.status),
+        is_busy=lambda answer: answer.passing,
+    )
     if not answer.status:
         raise TemporaryError(
             f"Braze cannot be reached ({answer.message}). Check the network, a proxy "

@@ -25,10 +25,10 @@ from braze_mixpanel.singer_reader import (
     record_of,
     require_schema,
 )
+from braze_mixpanel.trying import CHECK_TIMEOUTS
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.instances import endpoint
-from target_braze_cohorts.messages import require_properties, state_of
 from target_braze_cohorts.rejects import Rejects
 from target_braze_cohorts.settings_check import find_problems, missing_credentials
 from target_braze_cohorts.sinks import CohortSink
@@ -108,14 +108,14 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Raises:
             ConnectorError: Something is wrong.
         """
-        from target_braze_cohorts.check import TIMEOUTS, check_account  # noqa: PLC0415 - not in a run
+        from target_braze_cohorts.check import check_account  # noqa: PLC0415 - not in a run
         from target_braze_cohorts.database import check_database  # noqa: PLC0415 - costs time
 
         self._protect_database_password()
         check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # which the settings allow for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
-        return check_account(self._client(TIMEOUTS))
+        return check_account(self._client(CHECK_TIMEOUTS))
 
     @cached_property
     def rejects(self) -> Rejects:
@@ -189,7 +189,6 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
 
     def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
         stream = message_dict["stream"]
-        require_properties(message_dict["schema"], stream)
         with setting_up_maps(stream):
             super()._process_schema_message(message_dict)
         self._streams.add(stream)
@@ -217,7 +216,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
         next run would begin elsewhere.
         """
-        state = state_of(message_dict)
+        state = message_dict["value"]
         for evidence in self.intake.evidence():
             evidence.saw_state(state)
         self._latest_state = {

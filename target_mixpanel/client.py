@@ -14,6 +14,7 @@ from braze_mixpanel.answers import json_object
 from braze_mixpanel.backoff import http_date, retry_after_seconds
 from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.lasting_problems import lasting_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,8 +33,6 @@ CREDENTIAL_SETTINGS: Final = (
     "project_token",
     "api_secret",
 )
-SSL_PROBLEM: Final = "SSLError"
-_LASTING_SSL_PROBLEMS = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 _COMPRESSION_LEVEL = 1
 """Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
 
@@ -132,14 +131,6 @@ def base_url(region: str, api_url: str | None) -> str:
     return api_url.rstrip("/")
 
 
-def certificate_problem(url: str) -> SettingsError:
-    """Say that there is no safe way to a URL."""
-    return SettingsError(
-        f"The certificate of {url} is not trusted. Check api_url; behind a proxy with its own "
-        "certificate, name that in the environment variable REQUESTS_CA_BUNDLE."
-    )
-
-
 class MixpanelClient:
     """Sends bodies to `/import`; safe to share between threads, each keeps its own connection."""
 
@@ -179,22 +170,14 @@ class MixpanelClient:
         """
         body = igzip.compress(b"[" + b",".join(events) + b"]", _COMPRESSION_LEVEL)
         try:
-            response = self._session().post(
-                f"{self.url}/import",
-                params=self._parameters,
-                data=body,
-                timeout=self._timeouts,
-                allow_redirects=False,
-            )
-        except ValueError as error:  # requests', urllib3's and the codecs' word for a bad URL
-            raise SettingsError(
-                f"{self.url} is no URL that can be asked ({type(error).__name__}). Check api_url "
-                "and, if there is one, the proxy (HTTPS_PROXY)."
-            ) from error
-        except requests.exceptions.SSLError as error:
-            if any(cause in str(error) for cause in _LASTING_SSL_PROBLEMS):
-                raise certificate_problem(self.url) from error
-            return Answer(0, {}, problem=SSL_PROBLEM)
+            with lasting_problems(self.url, "region or api_url"):
+                response = self._session().post(
+                    f"{self.url}/import",
+                    params=self._parameters,
+                    data=body,
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                )
         except requests.RequestException as error:
             return Answer(0, {}, problem=type(error).__name__)
         return Answer(

@@ -39,6 +39,7 @@ from braze_mixpanel.singer_reader import (
     record_of,
     require_schema,
 )
+from braze_mixpanel.trying import CHECK_TIMEOUTS
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
 from target_mixpanel.batches import Source
@@ -201,7 +202,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         Raises:
             ConnectorError: Mixpanel does not take them, or cannot be had.
         """
-        from target_mixpanel.check import TIMEOUTS, check_account  # noqa: PLC0415 - not in a run
+        from target_mixpanel.check import check_account  # noqa: PLC0415 - not in a run
 
         config = self.config
         try:
@@ -209,7 +210,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         except SettingsError:
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
         url = base_url(config["region"], config.get("api_url"))
-        return check_account(MixpanelClient(url, credentials, timeouts=TIMEOUTS))
+        return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
