@@ -125,6 +125,15 @@ class JsonFile:
         """Take the content; nothing is parsed yet."""
         self._content = content
         self._event_type = event_type
+        self.of_other_types = 0
+        """How many events of other types came among these."""
+
+    def _own_events(self) -> Iterator[_Found]:
+        for event in _events(self._content):
+            if event.event_type == self._event_type:
+                yield event
+            else:
+                self.of_other_types += 1
 
     def rows(
         self, selection: Selection, note_fields: Callable[[Sequence[Field]], None]
@@ -139,9 +148,7 @@ class JsonFile:
             BrokenFileError: The file is damaged, or holds something else than events.
         """
         records = (
-            self._record(_flat(event), selection, note_fields)
-            for event in _events(self._content)
-            if event.event_type == self._event_type
+            self._record(_flat(event), selection, note_fields) for event in self._own_events()
         )
         while some := list(islice(records, _ROWS_AT_A_TIME)):
             yield Rows(_encode_lines(some), len(some))

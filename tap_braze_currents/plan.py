@@ -176,9 +176,9 @@ class Plan:
         """Take the oldest files of all streams together, as many as one run may read.
 
         Files that an earlier run could not read come besides: else a few that stay broken would
-        use the bound up in each run.
+        use the bound up in each run. A sweep has no bound: it begins with the oldest each time.
         """
-        if self._limits.max_files is None:
+        if self._limits.max_files is None or self._limits.sweep:
             return
         listings = dict(self._listings)
         taken: dict[str, list[RemoteFile]] = {name: [] for name in listings}

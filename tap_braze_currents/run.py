@@ -6,6 +6,7 @@ and the summary span all streams.
 
 from __future__ import annotations
 
+import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -16,12 +17,12 @@ from tap_braze_currents import http_landing
 from tap_braze_currents.avro import BrokenFileError
 from tap_braze_currents.bookmark import Bookmark
 from tap_braze_currents.decoding import AvroFile
+from tap_braze_currents.layout import TYPE_FOLDER
 from tap_braze_currents.plan import Plan
 from tap_braze_currents.prefetch import READING_THREADS, fetch_ahead, read_object
 from tap_braze_currents.progress import Progress, table
 
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Callable, Iterator, Sequence
 
     from singer_sdk.helpers.types import TapState
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from tap_braze_currents.event_types import Field
     from tap_braze_currents.plan import Limits
     from tap_braze_currents.prefetch import Fetched
+
+logger = logging.getLogger("tap-braze-currents")
 
 SECONDS_BETWEEN_STATES = 3.0
 RECORDS_BETWEEN_STATES = 50_000
@@ -219,10 +222,10 @@ class Run:
 
     def _widen_what_was_looked_at(self) -> None:
         """After a sweep that left nothing, all hours from its start on have been looked at."""
-        for event_type, progress in self._progress.items():
-            start, is_whole = self._limits.start_hour, not (self._is_stopped or progress.unread)
-            if is_whole and not self._plan.waiting[event_type] and not self._errors:
-                progress.bookmark.start_hour = min(progress.bookmark.start_hour, start)
+        for progress in self._progress.values():
+            if not (self._is_stopped or self._errors or progress.unread):
+                bookmark = progress.bookmark
+                bookmark.start_hour = min(bookmark.start_hour, self._limits.start_hour)
 
     def close(self) -> None:
         """End the background threads."""
@@ -303,6 +306,13 @@ def decoded(path: str, content: bytes | memoryview, stream: Reader) -> Iterator[
     if http_landing.is_json(path):
         file = http_landing.JsonFile(content, stream.event_type)
         yield from file.rows(stream.selection, note_fields)
+        if file.of_other_types and TYPE_FOLDER in path:  # elsewhere each stream takes its own
+            logger.warning(
+                "%s holds %d events of other types than its folder says: they are not read there. "
+                "Move the file out of the event_type= folder to have them all.",
+                path,
+                file.of_other_types,
+            )
     else:
         avro = AvroFile(content)
         note_fields(avro.header.fields)

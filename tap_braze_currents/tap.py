@@ -97,7 +97,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             "max_files_per_run",
             th.IntegerType(minimum=1),
             title="Max files per run",
-            description="The most files that one run reads, over all streams, oldest hours first.",
+            description="The most files that one run reads, over all streams, oldest hours first "
+            "(a sweep reads all).",
         ),
         th.Property(
             "sweep",

@@ -5,15 +5,26 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError
 from tests.currents_generator import file_key
-from tests.tap.conftest import make_tap
-from tests.tap.test_odd_buckets import CATALOG, FIRST, FOLDER, OPEN, STREAM, TAP, ids, put, write
+from tests.tap.conftest import catalog_of, make_tap
+from tests.tap.test_odd_buckets import (
+    CATALOG,
+    CUSTOM,
+    FIRST,
+    FOLDER,
+    OPEN,
+    STREAM,
+    TAP,
+    ids,
+    put,
+    write,
+)
 
 BODY = {"events": [{"event_type": OPEN, "id": f"e{n}", "time": 1} for n in range(50)]}
 
@@ -161,3 +172,90 @@ def test_a_new_type_is_discovered_under_the_name_of_its_folder(tmp_path):
 def test_an_empty_storage_url_is_not_the_folder_one_is_in():
     with pytest.raises(SettingsError, match="storage_url is empty"):
         make_tap(" ", tap_class=TAP, catalog=CATALOG).sync_all()
+
+
+def test_events_of_another_type_in_a_types_folder_are_told(tmp_path, run_tap, caplog):
+    put(tmp_path, 0)
+    other = {"event_type": "users.behaviors.Purchase", "id": "p", "time": 1}
+    path = tmp_path / file_key(OPEN, FIRST + timedelta(hours=1), offset=1)
+    path.parent.mkdir(parents=True)
+    path.with_suffix(".json").write_text(json.dumps({"events": [*BODY["events"][:1], other]}))
+
+    assert ids(run_tap(tmp_path, tap_class=TAP, catalog=CATALOG)) == ["e0", "h0"]
+    assert "holds 1 events of other types" in caplog.text
+
+
+def test_a_sweep_of_more_files_than_one_run_may_read_comes_to_an_end(tmp_path, run_tap):
+    for hour in range(30):
+        put(tmp_path, hour)
+    settings = {"tap_class": TAP, "catalog": CATALOG, "max_files_per_run": 10}
+    state = run_tap(tmp_path, start_date="2026-11-02", **settings).state
+
+    swept = run_tap(tmp_path, state=state, sweep=True, **settings)
+    again = run_tap(tmp_path, state=swept.state, sweep=True, **settings)
+
+    assert len(ids(swept)) == 24
+    assert ids(again) == []
+
+
+def test_a_file_too_young_to_read_does_not_make_the_next_sweep_repeat(
+    tmp_path, run_tap, monkeypatch
+):
+    monkeypatch.setattr("tap_braze_currents.bookmark.MOST_LATE_FILES", 5)
+    for hour in range(30):
+        put(tmp_path, hour)
+    settings = {"tap_class": TAP, "catalog": CATALOG, "settle_seconds": 60}
+    state = run_tap(tmp_path, start_date="2026-11-02", **settings).state
+    put(tmp_path, 40, at=datetime.now(timezone.utc))
+
+    swept = run_tap(tmp_path, state=state, sweep=True, **settings)
+    again = run_tap(tmp_path, state=swept.state, sweep=True, **settings)
+
+    assert len(ids(swept)) == 24
+    assert ids(again) == []
+
+
+def test_a_folder_dated_ahead_does_not_seal_the_present(tmp_path, run_tap):
+    present = datetime.now(timezone.utc).replace(minute=0, second=0, microsecond=0)
+    hours = (present - FIRST) // timedelta(hours=1)
+    old = present - timedelta(hours=1)
+    put(tmp_path, hours, at=old)
+    put(tmp_path, hours + 20, at=old)
+    settings = {"tap_class": TAP, "catalog": CATALOG, "lookback_hours": 2}
+    first = run_tap(tmp_path, **settings)
+    put(tmp_path, hours - 1, at=old)
+
+    assert ids(run_tap(tmp_path, state=first.state, **settings)) == [f"h{hours - 1}"]
+
+
+def test_a_file_of_several_types_is_read_for_a_stream_that_is_selected_later(tmp_path, run_tap):
+    other = {"event_type": CUSTOM, "id": "custom", "time": 1}
+    (tmp_path / "landed.json").write_text(json.dumps({"events": [*BODY["events"][:1], other]}))
+    first = run_tap(tmp_path, tap_class=TAP, catalog=catalog_of(STREAM, only=["id"]))
+
+    second = run_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=first.state)
+
+    assert ids(first) == ["e0"]
+    assert ids(second) == ["custom"]
+
+
+def test_more_unread_files_than_the_state_may_name_keep_their_hours_open(
+    tmp_path, capfdbinary, monkeypatch
+):
+    monkeypatch.setattr("tap_braze_currents.bookmark.MOST_PENDING_FILES", 3)
+    for hour in range(8):
+        path = put(tmp_path, hour)
+        path.write_bytes(path.read_bytes()[:-20])
+    put(tmp_path, 90)
+
+    _, state, _ = run_to_error(tmp_path, capfdbinary, lookback_hours=2)
+    for hour in range(8):
+        put(tmp_path, hour)
+    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, lookback_hours=2, state=state)
+    tap.sync_all()
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    found = sorted(line["record"]["id"] for line in lines if line["type"] == "RECORD")
+
+    assert len(json.dumps(state)) < 3000
+    assert sum(len(entry["names"]) for entry in state["bookmarks"][STREAM]["pending"]) <= 3
+    assert [f"h{hour}" for hour in range(8)] == [name for name in found if name != "h90"]
