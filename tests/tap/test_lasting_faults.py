@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from braze_mixpanel.errors import ConnectorError, InputError, SettingsError
+from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from tap_braze_currents import run as run_module
 from tests.currents_generator import file_key
 from tests.tap.conftest import catalog_of, make_tap
 from tests.tap.test_odd_buckets import (
@@ -123,7 +124,10 @@ def test_a_later_start_date_leaves_no_hours_out_that_were_not_read(tmp_path, run
     assert ids(second) == ["h100", "h200", "h300"]
 
 
-def test_a_mended_file_seals_no_hour_that_the_run_has_not_come_to(tmp_path, run_tap, capfdbinary):
+def test_a_mended_file_seals_no_hour_that_the_run_has_not_come_to(
+    tmp_path, run_tap, capfdbinary, monkeypatch
+):
+    monkeypatch.setattr("tap_braze_currents.run.RECORDS_BETWEEN_STATES", 1)
     put(tmp_path, 50)
     mended = put(tmp_path, 95)
     good = mended.read_bytes()
@@ -259,3 +263,29 @@ def test_more_unread_files_than_the_state_may_name_keep_their_hours_open(
     assert len(json.dumps(state)) < 3000
     assert sum(len(entry["names"]) for entry in state["bookmarks"][STREAM]["pending"]) <= 3
     assert [f"h{hour}" for hour in range(8)] == [name for name in found if name != "h90"]
+
+
+def test_a_sweep_that_was_stopped_is_taken_up_by_the_next(tmp_path, capfdbinary, monkeypatch):
+    for hour in range(30):
+        put(tmp_path, hour)
+    settings = {"tap_class": TAP, "catalog": CATALOG, "lookback_hours": 2}
+    tap = make_tap(tmp_path, start_date="2026-11-02", **settings)
+    tap.sync_all()
+    capfdbinary.readouterr()
+    sweeping = make_tap(tmp_path, sweep=True, state=tap.state, **settings)
+    read = run_module.read_object
+
+    def fetch(bucket, file):
+        if "date=2026-11-01-05" in file.path:
+            sweeping.run.stop()
+        return read(bucket, file)
+
+    monkeypatch.setattr(run_module, "read_object", fetch)
+    with pytest.raises(StoppedError):
+        sweeping.sync_all()
+    monkeypatch.undo()
+    make_tap(tmp_path, sweep=True, state=sweeping.state, **settings).sync_all()
+
+    lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    emitted = {line["record"]["id"] for line in lines if line["type"] == "RECORD"}
+    assert emitted == {f"h{hour}" for hour in range(24)}
