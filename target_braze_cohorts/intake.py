@@ -64,6 +64,7 @@ class Intake:
         self._changes: bool = config["changes_stream"]
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
         self._is_alias = config["identifier"] == ALIAS
+        self._has_identified_profile = False
         self._profile_fields = profile_fields(config["external_id_property"])
         cohorts, members = config["cohorts_stream"], config["members_stream"]
         self.cohorts_evidence = StreamEvidence(cohorts)
@@ -84,6 +85,11 @@ class Intake:
     def lacks_profiles(self) -> bool:
         """Whether identifiers come from profiles, and those were not even selected."""
         return self.joined and self.has_records and not self.profiles_evidence.began
+
+    @property
+    def has_only_profiles_without_id(self) -> bool:
+        """Whether profiles came, and none had the property that holds the identifier."""
+        return self.profiles_evidence.has_records and not self._has_identified_profile
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
         """Give what is known of the end of each stream."""
@@ -151,7 +157,9 @@ class Intake:
         if member is None:
             return
         values = (record.get(field) for field in self._profile_fields)
-        self._staging.add_profile(member, next(filter(None, map(text_of, values)), None))
+        identifier = next(filter(None, map(text_of, values)), None)
+        self._has_identified_profile |= identifier is not None
+        self._staging.add_profile(member, identifier)
 
     def _cohort(self, cohort_id: str | None) -> Cohort | None:
         if cohort_id is None:

@@ -47,6 +47,12 @@ def require_something(
             f"but {_some(streams)}. Select them in the tap, or set cohorts_stream and "
             "members_stream to what it calls them. Nothing was sent."
         )
+    if intake.has_only_profiles_without_id:
+        raise SettingsError(
+            f"No profile has the property {config['external_id_property']}. Check the spelling of "
+            "external_id_property, and that the tap selects that property (its catalog may have to "
+            "be made anew). Nothing was sent."
+        )
     if intake.cohorts or any(intake.is_selected(one.cohort_id) for one in known):
         return
     if intake.passed_over:

@@ -43,6 +43,18 @@ def test_members_without_the_property_or_without_a_profile_are_listed(braze, tmp
     ]
 
 
+@pytest.mark.parametrize("before", [{}, {1: ["a"]}])
+def test_a_property_that_no_profile_has_is_told(braze, tmp_path, before):
+    if before:
+        run(braze, tmp_path, lists(before, profiles(a="ext-a")), **BY_BRAZE_ID).ok()
+    found = profiles(a="ext-a", b="ext-b")
+    done = run(braze, tmp_path, lists({1: ["a", "b"]}, found), external_id_property="$external_id")
+    assert isinstance(done.error, SettingsError)
+    assert "No profile has the property $external_id" in str(done.error)
+    assert done.stdout == ""
+    assert braze.members("1") == ({"ext-a"} if before else set())
+
+
 def test_two_profiles_of_one_person_are_one_member(braze, tmp_path):
     run(braze, tmp_path, lists({1: ["a", "b"]}, profiles(a="x", b="x")), **BY_BRAZE_ID).ok()
     assert braze.writes()[-1].adds == ["x"]
