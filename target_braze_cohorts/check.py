@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import TemporaryError
-from braze_mixpanel.trying import ask_again_if_busy
+from braze_mixpanel.probing import ask_again_if_busy
 from target_braze_cohorts.delivery import Sender, probe
 
 if TYPE_CHECKING:

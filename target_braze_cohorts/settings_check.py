@@ -11,6 +11,7 @@ from braze_mixpanel.report import page
 from target_braze_cohorts import settings
 from target_braze_cohorts.identity import ALIAS, DEVICE_ID
 from target_braze_cohorts.instances import endpoint
+from target_braze_cohorts.intake import is_joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -63,17 +64,16 @@ def _values(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _identity(config: Mapping[str, Any]) -> Iterator[str]:
     identifier = config["identifier"]
-    is_joined = config["external_id_property"] != settings.DISTINCT_ID
     if identifier == DEVICE_ID and config["delivery"] == settings.ATTRIBUTE:
         yield "Setting identifier is wrong: /users/track does not know device_id."
     if identifier == ALIAS and not (config.get("alias_label") or config.get("alias_label_field")):
         yield "Setting identifier alias needs alias_label or alias_label_field."
-    if config["changes_stream"] and is_joined:
+    if config["changes_stream"] and is_joined(config):
         yield (
             "Setting external_id_property is wrong: with changes_stream it must be distinct_id, "
             "because a member whose profile comes later would be lost."
         )
-    if identifier == ALIAS and is_joined:
+    if identifier == ALIAS and is_joined(config):
         yield (
             "Setting external_id_property is wrong: with identifier alias it must be distinct_id, "
             "because profiles are joined by a member's id and give no alias. Set one of the two."

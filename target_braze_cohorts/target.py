@@ -17,6 +17,7 @@ from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.map_errors import applying_map, setting_up_maps
 from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
+from braze_mixpanel.probing import CHECK_TIMEOUTS
 from braze_mixpanel.redaction import protect_logs, secret_values
 from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import (
@@ -25,7 +26,6 @@ from braze_mixpanel.singer_reader import (
     record_of,
     require_schema,
 )
-from braze_mixpanel.trying import CHECK_TIMEOUTS
 from target_braze_cohorts import settings
 from target_braze_cohorts.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.instances import endpoint

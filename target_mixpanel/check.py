@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import TemporaryError
-from braze_mixpanel.trying import ask_again_if_busy
+from braze_mixpanel.probing import ask_again_if_busy
 from target_mixpanel.delivery import PROBE, require_good_probe
 from target_mixpanel.outcomes import NO_ANSWER, Retry, interpret
 

@@ -30,6 +30,7 @@ from braze_mixpanel.errors import (
 from braze_mixpanel.folders import find_problem
 from braze_mixpanel.map_errors import UnmappedRecordError, applying_map, setting_up_maps
 from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
+from braze_mixpanel.probing import CHECK_TIMEOUTS
 from braze_mixpanel.report import page
 from braze_mixpanel.report.run import ReportWriter
 from braze_mixpanel.singer_reader import (
@@ -39,7 +40,6 @@ from braze_mixpanel.singer_reader import (
     record_of,
     require_schema,
 )
-from braze_mixpanel.trying import CHECK_TIMEOUTS
 from target_mixpanel import settings
 from target_mixpanel.batch_files import lines_of_batch
 from target_mixpanel.batches import Source

@@ -9,7 +9,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from braze_mixpanel import trying
+from braze_mixpanel import probing
 from target_braze_cohorts import database, target
 from target_braze_cohorts.target import TargetBrazeCohorts
 from tests.cohorts.harness import by_attribute, full, run, settings
@@ -20,7 +20,7 @@ NO_KEYS = {"data_import_key": None, "partner_api_key": None}
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch):
-    monkeypatch.setattr(trying, "_PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr(probing, "_PAUSE_SECONDS", 0.2)
 
 
 @pytest.fixture

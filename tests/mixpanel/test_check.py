@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
-from braze_mixpanel import trying
+from braze_mixpanel import probing
 from target_mixpanel import delivery
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
@@ -31,7 +31,7 @@ TOKEN = {
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch) -> None:
-    monkeypatch.setattr(trying, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(probing, "_PAUSE_SECONDS", 0.01)
 
 
 def try_it(server: FakeMixpanel | None, folder: Path, **changes: Any) -> Result:

@@ -14,6 +14,8 @@ import pytest
 
 from tests.mixpanel.harness import opens, schema, settings, state
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("target-mixpanel")
 PREFIX = "TARGET_MIXPANEL_"
 SOURCE = schema() + opens(2) + state(1)

@@ -19,6 +19,8 @@ from tests.mixpanel.harness import open_record, opens, record, run, schema, sett
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow
+
 COMMAND = Path(sys.executable).with_name("target-mixpanel")
 
 
