@@ -72,15 +72,12 @@ def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterat
         return
     read = getattr(binary, "read1", binary.read)
     pipe = _pipe_descriptor(binary) if while_waiting else None
-    # One buffer for all: to ask for a block and get a few lines, again and again, breaks the heap up.
+    # One buffer for all: to ask for a block and get a few lines, over and over, breaks up the heap.
     buffer = memoryview(bytearray(BLOCK_BYTES if pipe is not None else 0))
     while True:
         while pipe is not None and while_waiting and not _is_readable(pipe):
             while_waiting()
-        if pipe is None:
-            block = read(BLOCK_BYTES)
-        else:
-            block = bytes(buffer[: os.readv(pipe, [buffer])])
+        block = bytes(buffer[: os.readv(pipe, [buffer])]) if pipe is not None else read(BLOCK_BYTES)
         if not block:
             return
         yield block
