@@ -14,13 +14,13 @@ from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
-from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION
-from tap_braze_currents.batches import BatchFiles
-from tap_braze_currents.decoding import Rows, Selection, is_lossless
-from tap_braze_currents.event_types import EventType, registry
-from tap_braze_currents.prefetch import read_object
-from tap_braze_currents.run import decoded
-from tap_braze_currents.writer import record_lines
+from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
+from tap_braze_currents.output.batch_files import BatchFiles
+from tap_braze_currents.output.writer import record_lines
+from tap_braze_currents.run.run import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib.messages import SchemaMessage
 
-    from tap_braze_currents.event_types import Field
+    from tap_braze_currents.catalog.event_types import Field
     from tap_braze_currents.tap import TapBrazeCurrents
 
 _decode = msgspec.json.Decoder().decode

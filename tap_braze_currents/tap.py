@@ -15,18 +15,18 @@ from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
-from braze_mixpanel.currents import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
-from braze_mixpanel.plugin import ConnectorPlugin
+from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
-from tap_braze_currents.bucket import Bucket
-from tap_braze_currents.discovery import newest_files
-from tap_braze_currents.event_types import EventType, registry
-from tap_braze_currents.layout import to_hour
-from tap_braze_currents.plan import Limits
-from tap_braze_currents.run import LISTING_THREADS, Run
+from tap_braze_currents.bucket.layout import to_hour
+from tap_braze_currents.bucket.store import Bucket
+from tap_braze_currents.catalog.discovery import newest_files
+from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.output.writer import LineWriter
+from tap_braze_currents.planning.plan import Limits
+from tap_braze_currents.run.run import LISTING_THREADS, Run
 from tap_braze_currents.streams import CurrentsStream
-from tap_braze_currents.writer import LineWriter
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
-    from tap_braze_currents.bucket import RemoteFile
-    from tap_braze_currents.discovery import Sample
+    from tap_braze_currents.bucket.store import RemoteFile
+    from tap_braze_currents.catalog.discovery import Sample
 
 
 class TapBrazeCurrents(ConnectorPlugin, Tap):

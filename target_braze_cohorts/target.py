@@ -12,25 +12,25 @@ from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.plugin_base import PluginBase
 
-from braze_mixpanel.backoff import retry_waits
-from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import InputError, StoppedError
-from braze_mixpanel.map_errors import applying_map, setting_up_maps
-from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.probing import CHECK_TIMEOUTS
-from braze_mixpanel.redaction import protect_logs, secret_values
-from braze_mixpanel.report.run import ReportWriter
-from braze_mixpanel.singer_reader import (
+from braze_mixpanel.files.dead_letter import DeadLetter
+from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
+from braze_mixpanel.http.retry_waits import retry_waits
+from braze_mixpanel.report.writer import ReportWriter
+from braze_mixpanel.settings.redaction import protect_logs, secret_values
+from braze_mixpanel.singer.message_reader import (
     SingerLineReader,
     is_unchanged,
     record_of,
     require_schema,
 )
-from target_braze_cohorts import settings
-from target_braze_cohorts.completeness import CURRENTLY_SYNCING
-from target_braze_cohorts.instances import endpoint
-from target_braze_cohorts.rejects import Rejects
-from target_braze_cohorts.settings_check import find_problems, missing_credentials
+from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
+from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
+from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
+from target_braze_cohorts.intake.rejected_members import Rejects
+from target_braze_cohorts.settings import definitions as settings
+from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
+from target_braze_cohorts.settings.instances import endpoint
 from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from braze_mixpanel.report.page import Page
-    from braze_mixpanel.report.run import Ending
-    from target_braze_cohorts.client import BrazeClient
-    from target_braze_cohorts.completeness import StreamEvidence
-    from target_braze_cohorts.intake import Intake
-    from target_braze_cohorts.report import RunReport
-    from target_braze_cohorts.sync import Sync
+    from braze_mixpanel.report.writer import Ending
+    from target_braze_cohorts.braze.client import BrazeClient
+    from target_braze_cohorts.intake.completeness import StreamEvidence
+    from target_braze_cohorts.intake.intake import Intake
+    from target_braze_cohorts.run.plan_table import RunReport
+    from target_braze_cohorts.run.sync import Sync
 
 
 class TargetBrazeCohorts(CheckablePlugin, Target):
@@ -108,8 +108,8 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         Raises:
             ConnectorError: Something is wrong.
         """
-        from target_braze_cohorts.check import check_account  # noqa: PLC0415 - not in a run
-        from target_braze_cohorts.database import check_database  # noqa: PLC0415 - costs time
+        from target_braze_cohorts.braze.connection_check import check_account  # noqa: PLC0415 - not in a run
+        from target_braze_cohorts.store.database import check_database  # noqa: PLC0415 - costs time
 
         self._protect_database_password()
         check_database(self.config["membership_db"])
@@ -145,12 +145,12 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
         # These cost a third of a second, which --about and --version need not spend.
-        from target_braze_cohorts.database import open_database  # noqa: PLC0415
-        from target_braze_cohorts.delivery import Sender  # noqa: PLC0415
-        from target_braze_cohorts.intake import Intake, is_joined  # noqa: PLC0415
-        from target_braze_cohorts.membership import MembershipStore  # noqa: PLC0415
-        from target_braze_cohorts.staging import Staging  # noqa: PLC0415
-        from target_braze_cohorts.sync import Sync  # noqa: PLC0415
+        from target_braze_cohorts.braze.delivery import Sender  # noqa: PLC0415
+        from target_braze_cohorts.intake.intake import Intake, is_joined  # noqa: PLC0415
+        from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
+        from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
+        from target_braze_cohorts.store.membership import MembershipStore  # noqa: PLC0415
+        from target_braze_cohorts.store.staging import Staging  # noqa: PLC0415
 
         config = self.config
         self._protect_database_password()
@@ -178,7 +178,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
     @contextmanager
     def _translating(self) -> Iterator[None]:
         """Tell what the database raises, whenever that is, in one line."""
-        from target_braze_cohorts.database_errors import database_errors  # noqa: PLC0415
+        from target_braze_cohorts.store.database_errors import database_errors  # noqa: PLC0415
 
         with database_errors():
             yield
@@ -292,7 +292,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_braze_cohorts.run_report import make_page  # noqa: PLC0415 - only for a report
+        from target_braze_cohorts.run.page import make_page  # noqa: PLC0415 - only for a report
 
         return make_page(
             ending, self.config, self.report, dead_letter=str(self.rejects.where or "")
@@ -306,7 +306,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             self._sender.stopped_by = self._stopped_by
 
     def _client(self, timeouts: tuple[float, float] | None = None) -> BrazeClient:
-        from target_braze_cohorts.client import TIMEOUTS, make_client  # noqa: PLC0415
+        from target_braze_cohorts.braze.client import TIMEOUTS, make_client  # noqa: PLC0415
 
         return make_client(self.config, timeouts or TIMEOUTS)
 
@@ -321,7 +321,7 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         return f"{config['workspace']} {url} {way}"
 
     def _protect_database_password(self) -> None:
-        from target_braze_cohorts.database import parse_url  # noqa: PLC0415
+        from target_braze_cohorts.store.database import parse_url  # noqa: PLC0415
 
         password = parse_url(self.config["membership_db"]).password
         # As the setting's own value is: too short a password would garble every line.

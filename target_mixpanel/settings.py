@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
-from braze_mixpanel.report.run import REPORT_PATH
-from target_mixpanel.client import REGIONS
-from target_mixpanel.mapping import ANONYMOUS_CHOICES
+from braze_mixpanel.report.writer import REPORT_PATH
+from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES
+from target_mixpanel.sending.client import REGIONS
 
 DEFAULT_MIN_EVENT_TIME: Final = "2010-01-01"
 """Mixpanel's retention: it removes older events at import."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 from singer_sdk.sinks import Sink
 
-from target_mixpanel.batches import Source
-from target_mixpanel.fast_lane import FastLane, fast_lane_for
+from target_mixpanel.mapping.fast_lane import FastLane, fast_lane_for
+from target_mixpanel.sending.batches import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from target_mixpanel.batches import Origin
-    from target_mixpanel.events import Mapper
+    from target_mixpanel.mapping.event import Mapper
+    from target_mixpanel.sending.batches import Origin
     from target_mixpanel.target import TargetMixpanel
 
 

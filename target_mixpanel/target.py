@@ -17,9 +17,7 @@ from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, Plug
 from singer_sdk.mapper import RemoveRecordTransform
 from singer_sdk.plugin_base import PluginBase
 
-from braze_mixpanel.backoff import retry_waits
 from braze_mixpanel.checks import parse_ratio
-from braze_mixpanel.dead_letter import DeadLetter
 from braze_mixpanel.errors import (
     ConnectorError,
     InputError,
@@ -27,36 +25,42 @@ from braze_mixpanel.errors import (
     StoppedError,
     TemporaryError,
 )
-from braze_mixpanel.folders import find_problem
-from braze_mixpanel.map_errors import UnmappedRecordError, applying_map, setting_up_maps
-from braze_mixpanel.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.probing import CHECK_TIMEOUTS
+from braze_mixpanel.files.dead_letter import DeadLetter
+from braze_mixpanel.files.private_files import find_problem
+from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
+from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report import page
-from braze_mixpanel.report.run import ReportWriter
-from braze_mixpanel.singer_reader import (
+from braze_mixpanel.report.writer import ReportWriter
+from braze_mixpanel.singer.batch_input import lines_of_batch
+from braze_mixpanel.singer.message_reader import (
     SingerLineReader,
     is_unchanged,
     read_record,
     record_of,
     require_schema,
 )
+from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
+from braze_mixpanel.singer.stream_map_errors import (
+    UnmappedRecordError,
+    applying_map,
+    setting_up_maps,
+)
 from target_mixpanel import settings
-from target_mixpanel.batch_files import lines_of_batch
-from target_mixpanel.batches import Source
-from target_mixpanel.client import (
+from target_mixpanel.mapping.choice import choose_mapper, doubtful_event_names
+from target_mixpanel.mapping.event import Refusal
+from target_mixpanel.run.pipeline import Pipeline
+from target_mixpanel.run.progress import Progress
+from target_mixpanel.run.timeline import Timeline
+from target_mixpanel.sending.batches import Source
+from target_mixpanel.sending.client import (
     CREDENTIAL_SETTINGS,
     MixpanelClient,
     base_url,
     choose_credentials,
 )
-from target_mixpanel.delivery import Delivery
-from target_mixpanel.dry_run import DryRun
-from target_mixpanel.events import Refusal
-from target_mixpanel.mappers import choose_mapper, doubtful_event_names
-from target_mixpanel.pipeline import Pipeline
-from target_mixpanel.progress import Progress
+from target_mixpanel.sending.delivery import Delivery
+from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
-from target_mixpanel.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,9 +69,9 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
     from braze_mixpanel.report.page import Page
-    from braze_mixpanel.report.run import Ending
-    from target_mixpanel.batches import Origin
-    from target_mixpanel.events import Mapper
+    from braze_mixpanel.report.writer import Ending
+    from target_mixpanel.mapping.event import Mapper
+    from target_mixpanel.sending.batches import Origin
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
@@ -202,7 +206,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         Raises:
             ConnectorError: Mixpanel does not take them, or cannot be had.
         """
-        from target_mixpanel.check import check_account  # noqa: PLC0415 - not in a run
+        from target_mixpanel.sending.connection_check import check_account  # noqa: PLC0415 - not in a run
 
         config = self.config
         try:
@@ -346,7 +350,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_mixpanel.run_report import make_page  # noqa: PLC0415 - only for a report
+        from target_mixpanel.run.page import make_page  # noqa: PLC0415 - only for a report
 
         made = vars(self)
         retries = self.sender.retries if "sender" in made else 0

@@ -10,8 +10,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from braze_mixpanel import folders
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files import private_files as folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_braze_currents.event_types import registry
+from tap_braze_currents.catalog.event_types import registry
 
 if TYPE_CHECKING:
-    from tap_braze_currents.event_types import Field
+    from tap_braze_currents.catalog.event_types import Field
 
 
 @dataclass(frozen=True)

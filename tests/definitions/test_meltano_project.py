@@ -7,7 +7,7 @@ from importlib import resources
 
 import yaml
 
-from tap_braze_currents.event_types import registry
+from tap_braze_currents.catalog.event_types import registry
 from tools.definitions import ROOT
 
 PROJECT = yaml.safe_load((ROOT / "meltano.yml").read_text("utf-8"))
@@ -23,7 +23,9 @@ def extractor(name):
 
 
 def test_prod_selects_the_event_types_of_the_native_connector():
-    text = resources.files("target_mixpanel").joinpath("event_mapping.json").read_text("utf-8")
+    text = (
+        resources.files("target_mixpanel.mapping").joinpath("event_mapping.json").read_text("utf-8")
+    )
     native = {name for name, known in json.loads(text).items() if known.get("native")}
     tap = extractor("tap-braze-currents")
     wanted = {f"{registry()[name].stream_id}.*" for name in native}

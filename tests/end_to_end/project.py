@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from target_mixpanel.events import Event
-from target_mixpanel.mapping import CurrentsMapper
-from target_mixpanel.rules import check_event
+from target_mixpanel.mapping.currents import CurrentsMapper
+from target_mixpanel.mapping.event import Event
+from target_mixpanel.mapping.rules import check_event
 from tests.currents_generator import Bucket, read_file
 
 ROOT = Path(__file__).parents[2]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from braze_mixpanel.errors import InputError
-from target_mixpanel.mapping import documented_mapping
+from target_mixpanel.mapping.currents import documented_mapping
 from tests.currents_generator import CURRENT, OLDER, event_types, generate
 from tests.end_to_end.project import Project, events_expected, events_held, pipe
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
-from tests.mixpanel.harness import settings
+from tests.target_mixpanel.harness import settings
 
 pytestmark = pytest.mark.slow
 ALL_TYPES = list(event_types())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
-from tests.cohorts import harness as cohorts
-from tests.mixpanel.harness import STREAM, TIME, open_record, record, run, schema
+from tests.target_braze_cohorts import harness as cohorts
+from tests.target_mixpanel.harness import STREAM, TIME, open_record, record, run, schema
 
 if TYPE_CHECKING:
     from pathlib import Path

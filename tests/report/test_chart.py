@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_mixpanel.report import chart
-from target_mixpanel.timeline import WIDTHS, Timeline
+from target_mixpanel.run.timeline import WIDTHS, Timeline
 
 HOUR, DAY = chart.HOUR, chart.DAY
 START = 20_000 * DAY

@@ -12,12 +12,12 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.report import page
-from tests.cohorts import harness as cohorts
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_braze import FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
-from tests.mixpanel.harness import opens, run, schema
 from tests.report.pages import EVIL, Reader, cohort_report, events, mixpanel_report
+from tests.target_braze_cohorts import harness as cohorts
+from tests.target_mixpanel.harness import opens, run, schema
 
 if TYPE_CHECKING:
     from pathlib import Path

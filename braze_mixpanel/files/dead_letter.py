@@ -1,0 +1,104 @@
+"""Records that could not be delivered, kept as Singer messages so that they can be replayed."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+
+from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.private_files import make_file, name_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_encode = msgspec.json.Encoder().encode
+
+
+class DeadLetter:
+    """One `.jsonl` file a run: SCHEMA and RECORD lines, made when the first record comes.
+
+    Beside the unaltered record each line holds why it is here. Personal data lies in it, so the
+    file is its owner's alone (0600, in a folder of 0700).
+    """
+
+    def __init__(self, folder: Path | str, name: str) -> None:
+        """Plan the file; nothing is written yet.
+
+        Args:
+            folder: Where the files of all runs lie.
+            name: The plugin's name; the file is called by it, the time and a random number.
+        """
+        self.path = name_file(folder, name)
+        self.count = 0
+        self._file: IO[bytes] | None = None
+        self._known_schemas: dict[str, bytes] = {}
+        self._dirty = False
+
+    def add(
+        self,
+        stream: str,
+        record: msgspec.Raw | Mapping[str, Any],
+        *,
+        schema: Mapping[str, Any],
+        reason: str,
+        **details: Any,  # noqa: ANN401
+    ) -> None:
+        """Append one record.
+
+        Args:
+            stream: Its stream.
+            record: The record as it came, as an object or as its own JSON text.
+            schema: The SCHEMA message of the stream (`stream`, `schema`, `key_properties`).
+            reason: Short name of the rule or answer that stopped it.
+            details: What else is known: `field`, `message`, `status`, `attempted_at`, …
+
+        Raises:
+            SettingsError: The file cannot be written.
+        """
+        lines = b""
+        message = _encode({**schema, "type": "SCHEMA"})
+        if self._known_schemas.get(stream) != message:
+            self._known_schemas[stream] = message
+            lines = message + b"\n"
+        lines += _encode(
+            {"type": "RECORD", "stream": stream, "record": record, "reason": reason, **details}
+        )
+        try:
+            if self._file is None:
+                self._file = os.fdopen(make_file(self.path), "ab")
+            self._file.write(lines + b"\n")
+        except OSError as error:
+            raise SettingsError(self._cannot_write(error)) from error
+        self.count += 1
+        self._dirty = True
+
+    def flush(self) -> None:
+        """Put everything on the disk: what STATE is about to cover must survive a power cut.
+
+        Raises:
+            SettingsError: The disk is full, or the file is gone.
+        """
+        if self._file is None or not self._dirty:
+            return
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise SettingsError(self._cannot_write(error)) from error
+        self._dirty = False
+
+    def close(self) -> None:
+        """Flush and close."""
+        if self._file is not None:
+            self.flush()
+            self._file.close()
+            self._file = None
+
+    def _cannot_write(self, error: OSError) -> str:
+        return (
+            f"The dead letter {self.path} cannot be written: {error.strerror or error}. "
+            "Give a writable folder with free space in dead_letter_path."
+        )

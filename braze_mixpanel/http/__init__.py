@@ -1,0 +1,1 @@
+"""What every HTTP client shares: waits, pauses, addresses and credentials that do not work."""

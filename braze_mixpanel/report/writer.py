@@ -1,0 +1,114 @@
+"""When a report is written: at the end of a run, however it ends."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.report.page import write
+from braze_mixpanel.settings.redaction import redact, secret_values
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Iterator, Mapping
+
+    from braze_mixpanel.report.page import Page
+
+REPORT_PATH: th.Property[str] = th.Property(
+    "report_path",
+    th.StringType,
+    description=(
+        "File for a report of each run, one HTML page without event data or ids of people; needs "
+        'pip install "braze-mixpanel[report]". The next run writes it anew.'
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        began: When it began.
+        seconds: How long it took.
+        status: In a word.
+        failure: Why it failed, in a line without secrets; empty if it did not.
+    """
+
+    began: datetime
+    seconds: float
+    status: str
+    failure: str
+
+
+class ReportWriter:
+    """Writes the page of one run if the setting asks for it."""
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        schema: Mapping[str, Any],
+        make_page: Callable[[Ending], Page],
+        logger: logging.Logger,
+    ) -> None:
+        """Start the clock.
+
+        Args:
+            settings: With `report_path`, or without.
+            schema: Says which settings are secret.
+            make_page: Gives the page's content when the run has ended.
+            logger: Told where the report lies.
+        """
+        self._path: str | None = settings.get("report_path")
+        self._secrets = secret_values(settings, schema)
+        self._make_page, self._logger = make_page, logger
+        self._began, self._clock = datetime.now(timezone.utc), time.monotonic()
+
+    @contextmanager
+    def after(self, *, last_step: bool) -> Iterator[None]:
+        """Write the report when the block fails, or when it was the run's last step.
+
+        Raises:
+            SettingsError: The run was good and its report cannot be written.
+        """
+        try:
+            yield
+        except BaseException as error:
+            try:
+                self._write(error)
+            except Exception as another:  # noqa: BLE001 - the run's own error is the one to tell
+                self._logger.warning("No report was written: %s", another)
+            raise
+        if last_step:
+            self._write(None)
+
+    def _write(self, error: BaseException | None) -> None:
+        if not self._path:
+            return
+        write(self._make_page(self._ending(error)), self._path)
+        self._logger.info("Report of the run: %s", self._path)
+
+    def _ending(self, error: BaseException | None) -> Ending:
+        if error is None:
+            status, failure = "Finished", ""
+        elif isinstance(error, ConnectorError):
+            status = "Stopped" if isinstance(error, StoppedError) else "Failed"
+            failure = redact(str(error), self._secrets)
+        else:
+            status = "Failed"
+            failure = f"Unforeseen error, {type(error).__name__}: the log says more."
+        return Ending(self._began, time.monotonic() - self._clock, status, failure)
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in the largest unit that it fills: `0.4 s`, `3.3 min`, `15.7 h`, `1.2 d`."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:.1f} s"

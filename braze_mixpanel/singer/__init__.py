@@ -1,0 +1,1 @@
+"""The Singer protocol: the plugins' command line, messages, stream maps and BATCH files."""

@@ -1,0 +1,135 @@
+"""Singer input as blocks of whole lines, whatever way the tap before us ended."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import select
+import stat
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any
+
+from braze_mixpanel.errors import InputError
+from braze_mixpanel.singer.lenient_json import decode_leniently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BLOCK_BYTES = 1 << 20
+"""How much is asked of the pipe at once; a read returns as soon as there is anything."""
+WAIT_SECONDS = 1.0
+
+
+def line_blocks(
+    source: IO[Any],
+    *,
+    name: str = "The input",
+    while_waiting: Callable[[], None] | None = None,
+) -> Iterator[list[bytes]]:
+    """Read complete lines, many at a time; blank ones are left out, those of CRLF files too.
+
+    A last line without a newline counts when it is whole JSON: files are often written so.
+
+    Args:
+        source: Binary or text input; binary is read without waiting for a full block.
+        name: What it is called in an error.
+        while_waiting: Called about every second while a pipe or socket gives nothing; ends the
+            reading by an error.
+
+    Yields:
+        Lists of lines without their newline.
+
+    Raises:
+        InputError: The input ended in the middle of a line, raised after all before it was given.
+    """
+    begun: list[bytes] = []
+    for block in _blocks(source, while_waiting):
+        head, newline, tail = block.rpartition(b"\n")
+        if not newline:
+            begun.append(block)
+            continue
+        lines = b"".join((*begun, head)).split(b"\n")
+        begun = [tail] if tail else []
+        is_clean = b"" not in lines and b"\r" not in lines
+        yield lines if is_clean else [line for line in lines if line.strip()]
+    rest = b"".join(begun)
+    if rest.strip():
+        if not _is_whole(rest):
+            raise InputError(
+                f"{name} ended in the middle of a line, after {len(rest)} bytes of it: the tap "
+                "was stopped or crashed. Everything before that line was processed; run it again."
+            )
+        yield [rest]
+
+
+def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterator[bytes]:
+    binary = getattr(source, "buffer", source)
+    if isinstance(binary, io.TextIOBase):
+        while text := binary.read(BLOCK_BYTES):
+            yield text.encode()
+        return
+    read = getattr(binary, "read1", binary.read)
+    pipe = _pipe_descriptor(binary) if while_waiting else None
+    # One buffer for all: to ask for a block and get a few lines, over and over, breaks up the heap.
+    buffer = memoryview(bytearray(BLOCK_BYTES if pipe is not None else 0))
+    while True:
+        while pipe is not None and while_waiting and not _is_readable(pipe):
+            while_waiting()
+        block = bytes(buffer[: os.readv(pipe, [buffer])]) if pipe is not None else read(BLOCK_BYTES)
+        if not block:
+            return
+        yield block
+
+
+def _pipe_descriptor(source: IO[bytes]) -> int | None:
+    """Return the descriptor of a pipe or socket; None for files and what lives in memory."""
+    try:
+        descriptor = source.fileno()
+    except (OSError, AttributeError):
+        return None
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode):
+        _widen(descriptor)
+    return descriptor if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
+
+
+def _widen(pipe: int) -> None:
+    """Let the tap write more before it must wait for us; only Linux has a way to ask for that."""
+    if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, set_size, BLOCK_BYTES)
+
+
+def _is_readable(descriptor: int) -> bool:
+    return bool(select.select([descriptor], [], [], WAIT_SECONDS)[0])
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        decode_leniently(line)
+    except ValueError:
+        return False
+    return True
+
+
+def is_pipe(source: IO[Any]) -> bool:
+    """Tell whether a program writes to the other end."""
+    return _pipe_descriptor(source) is not None
+
+
+def discard(source: IO[Any], seconds: float) -> None:
+    """Read what is left in a pipe and forget it, so that who writes to it can end in peace.
+
+    Args:
+        source: Left alone if it is no pipe.
+        seconds: The longest time to wait for its end.
+    """
+    pipe = _pipe_descriptor(source)
+    if pipe is None:
+        return
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([pipe], [], [], left)[0] and not os.read(pipe, BLOCK_BYTES):
+            return

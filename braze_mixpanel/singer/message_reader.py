@@ -1,0 +1,272 @@
+"""Singer messages for the targets: read in blocks, with a fast lane for records."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+from singer_sdk.exceptions import RecordsWithoutSchemaException
+from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
+
+from braze_mixpanel.errors import ConnectorError, InputError
+from braze_mixpanel.singer.lenient_json import UNREADABLE, decode_leniently
+from braze_mixpanel.singer.line_blocks import line_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping, Sequence
+
+    from singer_sdk.mapper import StreamMap
+
+Lane = Callable[[list[bytes]], None]
+_NO_PREFIX = b"\n"
+"""No line begins with it."""
+_has_record = re.compile(rb'"record"\s*:').search
+_has_type = re.compile(rb'"type"\s*:').search
+_has_stream = re.compile(rb'"stream"\s*:').search
+_PARTS: dict[str, dict[str, type]] = {
+    "SCHEMA": {"stream": str, "schema": dict},
+    "RECORD": {"stream": str, "record": object},
+    "BATCH": {"stream": str, "encoding": dict, "manifest": list},
+    "STATE": {"value": dict},
+    "ACTIVATE_VERSION": {"stream": str},
+}
+"""What the callbacks take for granted; of a record they say themselves what is wrong."""
+
+
+def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
+    """Name the part of a message that is missing or of another kind than the specification says."""
+    for part, wanted in _PARTS.get(kind, {}).items():
+        if part not in message or not isinstance(message[part], wanted):
+            return part
+    if kind == "SCHEMA":
+        if not isinstance(message["schema"].get("properties"), dict):
+            return "schema.properties"
+        if not _is_list_of_texts(message.get("key_properties") or []):
+            return "key_properties"
+    if kind == "BATCH" and not _is_list_of_texts(message["manifest"]):
+        return "manifest"
+    return None
+
+
+def _is_list_of_texts(value: Any) -> bool:  # noqa: ANN401
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def decode_line(line: bytes) -> dict[str, Any]:
+    """Parse the JSON object of one line, see `decode_leniently`.
+
+    Raises:
+        ValueError: It is no JSON object.
+    """
+    value = decode_leniently(line)
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - about the text, not about a type
+    return value
+
+
+def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict[str, Any]:
+    """Read the record of a line, however strangely it is written.
+
+    Args:
+        line: A RECORD message, or the JSON of a record alone.
+        stream: Its stream, for the message.
+        whole_message: Which of the two.
+
+    Raises:
+        InputError: It holds no record.
+    """
+    try:
+        value = decode_line(line)
+    except ValueError as error:
+        raise _no_record(stream) from error
+    return record_of(value, stream) if whole_message else value
+
+
+def record_of(message: Mapping[str, Any], stream: str) -> dict[str, Any]:
+    """Give the record of a parsed RECORD message.
+
+    Raises:
+        InputError: There is none.
+    """
+    record = message.get("record")
+    if not isinstance(record, dict):
+        raise _no_record(stream)
+    return record
+
+
+def _no_record(stream: str) -> InputError:
+    return InputError(
+        f"A line of stream {stream} holds no record (a JSON object): is the tap's standard output "
+        "mixed with something else? What came before it was processed."
+    )
+
+
+def require_schema(stream: str, known: Container[str]) -> None:
+    """Make sure that a record's stream is known.
+
+    Raises:
+        RecordBeforeSchemaError: It is not.
+    """
+    if stream not in known:
+        raise RecordBeforeSchemaError(
+            f"A record of stream {stream} came before its SCHEMA message. "
+            "The tap does not follow the Singer specification."
+        )
+
+
+def is_unchanged(maps: Sequence[StreamMap]) -> bool:
+    """Tell whether the stream maps of a stream leave its records as they are."""
+    only = maps[0]
+    return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
+
+
+class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
+    """A stream's RECORD came before its SCHEMA."""
+
+
+class _Head(msgspec.Struct):
+    type: str
+    stream: str = ""
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+class SingerLineReader(GenericSingerReader[bytes]):
+    """Reads until the input ends, or a callback raises an error that is foreseeable.
+
+    A stream with a lane in `lanes` has its RECORD lines handed over as they are, many at a time:
+    lines of one stream begin alike up to their record, so that one comparison tells whose a line
+    is. All other messages are parsed and go to the SDK's callbacks.
+
+    Such an error is kept in `error`, so that the target can first bring what came before it to its
+    end.
+    """
+
+    def __init__(self) -> None:
+        """Start without lanes."""
+        super().__init__()
+        self.lanes: dict[str, Lane] = {}
+        self.begin: Callable[[], None] = lambda: None
+        """Called before the first line is read."""
+        self.between_blocks: Callable[[], None] = lambda: None
+        """Called after each block of lines, and about every second while none comes; may raise."""
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Surrounds the reading; sees only errors that are not foreseeable."""
+        self.translating: Callable[[], AbstractContextManager[None]] = nullcontext
+        """Surrounds the reading too, and may turn what other libraries raise into our errors."""
+        self.error: ConnectorError | None = None
+        self._prefix = _NO_PREFIX
+        self._lane: Lane = self._no_lane
+
+    @property
+    def default_input(self) -> IO[bytes]:
+        """Standard input, as bytes."""
+        return sys.stdin.buffer
+
+    def process_lines(
+        self, file_input: IO[Any] | None, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> Counter[str]:
+        """Read all messages.
+
+        Args:
+            file_input: Binary or text; standard input if None.
+            callbacks: Message type → what takes the parsed message.
+
+        Returns:
+            How many messages of each type there were.
+        """
+        counts: Counter[str] = Counter()
+        source = file_input or self.default_input
+        with self.around():
+            try:
+                with self.translating():
+                    self._read(source, callbacks, counts)
+            except ConnectorError as error:
+                self.error = error
+        return counts
+
+    def _read(
+        self,
+        source: IO[Any],
+        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+        counts: Counter[str],
+    ) -> None:
+        self.begin()
+        for lines in line_blocks(source, while_waiting=self.between_blocks):
+            self._process_block(lines, callbacks, counts)
+            self.between_blocks()
+
+    def _process_block(
+        self,
+        lines: list[bytes],
+        callbacks: dict[str, Callable[[dict[str, Any]], None]],
+        counts: Counter[str],
+    ) -> None:
+        position, end = 0, len(lines)
+        while position < end:
+            line = lines[position]
+            if not line.startswith(self._prefix):
+                head = self._head(line, counts.total() + 1)
+                if head.type != "RECORD" or head.stream not in self.lanes:
+                    counts[head.type] += 1
+                    self._prefix = _NO_PREFIX
+                    self._dispatch(head, line, callbacks)
+                    position += 1
+                    continue
+                self._prefix, self._lane = _common_prefix(line), self.lanes[head.stream]
+            prefix, start = self._prefix, position
+            position += 1
+            while position < end and lines[position].startswith(prefix):
+                position += 1
+            counts[SingerMessageType.RECORD.value] += position - start
+            self._lane(lines[start:position])
+
+    def _head(self, line: bytes, number: int) -> _Head:
+        try:
+            return _decode_head(line)
+        except UNREADABLE:
+            try:
+                return msgspec.convert(self.deserialize_json(line), _Head)
+            except (ValueError, msgspec.ValidationError) as error:
+                raise InputError(
+                    f"Line {number} of the input is not a Singer message: is the tap's standard "
+                    "output mixed with something else? What came before it was processed."
+                ) from error
+
+    def _dispatch(
+        self, head: _Head, line: bytes, callbacks: dict[str, Callable[[dict[str, Any]], None]]
+    ) -> None:
+        callback = callbacks.get(head.type)
+        if callback is None:
+            raise InputError(f"The input holds a message of the unknown type {head.type}.")
+        message = self.deserialize_json(line)
+        wrong = _find_wrong_part(head.type, message)
+        if wrong:
+            of_stream = f" of stream {head.stream}" if head.stream else ""
+            raise InputError(
+                f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
+                "Singer specification says: mend the tap. What came before it was processed."
+            )
+        callback(message)
+
+    def deserialize_json(self, line: bytes) -> dict[str, Any]:
+        """Parse one line, see `decode_line`."""
+        return decode_line(line)
+
+    @staticmethod
+    def _no_lane(lines: list[bytes]) -> None:
+        raise AssertionError(lines)
+
+
+def _common_prefix(line: bytes) -> bytes:
+    """Return what all RECORD lines of the same stream begin with, as this tap writes them."""
+    record = _has_record(line)
+    prefix = line[: record.start()] if record else b""
+    return prefix if _has_type(prefix) and _has_stream(prefix) else _NO_PREFIX

@@ -1,0 +1,133 @@
+"""Reads files ahead in the background, so that decoding does not wait for the network."""
+
+from __future__ import annotations
+
+import mmap
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+import backoff
+
+from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Executor, Future
+
+    from tap_braze_currents.bucket.store import Bucket, RemoteFile
+
+FILES_AHEAD = 8
+BYTES_AHEAD = 96 << 20
+"""Eight files of 100,000 events, as large as Braze writes them."""
+READING_THREADS = 4
+"""Each holds a piece twice for a moment: in the library that reads it, and in the file."""
+PIECE_BYTES = 1 << 20
+"""Larger objects are read piece by piece: what breaks is resumed, not begun again.
+
+Small ones, since the allocator keeps several for each thread after they are gone.
+"""
+ATTEMPTS = 5
+
+
+class Fetched(NamedTuple):
+    """A file and its content, or the error that reading it ended with."""
+
+    event_type: str
+    file: RemoteFile
+    content: Future[bytes | memoryview]
+
+
+def fetch_ahead(
+    files: Iterator[tuple[str, RemoteFile]],
+    fetch: Callable[[RemoteFile], bytes | memoryview],
+    pool: Executor,
+) -> Iterator[Fetched]:
+    """Fetch a bounded number of files, and of bytes, ahead of the one that is being worked on.
+
+    Args:
+        files: Event types and files to read; consumed only as far as is fetched ahead.
+        fetch: Reads one.
+        pool: Threads to read in.
+
+    Yields:
+        The files in their order; whoever takes one drops it before asking for the next. At least
+        one is always under way; more only as long as they are few and fit in memory.
+    """
+    ahead: deque[tuple[int, Fetched]] = deque()
+    held = 0
+    following = next(files, None)
+    while following or ahead:
+        fetched = None
+        if ahead:
+            size, fetched = ahead.popleft()
+            held -= size
+        while following:
+            event_type, file = following
+            size = PIECE_BYTES if file.size is None else file.size
+            if ahead and (len(ahead) >= FILES_AHEAD or held + size > BYTES_AHEAD):
+                break
+            held += size
+            ahead.append((size, Fetched(event_type, file, pool.submit(fetch, file))))
+            following = next(files, None)
+        if fetched:
+            yield fetched
+
+
+def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> bytes | memoryview:
+    """Read an object, trying again where that may help.
+
+    Args:
+        bucket: Where it lies.
+        file: The object.
+        size: How many bytes of its beginning; all by default.
+
+    Returns:
+        Its content; without a request if it is listed as empty.
+
+    Raises:
+        FileNotFoundError: It was deleted after it was listed.
+        ConnectorError: It cannot be read.
+    """
+    if file.size == 0:
+        return b""
+    try:
+        if size is not None:
+            return _read(bucket, file, 0, size)
+        if file.size is None or file.size <= PIECE_BYTES:
+            return _read(bucket, file)
+        # Not on the heap, where the gaps of files that are gone would stay.
+        content = memoryview(mmap.mmap(-1, file.size))
+        filled = 0
+        while filled < file.size:
+            piece = _read(bucket, file, filled, min(filled + PIECE_BYTES, file.size))
+            if not piece:
+                break  # the object is shorter than listed; the decoder will say what is missing
+            content[filled : filled + len(piece)] = piece
+            filled += len(piece)
+        return content[:filled]
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # each file system has its own tree of errors
+        raise explain(error, file.path) from error
+
+
+def _read(
+    bucket: Bucket, file: RemoteFile, start: int | None = None, end: int | None = None
+) -> bytes:
+    """Read a range; empty if the object ends before it, as it does if a shorter one replaced it."""
+    read = backoff.on_exception(
+        backoff.expo,
+        Exception,
+        max_tries=ATTEMPTS,
+        giveup=lambda error: (
+            isinstance(error, FileNotFoundError) or not is_temporary(error, file.path)
+        ),
+        factor=0.2,
+        logger=None,
+    )(bucket.fs.cat_file)
+    try:
+        return bytes(read(file.path, start=start, end=end))
+    except Exception as error:
+        if is_past_end(error):
+            return b""
+        raise

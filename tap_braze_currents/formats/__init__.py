@@ -1,0 +1,1 @@
+"""What a file holds: Avro containers and JSON events, decoded to records."""

@@ -1,0 +1,259 @@
+"""Pure: which files of a stream are done. No I/O, no clock.
+
+The state of a stream, in words:
+
+    version            of this form
+    first_run          when the first run began: what was there then was seen by it
+    start_hour         the first hour that it looked at; empty: all
+    shortest_lookback  the least `lookback_hours` of all runs
+    sealed_hour        everything from the start up to and including this hour is done
+    newest_hour        of which a file was read
+    read               files read in the hours still open, by folder and hour
+    pending            files that are listed and yet to be read, whatever their hour, because they
+                       were broken, or too young when it was sealed
+    late               files of sealed hours that were read after their hour may have been sealed; a
+                       sweep need not read them again
+    paths              files read in another layout, each by its path: without hours nothing can be
+                       sealed, so this list grows with the bucket
+    shared             files of another layout that hold events of several streams (JSON), or of
+                       none that is selected: their event types, so that a file need not be opened
+                       to see whom it concerns
+
+Every part is always there and none is a mapping: Meltano merges the state of a `--full-refresh`
+into the old one, mapping by mapping, and what was forgotten on purpose would come back.
+
+Its size depends on the lookback and on the number of files an hour, not on the history.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.errors import SettingsError
+from tap_braze_currents.bucket.layout import FileKey, is_hour, shift, to_datetime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+VERSION = 1
+CLOCKS_DIFFER_BY = timedelta(minutes=10)
+"""Between this machine and the bucket's service."""
+MOST_LATE_FILES = 1000
+"""Beyond it the oldest are forgotten; another sweep reads them again."""
+MOST_PENDING_FILES = 1000
+"""Beyond it the hours of unread files are kept open instead."""
+
+
+class Bookmark:
+    """The files of one stream that need not be read again."""
+
+    def __init__(self) -> None:
+        """Start with nothing read."""
+        self.is_new = True
+        """Whether no earlier run left a state."""
+        self.first_run: datetime | None = None
+        self.start_hour = ""
+        self.shortest_lookback: int | None = None
+        self.sealed_hour = ""
+        self.newest_hour = ""
+        """Newest hour of which a file was read."""
+        self._read: set[FileKey] = set()
+        self._pending: set[FileKey] = set()
+        self._late: set[FileKey] = set()
+        self._paths: set[str] = set()
+        self.shared: dict[str, list[str]] = {}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Bookmark:
+        """Read what `to_state` wrote; an empty state is a new start.
+
+        Raises:
+            SettingsError: The state has a form that this version does not know.
+        """
+        bookmark = cls()
+        if not state:
+            return bookmark
+        if state.get("version") != VERSION:
+            raise SettingsError(
+                f"The state has version {state.get('version')!r}, this tap knows {VERSION}: "
+                "use the tap that wrote it, or start over with --full-refresh."
+            )
+        try:
+            bookmark.is_new = False
+            bookmark.first_run = _moment(state.get("first_run"))
+            bookmark.start_hour = _hour(state.get("start_hour", ""))
+            shortest = state.get("shortest_lookback")
+            bookmark.shortest_lookback = shortest if shortest is None else int(shortest)
+            bookmark.sealed_hour = _hour(state.get("sealed_hour", ""))
+            bookmark._read = set(_keys(state.get("read", [])))
+            bookmark._pending = set(_keys(state.get("pending", [])))
+            bookmark._late = set(_keys(state.get("late", [])))
+            bookmark._paths = set(_texts(state.get("paths", [])))
+            bookmark.shared = {
+                str(entry["path"]): _texts(entry["event_types"])
+                for entry in state.get("shared", [])
+            }
+            bookmark.newest_hour = max(
+                [_hour(state.get("newest_hour", "")), *(key.hour for key in bookmark._read)]
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise SettingsError(
+                f"The state of a stream cannot be understood ({error}): start over with "
+                "--full-refresh."
+            ) from error
+        return bookmark
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the state as JSON values; the same for the same files, in whatever order."""
+        return {
+            "version": VERSION,
+            "first_run": self.first_run and self.first_run.isoformat(timespec="seconds"),
+            "start_hour": self.start_hour,
+            "shortest_lookback": self.shortest_lookback,
+            "sealed_hour": self.sealed_hour,
+            "newest_hour": self.newest_hour,
+            "read": _listed(self._read),
+            "pending": _listed(self._pending),
+            "late": _listed(self._late),
+            "paths": sorted(self._paths),
+            "shared": [
+                {"path": path, "event_types": types} for path, types in sorted(self.shared.items())
+            ],
+        }
+
+    def begin_run(self, now: datetime, start_hour: str, lookback_hours: int) -> None:
+        """Note what the settings of this run are.
+
+        Args:
+            now: When it begins.
+            start_hour: The first hour that it looks at; empty: all.
+            lookback_hours: How long it keeps hours open.
+        """
+        if self.is_new:
+            self.first_run, self.start_hour = now, start_hour
+        known = self.shortest_lookback
+        self.shortest_lookback = lookback_hours if known is None else min(known, lookback_hours)
+
+    def is_done(self, key: FileKey) -> bool:
+        """Tell whether a file need not be read; in a sealed hour only pending ones need to."""
+        if not key.hour:
+            return key.name in self._paths or key.name in self.shared
+        if key in self._pending:
+            return False
+        return key.hour <= self.sealed_hour or key in self._read
+
+    def may_be_late(self, key: FileKey, modified: datetime | None) -> bool:
+        """Tell whether a file may have come when its hour was sealed already.
+
+        Which files a sealed hour had is not kept, so the time of modification must say it: an hour
+        cannot be sealed before the lookback is over, and what was there at the first run was seen
+        by it. A file that was read all the same is in doubt called late.
+        """
+        if not key.hour:
+            return False
+        if modified is None or self.first_run is None or key.hour < self.start_hour:
+            return True
+        sealed_from = to_datetime(shift(key.hour, self.shortest_lookback or 0))
+        return modified + CLOCKS_DIFFER_BY > max(self.first_run, sealed_from)
+
+    def is_missed(self, key: FileKey, modified: datetime | None) -> bool:
+        """Tell whether a file of a sealed hour may not have been read: what a sweep looks for."""
+        return (
+            bool(key.hour)
+            and key.hour <= self.sealed_hour
+            and key not in self._late
+            and self.may_be_late(key, modified)
+        )
+
+    def pending(self) -> list[FileKey]:
+        """Return the files that are yet to be read and need not be listed again."""
+        return sorted(self._pending)
+
+    def mark_read(
+        self, key: FileKey, *, late: bool = False, event_types: Sequence[str] = ()
+    ) -> None:
+        """Note that every record of a file is out.
+
+        Args:
+            key: The file.
+            late: It came when its hour may already have been sealed.
+            event_types: All types in a file that holds several.
+        """
+        self._pending.discard(key)
+        if not key.hour and event_types:
+            self.shared[key.name] = sorted(event_types)
+            return
+        if not key.hour:
+            self._paths.add(key.name)
+            return
+        self.newest_hour = max(self.newest_hour, key.hour)
+        if key.hour > self.sealed_hour:
+            self._read.add(key)
+        if late:
+            self._late.add(key)
+            for forgotten in sorted(self._late)[:-MOST_LATE_FILES]:
+                self._late.discard(forgotten)
+
+    def mark_failed(self, key: FileKey) -> None:
+        """Note that a file could not be read; the next run begins with it."""
+        if key.hour and len(self._pending) < MOST_PENDING_FILES:
+            self._pending.add(key)
+
+    def mark_gone(self, key: FileKey) -> None:
+        """Note that a file is no longer there."""
+        self._pending.discard(key)
+
+    def seal(self, lookback_hours: int, latest_hour: str, unread: Iterable[FileKey] = ()) -> None:
+        """Seal what lies further back than the lookback from the newest hour read.
+
+        Args:
+            lookback_hours: How long an hour stays open.
+            latest_hour: The last hour that may count as the newest: the present one, since a folder
+                dated in the future must not seal the present, or the one the run has come to.
+            unread: Listed files that are yet to be read; they are remembered one by one.
+        """
+        if not self.newest_hour:
+            return
+        seal = shift(min(self.newest_hour, latest_hour), -lookback_hours - 1)
+        new = {key for key in unread if key.hour and key.hour <= seal} - self._pending
+        if new and len(self._pending) + len(new) > MOST_PENDING_FILES:
+            seal = min(seal, shift(min(new).hour, -1))
+        if seal <= self.sealed_hour:
+            return
+        self.sealed_hour = seal
+        self._pending.update(key for key in new if key.hour <= seal)
+        self._read = {key for key in self._read if key.hour > seal}
+
+
+def _listed(keys: Iterable[FileKey]) -> list[dict[str, Any]]:
+    by_hour: dict[tuple[str, str], list[str]] = {}
+    for key in sorted(keys, key=lambda key: (key.folder, key.hour, key.name)):
+        by_hour.setdefault((key.folder, key.hour), []).append(key.name)
+    return [
+        {"folder": folder, "hour": hour, "names": names}
+        for (folder, hour), names in by_hour.items()
+    ]
+
+
+def _keys(listed: Iterable[Mapping[str, Any]]) -> Iterable[FileKey]:
+    for entry in listed:
+        for name in _texts(entry["names"]):
+            yield FileKey(_hour(entry["hour"]), str(entry["folder"]), name)
+
+
+def _texts(values: Any) -> list[str]:  # noqa: ANN401
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{str(values)[:40]!r} is no list of texts")
+    return values
+
+
+def _hour(text: str) -> str:
+    if text and not is_hour(text):
+        raise ValueError(f"{text!r} is no hour")
+    return text
+
+
+def _moment(text: str | None) -> datetime | None:
+    moment = datetime.fromisoformat(text) if text else None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=timezone.utc)

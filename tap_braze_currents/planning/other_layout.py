@@ -1,0 +1,142 @@
+"""Files in another layout than Braze's: listed by path, their event type found inside them."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from braze_mixpanel.errors import ConnectorError, InputError
+from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.catalog.discovery import read_head
+from tap_braze_currents.formats import json_events as http_landing
+from tap_braze_currents.formats.avro_container import BrokenFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    from tap_braze_currents.bucket.layout import FileKey
+    from tap_braze_currents.bucket.store import Bucket, RemoteFile
+    from tap_braze_currents.planning.bookmark import Bookmark
+
+logger = logging.getLogger("tap-braze-currents")
+
+_NAMES_SHOWN = 3
+_JSON_AT_A_TIME = 2
+"""They are looked into whole, and may be large."""
+
+
+class FilesByPath:
+    """The files of a layout without hours, by the event types in them."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        bookmarks: Mapping[str, Bookmark],
+        now: datetime,
+        settle_seconds: int,
+    ) -> None:
+        """Prepare; nothing is listed yet.
+
+        Args:
+            bucket: Where they lie.
+            bookmarks: Selected event type → what is done.
+            now: The present time.
+            settle_seconds: Younger files are left out.
+        """
+        self._bucket = bucket
+        self._bookmarks = bookmarks
+        self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
+        self.files: dict[str, list[RemoteFile]] = defaultdict(list)
+        """Event type → its unread files, by path."""
+        self._shared: dict[str, list[str]] = {}
+        self.total = 0
+        self.unsettled = 0
+        self.errors: list[ConnectorError] = []
+
+    def look_into(
+        self, folders: Iterable[str], files: Iterable[RemoteFile], pool: Executor
+    ) -> None:
+        """List everything below some folders, and look into the files that no stream has read.
+
+        Args:
+            folders: Below the prefix.
+            files: More files, listed already.
+            pool: Threads to list and read in.
+
+        Raises:
+            ConnectorError: A folder cannot be listed.
+        """
+        found = list(files)
+        for listed in pool.map(self._bucket.files_below, folders):
+            found += listed
+        self.total = len(found)
+        if found:
+            names = sorted({file.key.name.partition("/")[0] for file in found})
+            shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
+            logger.warning(
+                "%s holds files that do not lie as Braze writes them (%s): all are listed in each "
+                "run, and the state keeps every path.",
+                self._bucket.url,
+                shown,
+            )
+        unread = sorted(file for file in found if self._is_to_be_read(file))
+        one_type = [file for file in unread if not http_landing.is_json(file.path)]
+        for file, event_types in zip(one_type, pool.map(self._event_types, one_type), strict=True):
+            self._plan(file, event_types)
+        several = [file for file in unread if http_landing.is_json(file.path)]
+        with ThreadPoolExecutor(_JSON_AT_A_TIME, "json") as few:
+            for file, event_types in zip(several, few.map(self._event_types, several), strict=True):
+                self._shared[file.key.name] = event_types
+                self._plan(file, event_types)
+
+    def _plan(self, file: RemoteFile, event_types: Sequence[str]) -> None:
+        """Let each selected stream that has events in a file read it."""
+        selected = [name for name in event_types if name in self._bookmarks]
+        for name in selected:
+            if not self._bookmarks[name].is_done(file.key):
+                self.files[name].append(file)
+        if event_types and not selected and self._bookmarks:
+            # Any stream may keep that nobody need open it again.
+            next(iter(self._bookmarks.values())).shared[file.key.name] = sorted(event_types)
+
+    def shared(self, key: FileKey) -> list[str]:
+        """Return all event types of a JSON file, empty for files of a single one."""
+        return self._shared.get(key.name, [])
+
+    def _is_to_be_read(self, file: RemoteFile) -> bool:
+        if self._youngest and file.modified and file.modified > self._youngest:
+            self.unsettled += 1
+            return False
+        path = file.key.name
+        for bookmark in self._bookmarks.values():
+            shared = bookmark.shared.get(path)
+            if shared is not None:
+                # Known from an earlier run: is there a stream that has not read it yet?
+                return any(
+                    not self._bookmarks[name].is_done(file.key)
+                    for name in shared
+                    if name in self._bookmarks
+                )
+            if bookmark.is_done(file.key):
+                return False
+        return True
+
+    def _event_types(self, file: RemoteFile) -> list[str]:
+        """Return the event types in a file; none if it cannot be read, which is reported."""
+        try:
+            if http_landing.is_json(file.path):
+                content = read_object(self._bucket, file)
+                return http_landing.event_types(content)
+            return [read_head(self._bucket, file).event_type]
+        except FileNotFoundError:
+            return []
+        except BrokenFileError as error:
+            self.errors.append(InputError(f"{file.path}: {error}."))
+        except ConnectorError as error:
+            self.errors.append(error)
+        return []

@@ -1,0 +1,1 @@
+"""From changes to Braze: requests, answers, retries and acknowledgements."""

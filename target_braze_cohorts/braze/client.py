@@ -1,0 +1,296 @@
+"""One request to Braze, one answer. The only module that knows HTTP and the shape of bodies."""
+
+from __future__ import annotations
+
+import abc
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from braze_mixpanel.http.json_body import json_object
+from braze_mixpanel.http.retry_waits import retry_after_seconds
+from braze_mixpanel.http.unusable_address import lasting_problems
+from target_braze_cohorts.intake.identity import cohort_lists, track_identity
+from target_braze_cohorts.settings.definitions import ATTRIBUTE
+from target_braze_cohorts.settings.instances import endpoint
+from target_braze_cohorts.store.membership import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+TIMEOUTS: Final = (10.0, 60.0)
+"""Seconds for a connection and for an answer."""
+MOST_COHORT_IDS: Final = 1000
+"""Most ids in one request of the partner cohort import, over all its lists."""
+MOST_TRACKED_USERS: Final = 75
+"""Most objects in one request of `/users/track`."""
+TOO_MANY_REQUESTS: Final = 429
+_MOST_SHOWN: Final = 200
+
+
+class Answer(NamedTuple):
+    """What came back.
+
+    Attributes:
+        status: HTTP status; 0 if no whole answer came (time-out, broken connection).
+        message: What Braze says to it, or what went wrong with the connection; cut.
+        wait: Seconds that Braze asks to wait, 0 if it asks for none.
+        refused: People refused inside a success: place in the request → reason.
+        refused_unnamed: Reason of an error inside a success that names nobody; None if none.
+        from_braze: Whether it has the form of Braze's answers: a proxy or another service may well
+            say 200 to everything.
+    """
+
+    status: int
+    message: str = ""
+    wait: float = 0.0
+    refused: Mapping[int, str] = {}
+    refused_unnamed: str | None = None
+    from_braze: bool = True
+
+    @property
+    def accepted(self) -> bool:
+        """Whether Braze took the request."""
+        return self.from_braze and 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed later: locked, too many, or trouble on the way."""
+        return self.status in {0, 408, 423, TOO_MANY_REQUESTS} or self.status >= 500  # noqa: PLR2004
+
+
+class BrazeClient(abc.ABC):
+    """One of the two ways to tell Braze who is in a cohort."""
+
+    credentials: str
+    """The settings that hold the credentials, for messages."""
+    most_users: int
+    """Most people in one request."""
+    names_cohorts: bool
+    """Whether Braze keeps a name beside the label."""
+
+    def __init__(self, endpoint: str, timeouts: tuple[float, float] = TIMEOUTS) -> None:
+        """Prepare requests; nothing is sent yet.
+
+        Args:
+            endpoint: REST endpoint, see `instances.endpoint`.
+            timeouts: Seconds to wait for a connection and for an answer.
+        """
+        self.endpoint = endpoint
+        self._timeouts = timeouts
+        self._session = requests.Session()
+        self._session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
+
+    @abc.abstractmethod
+    def probe(self) -> Answer:
+        """Send a request that writes nothing; 401 and 403 tell that the credentials are wrong."""
+
+    @abc.abstractmethod
+    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
+        """Tell a cohort's name, before its first members and whenever it changes.
+
+        Args:
+            label: The cohort's id.
+            name: Its name.
+            created_at: When it was made, ISO 8601 with zone.
+
+        Raises:
+            NotImplementedError: This way has no names, see `names_cohorts`.
+        """
+
+    @abc.abstractmethod
+    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
+        """Add people or take them out.
+
+        Args:
+            label: What the list is known by: a cohort's id, or the attribute's value.
+            change: Which of the two.
+            kind: The kind of the identifiers.
+            identifiers: At most `most_users`.
+        """
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Send one request.
+
+        Raises:
+            SettingsError: There is nothing at that URL that could answer, ever.
+        """
+        data = msgspec.json.encode(body)
+        try:
+            with lasting_problems(self.endpoint, "instance or rest_endpoint"):
+                response = self._session.post(
+                    f"{self.endpoint}{path}",
+                    data=data,
+                    headers={"Content-Type": "application/json"},
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                )
+        except requests.RequestException as error:
+            return Answer(0, f"{type(error).__name__} at {self.endpoint}")
+        content = json_object(response.content)
+        refused, unnamed = _errors(content)
+        return Answer(
+            response.status_code,
+            str(content.get("message", response.reason))[:_MOST_SHOWN],
+            _wait(response.headers),
+            refused,
+            unnamed,
+            from_braze="message" in content,
+        )
+
+
+class CohortImport(BrazeClient):
+    """The partner cohort import: for those who have a partner key."""
+
+    credentials = "data_import_key and partner_api_key"
+    most_users = MOST_COHORT_IDS
+    names_cohorts = True
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        partner_name: str,
+        partner_api_key: str,
+        data_import_key: str,
+        timeouts: tuple[float, float] = TIMEOUTS,
+    ) -> None:
+        """Prepare requests.
+
+        Args:
+            endpoint: REST endpoint.
+            partner_name: The partner as Braze's URLs name it.
+            partner_api_key: The partner's key.
+            data_import_key: The customer's key, `client_secret` to Braze.
+            timeouts: Seconds to wait for a connection and for an answer.
+        """
+        super().__init__(endpoint, timeouts)
+        self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"
+        self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
+
+    def probe(self) -> Answer:
+        """Send no changes for a cohort."""
+        body = {**self._keys, "cohort_id": "0", "cohort_changes": []}
+        return self._post(f"{self._path}/users", body)
+
+    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
+        """Tell a cohort's name."""
+        body = {**self._keys, "cohort_id": label, "name": name, "created_at": created_at}
+        return self._post(self._path, body)
+
+    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
+        """Add people to a cohort or take them out."""
+        people = cohort_lists(kind, identifiers)
+        changes = [{**people, "should_remove": change is Change.REMOVE}]
+        body = {**self._keys, "cohort_id": label, "cohort_changes": changes}
+        return self._post(f"{self._path}/users", body)
+
+
+class UserAttribute(BrazeClient):
+    """An array attribute of users: for everyone with a REST API key."""
+
+    credentials = "api_key"
+    most_users = MOST_TRACKED_USERS
+    names_cohorts = False
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        api_key: str,
+        attribute_name: str,
+        timeouts: tuple[float, float] = TIMEOUTS,
+    ) -> None:
+        """Prepare requests.
+
+        Args:
+            endpoint: REST endpoint.
+            api_key: A key with the permission `users.track`.
+            attribute_name: The array attribute.
+            timeouts: Seconds to wait for a connection and for an answer.
+        """
+        super().__init__(endpoint, timeouts)
+        self._session.headers["Authorization"] = f"Bearer {api_key}".encode()
+        self._attribute = attribute_name
+
+    def probe(self) -> Answer:
+        """Send no users: 400 with a good key."""
+        return self._post("/users/track", {"attributes": []})
+
+    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
+        """Refuse: an attribute's values are all that there is."""
+        raise NotImplementedError
+
+    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
+        """Add the value to people's attribute or take it out; never makes a new user."""
+        value = {"remove" if change is Change.REMOVE else "add": [label]}
+        attributes = [
+            {
+                **track_identity(kind, identifier),
+                "_update_existing_only": True,
+                self._attribute: value,
+            }
+            for identifier in identifiers
+        ]
+        return self._post("/users/track", {"attributes": attributes})
+
+
+def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
+    """Choose the way to Braze.
+
+    Args:
+        config: The target's settings.
+        timeouts: Seconds to wait for a connection and for an answer.
+
+    Raises:
+        SettingsError: There is no endpoint to be had from them.
+    """
+    url = endpoint(config.get("instance"), config.get("rest_endpoint"))
+    if config["delivery"] == ATTRIBUTE:
+        return UserAttribute(
+            url,
+            api_key=config.get("api_key", ""),
+            attribute_name=config["attribute_name"],
+            timeouts=timeouts,
+        )
+    return CohortImport(
+        url,
+        partner_name=config["partner_name"],
+        partner_api_key=config.get("partner_api_key", ""),
+        data_import_key=config.get("data_import_key", ""),
+        timeouts=timeouts,
+    )
+
+
+def _wait(headers: Mapping[str, str]) -> float:
+    """Read `Retry-After`, or `X-RateLimit-Reset` (UNIX seconds) where no requests are left."""
+    wait = retry_after_seconds(headers.get("Retry-After"))
+    if wait or headers.get("X-RateLimit-Remaining", "0") != "0":
+        return wait
+    try:
+        return max(0.0, float(headers.get("X-RateLimit-Reset", "")) - time.time())
+    except ValueError:
+        return 0.0
+
+
+def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
+    """Read the errors that a successful answer of `/users/track` may hold."""
+    named: dict[int, str] = {}
+    unnamed = None
+    errors = content.get("errors")
+    for error in errors if isinstance(errors, list) else []:
+        index = error.get("index") if isinstance(error, dict) else None
+        reason = str(error.get("type") if isinstance(error, dict) else error)[:_MOST_SHOWN]
+        if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
+            named[index] = reason
+        else:
+            unnamed = reason
+    return named, unnamed

@@ -1,0 +1,1 @@
+"""What comes in: cohorts, members and changes, and whether a list is complete."""

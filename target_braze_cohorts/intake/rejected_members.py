@@ -1,0 +1,87 @@
+"""Members who are left out, as records in the dead letter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.settings.redaction import redact
+from target_braze_cohorts.intake.identity import ALIAS, alias_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from braze_mixpanel.files.dead_letter import DeadLetter
+    from target_braze_cohorts.braze.delivery import Refusal
+    from target_braze_cohorts.store.membership import KnownList
+
+
+class Rejects:
+    """Writes records of the members stream, so that the file can be sent through the target."""
+
+    def __init__(
+        self, config: Mapping[str, Any], dead_letter: DeadLetter, secrets: set[str]
+    ) -> None:
+        """Wire the parts.
+
+        Args:
+            config: The target's settings.
+            dead_letter: Takes the records.
+            secrets: What no message of Braze may bring into the file.
+        """
+        self._config = config
+        self._dead_letter = dead_letter
+        self._secrets = secrets
+        stream = config["members_stream"]
+        self.schema: Mapping[str, Any] = {
+            "stream": stream,
+            "schema": {"type": "object", "properties": {}},
+            "key_properties": [],
+        }
+        """The SCHEMA message of the members stream; set when it comes, if it does."""
+
+    @property
+    def where(self) -> str | None:
+        """The file, if there is one."""
+        return str(self._dead_letter.path) if self._dead_letter.count else None
+
+    def nameless(self, record: Mapping[str, Any], reason: str) -> None:
+        """Keep a member record that lacks an id of its member or cohort."""
+        self._add(record, reason)
+
+    def without_identifier(self, cohort_id: str, member: str) -> None:
+        """Keep a member whose profile holds no identifier, or did not come."""
+        self._add(self._record(cohort_id, member), "without_identifier")
+
+    def refused(self, known: KnownList, refusal: Refusal) -> None:
+        """Keep somebody whom Braze did not take."""
+        record = self._record(known.cohort_id, refusal.identifier)
+        self._add(
+            {**record, "should_remove": bool(refusal.change)},
+            refusal.reason,
+            message=redact(refusal.message, self._secrets),
+            status=refusal.status,
+        )
+
+    def flush(self) -> None:
+        """Put everything on the disk."""
+        self._dead_letter.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._dead_letter.close()
+
+    def _record(self, cohort_id: str, identifier: str) -> dict[str, Any]:
+        config = self._config
+        record = {config["member_cohort_id_field"]: cohort_id}
+        if config["identifier"] != ALIAS:
+            return {**record, config["member_id_field"]: identifier}
+        alias = alias_object(identifier)
+        record[config["member_id_field"]] = alias["alias_name"]
+        if config.get("alias_label_field"):
+            record[config["alias_label_field"]] = alias["alias_label"]
+        return record
+
+    def _add(self, record: Mapping[str, Any], reason: str, **details: str | int) -> None:
+        self._dead_letter.add(
+            self._config["members_stream"], record, schema=self.schema, reason=reason, **details
+        )

@@ -1,0 +1,1 @@
+"""One run, from the end of the input to the report."""

@@ -1,0 +1,110 @@
+"""The page about a run: the plan for each cohort and what was done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.report.page import Figure, Page, Table
+from braze_mixpanel.report.writer import duration
+from target_braze_cohorts.run.plan_table import RunReport
+from target_braze_cohorts.settings.instances import endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from braze_mixpanel.report.writer import Ending
+    from target_braze_cohorts.run.plan_table import CohortReport
+
+
+def make_page(
+    ending: Ending, settings: Mapping[str, Any], report: RunReport | None, *, dead_letter: str
+) -> Page:
+    """Say what was planned and done.
+
+    Args:
+        ending: How the run ended.
+        settings: The target's settings.
+        report: What is known of the cohorts; None if the run failed before it began.
+        dead_letter: Where members lie who were left out; empty if there are none.
+    """
+    report = report or RunReport(dry_run=settings["dry_run"])
+    notes = [f"Members who were left out, with the reason: {dead_letter}"] if dead_letter else []
+    if report.incomplete:
+        notes.append("Some lists are not known to be complete: nobody was taken out of those.")
+    return Page(
+        title="Cohorts to Braze",
+        facts=_facts(ending, settings),
+        status=ending.status,
+        failure=ending.failure,
+        figures=_figures(ending, report),
+        notes=notes,
+        tables=[_cohorts(report)],
+    )
+
+
+def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
+    return [
+        "target-braze-cohorts",
+        endpoint(settings.get("instance"), settings.get("rest_endpoint")),
+        f"delivery {settings['delivery']}, {settings['sync_mode']}",
+        f"begun {ending.began:%d %b %Y, %H:%M:%S} UTC",
+        *(["dry run: nothing was sent"] if settings["dry_run"] else []),
+    ]
+
+
+def _figures(ending: Ending, report: RunReport) -> list[Figure]:
+    cohorts = report.cohorts
+    stopped = len(report.stopped)
+    planned = [
+        sum(cohort.counts.to_add for cohort in cohorts),
+        sum(cohort.counts.to_remove for cohort in cohorts),
+    ]
+    figures = [
+        Figure(
+            "Cohorts", f"{len(cohorts):,}", f"{stopped:,} stopped" if stopped else "none stopped"
+        ),
+        Figure("Received", f"{sum(one.counts.received for one in cohorts):,}", "members"),
+    ]
+    if report.dry_run:
+        figures += [
+            Figure("To add", f"{planned[0]:,}", "members"),
+            Figure("To remove", f"{planned[1]:,}", "members"),
+        ]
+    else:
+        added = sum(cohort.done.added for cohort in cohorts)
+        removed = sum(cohort.done.removed for cohort in cohorts)
+        refused = sum(cohort.done.refused for cohort in cohorts)
+        figures += [
+            Figure("Added", f"{added:,}", f"of {planned[0]:,} planned", "good" * bool(added)),
+            Figure("Removed", f"{removed:,}", f"of {planned[1]:,} planned"),
+            Figure("Refused", f"{refused:,}", "by Braze", "bad" * bool(refused)),
+            Figure("Requests", f"{report.requests:,}", "to Braze"),
+        ]
+    return [*figures, Figure("Duration", duration(ending.seconds))]
+
+
+def _cohorts(report: RunReport) -> Table:
+    done = () if report.dry_run else ("Added", "Removed", "Refused")
+    plan = ("Received", "Without id", "In Braze", "To add", "To remove")
+    return Table(
+        title="Cohorts",
+        note="the plan" if report.dry_run else "the plan, and what was done",
+        headings=("Cohort", "Id", *plan, *done, "Note"),
+        rows=[_row(cohort, dry_run=report.dry_run) for cohort in report.cohorts],
+    )
+
+
+def _row(cohort: CohortReport, *, dry_run: bool) -> tuple[str | int, ...]:
+    counts, done = cohort.counts, cohort.done
+    stopped = f"Stopped: {cohort.stopped}" if cohort.stopped else ""
+    return (
+        cohort.name,
+        cohort.cohort_id,
+        counts.received,
+        counts.without_identifier,
+        cohort.in_braze,
+        counts.to_add,
+        counts.to_remove,
+        *(() if dry_run else (done.added, done.removed, done.refused)),
+        "; ".join(part for part in (stopped, cohort.note) if part),
+    )

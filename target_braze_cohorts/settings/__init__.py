@@ -1,0 +1,1 @@
+"""The settings, where Braze is reached, and mistakes that their schema cannot express."""

@@ -1,0 +1,80 @@
+"""Mistakes in the settings that their schema cannot say. Pure but for a look at folders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.checks import parse_ratio
+from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.private_files import find_problem
+from braze_mixpanel.report import page
+from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
+from target_braze_cohorts.intake.intake import is_joined
+from target_braze_cohorts.settings import definitions as settings
+from target_braze_cohorts.settings.instances import endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CREDENTIALS = {
+    settings.COHORT: ("data_import_key", "partner_api_key"),
+    settings.ATTRIBUTE: ("api_key",),
+}
+
+
+def find_problems(config: Mapping[str, Any]) -> list[str]:
+    """Look for settings that need or exclude each other, and for values that cannot be used.
+
+    Args:
+        config: Settings that fit the schema.
+
+    Returns:
+        One line for each mistake: the setting, what is wrong, what to write instead.
+    """
+    folders = (
+        find_problem("dead_letter_path", config["dead_letter_path"]),
+        page.find_problem(config.get("report_path")),
+    )
+    return [*_values(config), *_identity(config), *filter(None, folders)]
+
+
+def missing_credentials(config: Mapping[str, Any]) -> list[str]:
+    """Give the settings that hold the credentials of the chosen delivery and are not set."""
+    return [name for name in CREDENTIALS[config["delivery"]] if not config.get(name)]
+
+
+def _values(config: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        endpoint(config.get("instance"), config.get("rest_endpoint"))
+    except SettingsError as error:
+        yield str(error)
+    try:
+        parse_ratio(config["max_removal_ratio"])
+    except ValueError:
+        yield "Setting max_removal_ratio is wrong: it must be a number from 0 to 1."
+    if not config["dry_run"]:
+        for name in missing_credentials(config):
+            meaning = settings.SCHEMA["properties"][name]["description"]
+            yield f"Setting {name} is missing: delivery {config['delivery']} needs it. {meaning}"
+    for name in CREDENTIALS[config["delivery"]]:
+        value = config.get(name) or ""
+        if value != value.strip():
+            yield f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
+
+
+def _identity(config: Mapping[str, Any]) -> Iterator[str]:
+    identifier = config["identifier"]
+    if identifier == DEVICE_ID and config["delivery"] == settings.ATTRIBUTE:
+        yield "Setting identifier is wrong: /users/track does not know device_id."
+    if identifier == ALIAS and not (config.get("alias_label") or config.get("alias_label_field")):
+        yield "Setting identifier alias needs alias_label or alias_label_field."
+    if config["changes_stream"] and is_joined(config):
+        yield (
+            "Setting external_id_property is wrong: with changes_stream it must be distinct_id, "
+            "because a member whose profile comes later would be lost."
+        )
+    if identifier == ALIAS and is_joined(config):
+        yield (
+            "Setting external_id_property is wrong: with identifier alias it must be distinct_id, "
+            "because profiles are joined by a member's id and give no alias. Set one of the two."
+        )

@@ -1,0 +1,256 @@
+"""The settings of target-braze-cohorts, as `--about` and Meltano show them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from singer_sdk import typing as th
+
+from braze_mixpanel.report.writer import REPORT_PATH
+from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
+from target_braze_cohorts.settings.instances import ENDPOINTS
+
+COHORT: Final = "cohort"
+ATTRIBUTE: Final = "attribute"
+DISTINCT_ID: Final = "distinct_id"
+
+SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
+    th.Property(
+        "instance",
+        th.StringType,
+        allowed_values=list(ENDPOINTS),
+        description="Braze instance, such as US-01 or EU-02; or give rest_endpoint.",
+    ),
+    th.Property(
+        "rest_endpoint",
+        th.StringType,
+        description="REST endpoint to use instead of the instance's, such as a newer instance's.",
+    ),
+    th.Property(
+        "delivery",
+        th.StringType,
+        default=COHORT,
+        allowed_values=[COHORT, ATTRIBUTE],
+        description=(
+            "cohort: Braze's partner cohort import (needs a partner key, which most users do not "
+            "have); attribute: an array attribute of users, for everyone with a REST API key."
+        ),
+    ),
+    th.Property(
+        "data_import_key",
+        th.StringType,
+        secret=True,
+        description=(
+            "For delivery cohort: the data import key from Braze's Technology Partners > Mixpanel."
+        ),
+    ),
+    th.Property(
+        "partner_api_key",
+        th.StringType,
+        secret=True,
+        description="For delivery cohort: the key that Braze gives to a partner.",
+    ),
+    th.Property(
+        "partner_name",
+        th.StringType,
+        default="mixpanel",
+        description="For delivery cohort: the partner as Braze's URLs name it.",
+    ),
+    th.Property(
+        "api_key",
+        th.StringType,
+        secret=True,
+        description="For delivery attribute: a REST API key with the permission users.track.",
+    ),
+    th.Property(
+        "attribute_name",
+        th.StringType,
+        default="mixpanel_cohorts",
+        description="For delivery attribute: the array attribute that holds a user's cohorts.",
+    ),
+    th.Property(
+        "attribute_value",
+        th.StringType,
+        default="name",
+        allowed_values=["name", "id"],
+        description="For delivery attribute: what it holds of a cohort.",
+    ),
+    th.Property(
+        "sync_mode",
+        th.StringType,
+        default="dynamic",
+        allowed_values=["dynamic", "one_time"],
+        description=(
+            "dynamic: adds and removals in each run; one_time: adds only, and each cohort once."
+        ),
+    ),
+    th.Property(
+        "cohort_ids",
+        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
+        description="Ids of the cohorts to deliver; all if not given.",
+    ),
+    th.Property(
+        "external_id_property",
+        th.StringType,
+        default=DISTINCT_ID,
+        description=(
+            "Profile property that holds the Braze external id, such as $braze_external_id. Any "
+            "but distinct_id is joined from the profiles stream, which must then be selected."
+        ),
+    ),
+    th.Property(
+        "cohorts_stream",
+        th.StringType,
+        default="cohorts",
+        description="Stream of cohorts; may be the same as members_stream.",
+    ),
+    th.Property(
+        "members_stream",
+        th.StringType,
+        default="cohort_members",
+        description="Stream of cohort members.",
+    ),
+    th.Property(
+        "profiles_stream",
+        th.StringType,
+        default="engage",
+        description="Stream of profiles, read only if external_id_property needs it.",
+    ),
+    th.Property(
+        "cohort_id_field",
+        th.StringType,
+        default="id",
+        description="Field of cohorts_stream with the cohort's id.",
+    ),
+    th.Property(
+        "cohort_name_field",
+        th.StringType,
+        default="name",
+        description="Field of cohorts_stream with the cohort's name.",
+    ),
+    th.Property(
+        "cohort_created_field",
+        th.StringType,
+        default="created",
+        description="Field of cohorts_stream with the date-time at which the cohort was made.",
+    ),
+    th.Property(
+        "cohort_count_field",
+        th.StringType,
+        default="count",
+        description=(
+            "Field of cohorts_stream with the number of members: a list with as many is complete."
+        ),
+    ),
+    th.Property(
+        "member_cohort_id_field",
+        th.StringType,
+        default="cohort_id",
+        description="Field of members_stream with the cohort's id.",
+    ),
+    th.Property(
+        "member_id_field",
+        th.StringType,
+        default=DISTINCT_ID,
+        description=(
+            "Field of members_stream with the member's id (for an alias, its name); also the "
+            "field of profiles_stream by which profiles are joined."
+        ),
+    ),
+    th.Property(
+        "identifier",
+        th.StringType,
+        default=EXTERNAL_ID,
+        allowed_values=list(KINDS),
+        description="What that id is to Braze; device_id only with delivery cohort.",
+    ),
+    th.Property(
+        "alias_label_field",
+        th.StringType,
+        description="For identifier alias: field of members_stream with the alias label.",
+    ),
+    th.Property(
+        "alias_label",
+        th.StringType,
+        description="For identifier alias: the label of those whose record has none.",
+    ),
+    th.Property(
+        "changes_stream",
+        th.BooleanType,
+        default=False,
+        description=(
+            "members_stream holds changes instead of full lists: a record with should_remove, or "
+            "with _sdc_deleted_at, takes its member out, any other adds them; nobody else moves."
+        ),
+    ),
+    th.Property(
+        "membership_db",
+        th.StringType,
+        default="sqlite:///braze_cohorts.db",
+        secret=True,
+        description=(
+            "SQLAlchemy URL of the database that holds what Braze was last told: SQLite or "
+            "PostgreSQL. Keep it: without it nobody can be taken out."
+        ),
+    ),
+    th.Property(
+        "workspace",
+        th.StringType,
+        default="default",
+        description=(
+            "Any name; give a different one for each Braze workspace when several on the same "
+            "instance share a membership_db."
+        ),
+    ),
+    th.Property(
+        "max_removal_ratio",
+        th.CustomType({"type": ["number", "string"]}),
+        default=0.3,
+        description=(
+            "A cohort that would lose a larger part of its members in one run is stopped (0 to 1)."
+        ),
+    ),
+    th.Property(
+        "allow_empty_cohorts",
+        th.BooleanType,
+        default=False,
+        description="Whether a cohort may lose its last member; otherwise it is stopped.",
+    ),
+    th.Property(
+        "clear_vanished_cohorts",
+        th.BooleanType,
+        default=False,
+        description=(
+            "Take everybody out of a cohort that is no longer in the source; otherwise it keeps "
+            "its members and is reported."
+        ),
+    ),
+    th.Property(
+        "full_resync_days",
+        th.IntegerType(minimum=0),
+        default=7,
+        description=(
+            "After so many days all adds are sent again, for users whom Braze did not know when "
+            "they were added; 0: in each run."
+        ),
+    ),
+    th.Property(
+        "retry_seconds",
+        th.IntegerType(minimum=0),
+        default=600,
+        description="How long one request is retried while Braze cannot be had.",
+    ),
+    th.Property(
+        "dead_letter_path",
+        th.StringType,
+        default="dead_letter",
+        description="Folder for members without an identifier and those whom Braze refuses.",
+    ),
+    th.Property(
+        "dry_run",
+        th.BooleanType,
+        default=False,
+        description="Print the plan and send nothing.",
+    ),
+    REPORT_PATH,
+).to_dict()

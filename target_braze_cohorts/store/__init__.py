@@ -1,0 +1,1 @@
+"""The membership database: what Braze acknowledged, and the members staged in this run."""

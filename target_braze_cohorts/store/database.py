@@ -1,0 +1,224 @@
+"""The connection to the membership database, and the lock that lets one run at a time use it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from braze_mixpanel.errors import SettingsError, TemporaryError
+from target_braze_cohorts.store.database_errors import database_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL, Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+_SQLITE_CACHE_KIB = 64 * 1024
+_SQLITE_HEADER = b"SQLite format 3\0"
+_CONNECT_SECONDS = 30
+_CHECK_SECONDS = 5
+
+_BUSY = (
+    "Another run of target-braze-cohorts is using the same membership_db: wait until it ends. "
+    "Two at once would undo each other's changes in Braze."
+)
+
+
+def parse_url(url: str) -> URL:
+    """Read the setting `membership_db`.
+
+    Returns:
+        The URL, with psycopg 3 as the driver of PostgreSQL.
+
+    Raises:
+        SettingsError: It is no URL, or names another database. Staging, COPY and a lock that ends
+            with its process are particular to each.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "Setting membership_db is wrong: it must be a SQLAlchemy URL such as "
+            "sqlite:///braze_cohorts.db or postgresql://user:password@host/database."
+        ) from None
+    backend = parsed.drivername.partition("+")[0]
+    if backend == SQLITE:
+        return parsed.set(drivername=SQLITE)
+    if backend in {POSTGRESQL, "postgres"}:
+        return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
+    raise SettingsError(
+        f"Setting membership_db is wrong: {backend} is not supported, only sqlite and postgresql."
+    )
+
+
+@contextmanager
+def open_database(url: str, workspace: str) -> Iterator[Connection]:
+    """Connect, and keep every other run out until the end.
+
+    All work of a run goes through this one connection: should it break, the lock and the work end
+    together.
+
+    Args:
+        url: The setting `membership_db`.
+        workspace: What the lock is for, where the database can tell workspaces apart.
+
+    Raises:
+        SettingsError: The database cannot be opened or, later, written.
+        TemporaryError: Another run holds the lock, or the connection broke.
+    """
+    parsed = parse_url(url)
+    lock = _file_lock(parsed) if parsed.drivername == SQLITE else nullcontext()
+    with lock, _connection(parsed) as connection:
+        if connection.dialect.name == POSTGRESQL:
+            _advisory_lock(connection, workspace)
+        yield connection
+
+
+@contextmanager
+def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[Connection]:
+    try:
+        arguments = {} if url.drivername == SQLITE else _arguments(url, connect_seconds)
+        engine = create_engine(
+            url,
+            connect_args=arguments,
+            hide_parameters=True,  # people's ids, which no stack trace may show
+            pool_reset_on_return=None,  # it is closed then; a broken one only brings a stack trace
+        )
+    except (ImportError, NoSuchModuleError):
+        raise SettingsError(
+            'membership_db needs the PostgreSQL driver: pip install "braze-mixpanel[postgres]".'
+        ) from None
+    if engine.dialect.name == SQLITE:
+        event.listen(engine, "connect", _tune_sqlite)
+    try:
+        with database_errors(), engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
+    # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
+    arguments: dict[str, int | None] = {"prepare_threshold": None}
+    # Without a limit somebody who takes the connection and says nothing is waited for for ever.
+    return (
+        arguments
+        if "connect_timeout" in url.query
+        else arguments | {"connect_timeout": connect_seconds}
+    )
+
+
+@contextmanager
+def _file_lock(url: URL) -> Iterator[None]:
+    """Hold a lock beside the database file; it ends with the process, however that ends."""
+    if not url.database or url.database == ":memory:":
+        yield
+        return
+    path = Path(url.database).resolve()  # two links to one database share the lock
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise SettingsError(
+            f"The membership database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder in membership_db."
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise TemporaryError(_BUSY) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    # An acknowledgement that is lost in a power cut would be a lie about Braze: FULL.
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
+    # Staging lies in temporary tables, and those in a file: members do not fit into memory.
+    cursor.execute("PRAGMA temp_store = FILE")
+    cursor.execute(f"PRAGMA temp.cache_size = -{_SQLITE_CACHE_KIB}")
+    cursor.close()
+
+
+def _advisory_lock(connection: Connection, workspace: str) -> None:
+    """Take a lock that ends with the connection."""
+    key = {"key": _lock_key(workspace)}
+    taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar()
+    connection.commit()
+    if not taken:
+        raise TemporaryError(_BUSY)
+
+
+def wait_for_turn(connection: Connection) -> None:
+    """Let one run at a time make tables, until it commits; PostgreSQL cannot do two at once.
+
+    The first runs of several workspaces may well begin together, and on SQLite they cannot.
+    """
+    if connection.dialect.name == POSTGRESQL:
+        key = {"key": _lock_key("(tables)")}
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), key)
+
+
+def _lock_key(name: str) -> int:
+    digest = hashlib.sha256(f"target-braze-cohorts {name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+def check_database(url: str) -> None:
+    """Try to reach the database; nothing is written.
+
+    Args:
+        url: The setting `membership_db`.
+
+    Raises:
+        SettingsError: It cannot be used.
+    """
+    parsed = parse_url(url)
+    if parsed.drivername == SQLITE:
+        if parsed.database and parsed.database != ":memory:":
+            _check_file(Path(parsed.database))
+        return
+    with _connection(parsed, _CHECK_SECONDS) as connection:
+        connection.execute(text("SELECT 1"))
+
+
+def _check_file(path: Path) -> None:
+    """Look at a file as SQLite does when it opens one; SQLite itself would write beside it."""
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise SettingsError(
+            f"The membership database {path} cannot be written. "
+            "Give a file in a writable folder in membership_db."
+        )
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_SQLITE_HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SettingsError(
+            f"The membership database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder in membership_db."
+        ) from error
+    if header not in {b"", _SQLITE_HEADER}:
+        raise SettingsError(
+            f"{path} is no SQLite database. Give another file, or one that does not exist yet, in "
+            "membership_db."
+        )

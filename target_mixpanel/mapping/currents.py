@@ -1,0 +1,276 @@
+"""Braze Currents records as Mixpanel events. Pure: the same record gives the same event.
+
+Source: the Mixpanel tabs of Braze's Currents event glossaries, written down in
+`event_mapping.json`: for 84 event types the event's name and the fields it carries (`native` marks
+the 54 that the native connector sends). The types there without `fields` are not documented for
+Mixpanel; they, and whatever Braze adds next, follow the same rules by their name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from braze_mixpanel.singer.currents_streams import stream_id
+from braze_mixpanel.singer.lenient_json import UNREADABLE
+from target_mixpanel.mapping.event import Event, Skip, name_is_taken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Record = dict[str, Any]
+
+CUSTOM_EVENT: Final = "users.behaviors.CustomEvent"
+PURCHASE: Final = "users.behaviors.Purchase"
+PROPERTY_PREFIXES: Final = {
+    CUSTOM_EVENT: "[Custom event property]",
+    PURCHASE: "[Purchase property]",
+}
+"""Event types whose field `properties` is JSON text, and what its keys are prefixed with."""
+
+RENAMED_FIELDS: Final = {
+    "device_model": "$device",
+    "os_version": "$os",
+    "content_card_id": "card_id",
+}
+IDENTITY_FIELDS: Final = frozenset({"id", "external_user_id", "time"})
+NEVER_SENT: Final = frozenset({"user_id", "timezone", "canvas_step_message_variation_id"})
+PARTNER_ID: Final = "braze"
+
+ANONYMOUS: Final = "anonymous"
+ANONYMOUS_WITHOUT_DEVICE: Final = "anonymous without device_id"
+ANONYMOUS_WITHOUT_BRAZE_ID: Final = "anonymous without user_id"
+
+UNPARSED: Final = "properties are no JSON object, sent as text"
+
+_SILENT_SEGMENTS = frozenset({"users", "behaviors", "app", "messages"})
+_SEGMENT_WORDS = {
+    "agentconsole": "Agent Console",
+    "campaigns": "Campaign",
+    "canvasstep": "Canvas Step",
+    "contentcard": "Content Card",
+    "costep": "Content Optimizer Step",
+    "experimentstep": "Experiment Step",
+    "featureflag": "Feature Flag",
+    "inappmessage": "In-App Message",
+    "line": "LINE",
+    "liveactivity": "Live Activity",
+    "newsfeedcard": "News Feed Card",
+    "pushnotification": "Push Notification",
+    "rcs": "RCS",
+    "sms": "SMS",
+    "subscriptiongroup": "Subscription Group",
+    "whatsapp": "WhatsApp",
+}
+_CAMEL_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
+_parse_json = msgspec.json.Decoder().decode
+
+
+@cache
+def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
+    """Load what is known of event types: type → `event`, and if documented `fields`, `native`."""
+    text = resources.files(__package__).joinpath("event_mapping.json").read_text("utf-8")
+    mapping: dict[str, dict[str, Any]] = json.loads(text)
+    return mapping
+
+
+@cache
+def _known_types_by_stream() -> Mapping[str, str]:
+    return {stream_id(event_type): event_type for event_type in documented_mapping()}
+
+
+@cache
+def _known_families() -> frozenset[tuple[str, ...]]:
+    """Give what the stream ids of families of event types begin with, such as users, messages."""
+    types = (event_type.lower().split(".") for event_type in documented_mapping())
+    return frozenset(tuple(names[:2]) for names in types if len(names) > 2)  # noqa: PLR2004
+
+
+def event_type_of_stream(stream: str) -> str | None:
+    """Find the Currents event type of a stream by its id.
+
+    Another tap may have streams that begin with `users` too: taken for Currents, all their records
+    would be left out as anonymous. So an unknown id counts only in a family that Braze has.
+
+    Args:
+        stream: A stream id as tap-braze-currents names them.
+
+    Returns:
+        The event type; for one outside the mapping the stream id with dots, its letters' case
+        being lost; None for a stream that does not come from Currents.
+    """
+    known = _known_types_by_stream().get(stream)
+    if known:
+        return known
+    *family, name = stream.split("_", 2)
+    return stream.replace("_", ".") if name and tuple(family) in _known_families() else None
+
+
+def event_name(event_type: str) -> str:
+    """Name the Mixpanel event of a type: as documented, or made in the same style.
+
+    Args:
+        event_type: For instance `users.messages.email.Retry`.
+
+    Returns:
+        In this case "Email Retry". For custom events the part before the event's own name.
+    """
+    known = documented_mapping().get(event_type)
+    return str(known["event"]) if known else name_in_documented_style(event_type)
+
+
+def name_in_documented_style(event_type: str) -> str:
+    """Make a name for a type that has none: the channel in words, then the action in words."""
+    *channel, action = event_type.split(".")
+    words = [_channel_words(segment) for segment in channel if segment not in _SILENT_SEGMENTS]
+    split_action = [word[:1].upper() + word[1:] for word in _CAMEL_WORD.findall(action)]
+    name = " ".join([*words[-1:], *split_action])
+    return name or event_type
+
+
+def _channel_words(segment: str) -> str:
+    return _SEGMENT_WORDS.get(segment, segment[:1].upper() + segment[1:])
+
+
+class CurrentsMapper:
+    """Maps the records of one event type."""
+
+    def __init__(
+        self,
+        event_type: str,
+        *,
+        anonymous_events: str = "skip",
+        property_set: str = "documented",
+        event_names: Mapping[str, str] | None = None,
+        project_token: str | None = None,
+    ) -> None:
+        """Prepare what is the same for every record.
+
+        Args:
+            event_type: The Currents event type.
+            anonymous_events: What to do without an external id: `skip`, `device_id`, `braze_id`.
+            property_set: `documented` or `all`.
+            event_names: Event type → another Mixpanel event name; for custom events it stands
+                before the event's own name, and may be empty.
+            project_token: Sent as the property `token` where there is one.
+        """
+        self.event_type = event_type
+        name = (event_names or {}).get(event_type)
+        self.event = event_name(event_type) if name is None else name
+        self.remarks: list[str] = []
+        self._prefix = PROPERTY_PREFIXES.get(event_type)
+        self._identify_anonymous = _ANONYMOUS_IDENTITIES[anonymous_events]
+        self.constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
+        if project_token:
+            self.constants["token"] = project_token
+        documented = documented_mapping().get(event_type)
+        self.documented_fields: tuple[tuple[str, str], ...] | None = None
+        """Mixpanel property and field of what is sent; None if that is all fields."""
+        if documented and "fields" in documented and property_set == "documented":
+            self.documented_fields = tuple(
+                (RENAMED_FIELDS.get(field, field), field) for field in documented["fields"]
+            )
+        self._not_properties = NEVER_SENT | IDENTITY_FIELDS | RENAMED_FIELDS.keys()
+        if self._prefix:
+            self._not_properties |= {"properties"}
+        if event_type == CUSTOM_EVENT:
+            self._not_properties |= {"name"}
+
+    def __call__(self, record: Record) -> Event | Skip:
+        """Map one record.
+
+        Args:
+            record: A Currents record; any field but `id` and `time` may be missing.
+
+        Returns:
+            The event, or the rule by which it is left out. What is missing or wrong in `id` and
+            `time` is for the rules to say, so they are passed on as they are.
+        """
+        name = self.event
+        if self.event_type == CUSTOM_EVENT and record.get("name"):
+            name = f"{name} {record['name']}".lstrip()
+        properties: Record = {
+            **self.constants,
+            "time": record.get("time"),
+            "distinct_id": record.get("external_user_id"),
+            "$insert_id": record.get("id"),
+        }
+        if not properties["distinct_id"]:
+            skipped = self._identify_anonymous(record, properties)
+            if skipped:
+                return Skip(name, skipped)
+        if self.documented_fields is None:
+            self._add_all_fields(record, properties)
+        else:
+            get = record.get
+            for mixpanel_property, field in self.documented_fields:
+                if (value := get(field)) is not None:
+                    properties[mixpanel_property] = value
+        if self._prefix:
+            self._add_custom_properties(record.get("properties"), properties)
+        return Event(name, properties)
+
+    def _add_all_fields(self, record: Record, properties: Record) -> None:
+        for field, name in RENAMED_FIELDS.items():
+            if (value := record.get(field)) is not None:
+                properties[name] = value
+        hidden = self._not_properties
+        for field, value in record.items():
+            if value is None or field in hidden:
+                continue
+            if field in properties:
+                self.remarks.append(name_is_taken(field))
+            else:
+                properties[field] = value
+
+    def _add_custom_properties(self, source: Any, properties: Record) -> None:  # noqa: ANN401
+        if source is None:
+            return
+        values = source
+        if isinstance(source, str):
+            try:
+                values = _parse_json(source)
+            except UNREADABLE:
+                values = None
+        if isinstance(values, dict):
+            prefix = self._prefix
+            for key, value in values.items():
+                if value is not None:
+                    properties[f"{prefix} {key}"] = value
+            return
+        self.remarks.append(UNPARSED)
+        properties[str(self._prefix)] = source
+
+
+def _skip_anonymous(record: Record, properties: Record) -> str | None:  # noqa: ARG001
+    return ANONYMOUS
+
+
+def _identify_by_device(record: Record, properties: Record) -> str | None:
+    device_id = record.get("device_id")
+    if not device_id:
+        return ANONYMOUS_WITHOUT_DEVICE
+    properties["distinct_id"] = f"$device:{device_id}"
+    properties["$device_id"] = device_id
+    return None
+
+
+def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
+    user_id = record.get("user_id")
+    if not user_id:
+        return ANONYMOUS_WITHOUT_BRAZE_ID
+    properties["distinct_id"] = user_id
+    return None
+
+
+_ANONYMOUS_IDENTITIES: Final[Mapping[str, Callable[[Record, Record], str | None]]] = {
+    "skip": _skip_anonymous,
+    "device_id": _identify_by_device,
+    "braze_id": _identify_by_braze_id,
+}
+ANONYMOUS_CHOICES: Final = tuple(_ANONYMOUS_IDENTITIES)

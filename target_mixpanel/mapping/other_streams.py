@@ -1,0 +1,182 @@
+"""Records of any other tap as Mixpanel events, as the setting `streams` describes them. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from braze_mixpanel.errors import SettingsError
+from target_mixpanel.mapping.event import Event, Refusal, name_is_taken
+from target_mixpanel.mapping.rules import FORBIDDEN_IDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Record = dict[str, Any]
+
+MAX_INSERT_ID = 36
+NOBODY = "distinct_id is empty, imported as nobody's event"
+NO_NAME = "no event name"
+FIELD_PARTS = ("distinct_id", "time", "insert_id")
+"""What the setting names a field for; `event` may be a name of its own, so nothing tells it from
+a misspelt field."""
+SOME_FIELDS = 10
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+class OtherStreamMapper:
+    """Maps the records of one stream that does not come from Currents.
+
+    The four parts of an event come from the fields that the setting names. `event` is the event's
+    name, unless the stream has a field so called, which then holds it. All other fields become
+    properties under their own names; nulls are left out.
+    """
+
+    def __init__(
+        self,
+        stream: str,
+        setting: Mapping[str, str],
+        *,
+        schema: Mapping[str, Any],
+        key_properties: Sequence[str],
+        project_token: str | None = None,
+    ) -> None:
+        """Prepare what is the same for every record.
+
+        Args:
+            stream: The stream.
+            setting: `event`, `distinct_id`, `time`, and `insert_id` where there is one.
+            schema: The stream's JSON Schema.
+            key_properties: The stream's key; the id of an event where `insert_id` is not set.
+            project_token: Sent as the property `token` where there is one.
+        """
+        self.event = setting["event"]
+        self.remarks: list[str] = []
+        fields = schema["properties"]
+        self._stream = stream
+        self._event_field = self.event if self.event in fields else None
+        self._distinct_id, self._time = setting.get("distinct_id"), setting["time"]
+        insert_id = setting.get("insert_id")
+        self._id_fields = (insert_id,) if insert_id else tuple(key_properties)
+        self._used = {self._distinct_id, self._time, insert_id, self._event_field}
+        self._fields = list(fields)
+        self._missing = _undeclared_parts(setting, schema)
+        self._constants: Record = {"ip": 0}
+        if project_token:
+            self._constants["token"] = project_token
+
+    def __call__(self, record: Record) -> Event | Refusal:
+        """Map one record; what Mixpanel would not take in it is for the rules to say.
+
+        Returns:
+            The event; a refusal if the field for its name holds none.
+
+        Raises:
+            SettingsError: A field that the setting names is neither in the schema nor here.
+        """
+        if self._missing:
+            self._look_for_missing(record)
+        name = _name_of(record.get(self._event_field)) if self._event_field else self.event
+        if name is None:
+            return Refusal(
+                self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
+            )
+        distinct_id = record.get(self._distinct_id) if self._distinct_id else None
+        if self._distinct_id and distinct_id in (None, ""):
+            self.remarks.append(NOBODY)
+        time = record.get(self._time)
+        seconds = epoch_time(time)
+        properties: Record = {
+            "time": str(time) if seconds is None and time is not None else seconds,
+            "distinct_id": "" if distinct_id is None else str(distinct_id),
+            "$insert_id": self._insert_id(record),
+            **self._constants,
+        }
+        for field, value in record.items():
+            if value is None or field in self._used:
+                continue
+            if field in properties:
+                self.remarks.append(name_is_taken(field))
+            else:
+                properties[field] = value
+        return Event(name, properties)
+
+    def _look_for_missing(self, record: Record) -> None:
+        """Take a schema's word that there is no such field only if the record says so too."""
+        self._missing = {
+            part: field for part, field in self._missing.items() if field not in record
+        }
+        if self._missing:
+            part, field = next(iter(self._missing.items()))
+            close = difflib.get_close_matches(field, self._fields, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            some = ", ".join(self._fields[:SOME_FIELDS])
+            more = ", …" if len(self._fields) > SOME_FIELDS else ""
+            raise SettingsError(
+                f"Setting streams.{self._stream}.{part} names the field {field}, which stream "
+                f"{self._stream} does not have: {hint}Its fields are {some}{more}."
+            )
+
+    def _insert_id(self, record: Record) -> str | None:
+        """Take the id as it is where Mixpanel allows it, else a digest of it."""
+        if self._id_fields:
+            values = [record.get(field) for field in self._id_fields]
+            if None in values:
+                return None
+        else:
+            values = [record]
+        text = str(values[0])
+        plain = text.replace("-", "").isalnum() and text.isascii() and len(text) <= MAX_INSERT_ID
+        if len(values) == 1 and self._id_fields and plain and text.lower() not in FORBIDDEN_IDS:
+            return text
+        return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+
+
+def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
+    """Find the parts whose fields a schema does not list, unless it says that there are others."""
+    fields = schema["properties"]
+    if not fields or schema.get("additionalProperties") or schema.get("patternProperties"):
+        return {}
+    return {
+        part: field
+        for part, field in setting.items()
+        if part in FIELD_PARTS and field not in fields
+    }
+
+
+def _name_of(value: Any) -> str | None:  # noqa: ANN401
+    """Read an event's name; None for what is none: null, a truth value, a list, empty text."""
+    is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+    name = str(value).strip() if is_name else ""
+    return str(value) if name else None
+
+
+def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401
+    """Read a time: UNIX seconds or milliseconds as they are, or an ISO 8601 text.
+
+    A text without a zone is UTC, as Singer has it.
+
+    Returns:
+        Whole seconds; milliseconds for a text with a fraction; None if it is no time.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value if math.isfinite(value) else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    if moment.microsecond:
+        return round(moment.timestamp() * 1000)
+    return int(moment.timestamp())

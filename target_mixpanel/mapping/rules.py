@@ -1,0 +1,177 @@
+"""Mixpanel's limits for one event. Pure: the time of day is passed in.
+
+Source: Mixpanel's reference of the `/import` endpoint and its guide to properties. What is checked
+here would be refused by Mixpanel as well; checking first keeps one bad event from costing a
+request, and says which rule it is. Where the vendor's words leave room, the wider reading is taken
+and the last word left to Mixpanel's own answer.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from target_mixpanel.mapping.event import Event, Refusal, Skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_EVENT_BYTES: Final = 1_000_000
+"""An event must be smaller than this, as JSON."""
+MAX_PROPERTIES: Final = 254
+MAX_OBJECT_KEYS: Final = 254
+MAX_ARRAY_ITEMS: Final = 254
+MAX_OBJECT_DEPTH: Final = 3
+MAX_ARRAY_DEPTH: Final = 50
+"""Mixpanel names no limit; but somewhere every JSON reader ends."""
+MAX_SECONDS_AHEAD: Final = 3600
+EARLIEST_SECONDS: Final = 365 * 86_400
+"""1971-01-01T00:00:00Z."""
+
+FORBIDDEN_IDS: Final = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
+    }
+)
+LONGEST_FORBIDDEN_ID = max(map(len, FORBIDDEN_IDS))
+INSERT_ID_FORM: Final = "[A-Za-z0-9-]{1,36}"
+_has_insert_id_form = re.compile(INSERT_ID_FORM).fullmatch
+
+_FIRST_MILLISECONDS = 100_000_000_000
+"""Mixpanel takes `time` in seconds or milliseconds; from here on it must be the latter."""
+
+IN_THE_FUTURE: Final = "time in the future"
+TOO_LARGE: Final = "too large"
+
+
+def seconds(time: float) -> float:
+    """Return a Mixpanel time, given in seconds or milliseconds, in seconds."""
+    if abs(time) < _FIRST_MILLISECONDS:
+        return time
+    try:
+        return time / 1000
+    except OverflowError:
+        return math.inf if time > 0 else -math.inf
+
+
+def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal | Skip | None:
+    """Hold one event against the rules, apart from its size.
+
+    Args:
+        event: A mapped event.
+        now: The present, in UNIX seconds.
+        min_event_time: Older events are left out, in UNIX seconds.
+
+    Returns:
+        None if Mixpanel will take it, else the first rule that it breaks.
+    """
+    properties = event.properties
+    if not event.event:
+        return Refusal(event.event, "no event name", "event", "the event has no name")
+    time = properties["time"]
+    if type(time) not in _NUMBERS:
+        return _unreadable_time(event.event, time)
+    at = seconds(time)
+    if not EARLIEST_SECONDS <= at <= now + MAX_SECONDS_AHEAD or at < min_event_time:
+        return _wrong_time(event.event, at, now, min_event_time)
+    return _check_ids(event) or _check_shape(event)
+
+
+def _check_ids(event: Event) -> Refusal | None:
+    insert_id, distinct_id = event.properties["$insert_id"], event.properties["distinct_id"]
+    if insert_id is None:
+        return Refusal(event.event, "no id", "$insert_id", "the field for $insert_id is missing")
+    if not (isinstance(insert_id, str) and _has_insert_id_form(insert_id)):
+        return _forbidden(event, "$insert_id", "must be 1 to 36 letters, digits or hyphens")
+    if not isinstance(distinct_id, str):
+        return _forbidden(event, "distinct_id", "must be text")
+    for field, value in (("$insert_id", insert_id), ("distinct_id", distinct_id)):
+        if len(value) <= LONGEST_FORBIDDEN_ID and value.lower() in FORBIDDEN_IDS:
+            return _forbidden(event, field, "is a word that Mixpanel forbids")
+    return None
+
+
+def _forbidden(event: Event, field: str, why: str) -> Refusal:
+    return Refusal(event.event, f"{field} not allowed", field, f"{field} {why}")
+
+
+def _check_shape(event: Event) -> Refusal | None:
+    properties = event.properties
+    if len(properties) > MAX_PROPERTIES:
+        return Refusal(
+            event.event,
+            "too many properties",
+            None,
+            f"{len(properties)} properties, at most {MAX_PROPERTIES} are allowed",
+        )
+    for name, value in properties.items():
+        if type(value) in _CONTAINERS and (problem := find_nesting_problem(value)):
+            return Refusal(event.event, problem[0], name, problem[1])
+    return None
+
+
+_NUMBERS = frozenset({int, float})
+_CONTAINERS = frozenset({dict, list})
+
+
+def check_size(event: str, size: int) -> Refusal | None:
+    """Refuse an event that is too large as JSON (`size` in bytes)."""
+    if size < MAX_EVENT_BYTES:
+        return None
+    return Refusal(event, TOO_LARGE, None, f"{size} bytes as JSON, must be under {MAX_EVENT_BYTES}")
+
+
+def _unreadable_time(event: str, time: Any) -> Refusal:  # noqa: ANN401
+    if time is None:
+        return Refusal(event, "no time", "time", "time is missing")
+    return Refusal(event, "no time", "time", "time is neither a number nor ISO 8601")
+
+
+def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Refusal | Skip:
+    if at > now + MAX_SECONDS_AHEAD:
+        return Refusal(event, IN_THE_FUTURE, "time", "time is more than one hour in the future")
+    if at < min_event_time:
+        return Skip(event, "before min_event_time")
+    return Refusal(event, "time before 1971", "time", "time is before 1971-01-01")
+
+
+def find_nesting_problem(
+    value: Any,  # noqa: ANN401
+    depth: int = 1,
+    arrays: int = 1,
+) -> tuple[str, str] | None:
+    """Find the limit that an object or array breaks: its short name, and in words."""
+    children: Iterable[Any]
+    if isinstance(value, dict):
+        if depth > MAX_OBJECT_DEPTH:
+            return "nested too deep", f"objects nested more than {MAX_OBJECT_DEPTH} deep"
+        if len(value) > MAX_OBJECT_KEYS:
+            return "too many keys", f"an object with {len(value)} keys, {MAX_OBJECT_KEYS} allowed"
+        children, depth = value.values(), depth + 1
+    else:
+        if arrays > MAX_ARRAY_DEPTH:
+            return "nested too deep", f"arrays nested more than {MAX_ARRAY_DEPTH} deep"
+        if len(value) > MAX_ARRAY_ITEMS:
+            return "array too long", f"an array of {len(value)}, {MAX_ARRAY_ITEMS} allowed"
+        children, arrays = value, arrays + 1
+    for child in children:
+        if type(child) in _CONTAINERS and (problem := find_nesting_problem(child, depth, arrays)):
+            return problem
+    return None

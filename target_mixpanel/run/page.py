@@ -1,0 +1,152 @@
+"""The page about a run: what `Account` counted, in the words of `braze_mixpanel.report`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.report.page import Figure, OverTime, Page, Table
+from braze_mixpanel.report.writer import duration
+from target_mixpanel.run.account import Account, by_event, by_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from braze_mixpanel.report.writer import Ending
+    from target_mixpanel.run.pipeline import Pipeline
+
+_MOST_NAMED = 4
+"""Events named beside a reason; the others are in the table of events."""
+
+
+def make_page(
+    ending: Ending, settings: Mapping[str, Any], pipeline: Pipeline | None, *, retries: int
+) -> Page:
+    """Say what became of every record.
+
+    Args:
+        ending: How the run ended.
+        settings: The target's settings.
+        pipeline: Holds the account; None if the run failed before it began.
+        retries: Requests that were sent again.
+    """
+    account = pipeline.account if pipeline else Account()
+    timeline = pipeline.timeline if pipeline else None
+    imported = "Mapped" if settings["dry_run"] else "Imported"
+    return Page(
+        title="Events to Mixpanel",
+        facts=_facts(ending, settings),
+        status=ending.status,
+        failure=ending.failure,
+        figures=[
+            _imported(account, imported),
+            *_figures(ending, account, pipeline.newest_imported if pipeline else 0, retries),
+        ],
+        notes=_notes(settings, pipeline, ending.failure),
+        over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
+        if timeline
+        else None,
+        tables=[_events(account, imported), _reasons(account)],
+    )
+
+
+def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
+    project = settings.get("project_id")
+    return [
+        "target-mixpanel",
+        *([f"project {project}"] if project else []),
+        str(settings.get("api_url") or f"region {settings['region']}"),
+        f"begun {ending.began:%d %b %Y, %H:%M:%S} UTC",
+        *(["dry run: nothing was sent"] if settings["dry_run"] else []),
+    ]
+
+
+def _imported(account: Account, name: str) -> Figure:
+    imported = account.imported.total()
+    return Figure(
+        name, f"{imported:,}", f"of {account.read.total():,} read", "good" * bool(imported)
+    )
+
+
+def _figures(ending: Ending, account: Account, newest: float, retries: int) -> list[Figure]:
+    imported, rejected = account.imported.total(), account.rejected.total()
+    figures = [
+        Figure("Skipped", f"{account.skipped.total():,}", "left out by a rule"),
+        Figure("Rejected", f"{rejected:,}", "in the dead letter", "bad" * bool(rejected)),
+    ]
+    if account.under_way:
+        figures.append(Figure("Not settled", f"{account.under_way:,}", "will come again", "bad"))
+    return [
+        *figures,
+        Figure("Duration", duration(ending.seconds)),
+        Figure("Throughput", f"{imported / max(ending.seconds, 0.001):,.0f}", "events a second"),
+        Figure("Sent again", f"{retries:,}", "requests, after a failure"),
+        Figure("Lag", duration(max(0.0, time.time() - newest)), "age of newest event")
+        if newest
+        else Figure("Lag", "-", "nothing was imported"),
+    ]
+
+
+def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str) -> list[str]:
+    notes = []
+    if pipeline and pipeline.dead_letter.count:
+        notes.append(
+            f"Dead letter: {pipeline.dead_letter.path} holds {pipeline.dead_letter.count:,} "
+            "rejected records with the reason; it can be sent again through the target."
+        )
+    if settings["dry_run"]:
+        what = "What was written before the failure" if failure else "What would be sent"
+        notes.append(f"{what} lies in {settings['dry_run_path']}.")
+    return notes
+
+
+def _events(account: Account, imported: str) -> Table:
+    skipped, rejected = _sums(account.skipped), _sums(account.rejected)
+    names = sorted(account.read, key=lambda name: (-account.read[name], name))
+    return Table(
+        title="Events",
+        note=f"{len(names):,} types",
+        headings=("Event", "Read", imported, "Skipped", "Rejected"),
+        rows=[
+            (name, account.read[name], account.imported[name], skipped[name], rejected[name])
+            for name in names
+        ],
+        total=(
+            "Total",
+            account.read.total(),
+            account.imported.total(),
+            skipped.total(),
+            rejected.total(),
+        ),
+    )
+
+
+def _sums(counts: Counter[tuple[str, str]]) -> Counter[str]:
+    return Counter({event: reasons.total() for event, reasons in by_event(counts).items()})
+
+
+def _reasons(account: Account) -> Table:
+    rows = [
+        (outcome, reason, events.total(), _most(events))
+        for outcome, counts in (
+            ("rejected", account.rejected),
+            ("skipped", account.skipped),
+            ("remark", account.remarks),
+        )
+        for reason, events in sorted(
+            by_reason(counts).items(), key=lambda item: (-item[1].total(), item[0])
+        )
+    ]
+    return Table(
+        title="Why records were skipped or rejected",
+        headings=("Outcome", "Reason", "Records", "Events"),
+        rows=rows,
+    )
+
+
+def _most(events: Counter[str]) -> str:
+    ordered = sorted(events.items(), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name} ({count:,})" for name, count in ordered[:_MOST_NAMED])
+    more = len(ordered) - _MOST_NAMED
+    return f"{named} and {more:,} more" if more > 0 else named

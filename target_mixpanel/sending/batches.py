@@ -1,0 +1,161 @@
+"""Events on their way: gathered into requests of the allowed size, with what they came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from braze_mixpanel.singer.lenient_json import UNREADABLE
+from braze_mixpanel.singer.message_reader import read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_mixpanel.mapping.fast_lane import Prepared
+
+_BYTES_BETWEEN = 1
+"""The comma or bracket beside each event in the body."""
+_MANY = 64
+"""Events moved into a batch at once: few enough that one by one is only the end of a batch."""
+
+
+class _RawRecordOf(msgspec.Struct):
+    record: msgspec.Raw
+
+
+_decode_raw_message = msgspec.json.Decoder(_RawRecordOf).decode
+_decode_raw_record = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where records come from, for the dead letter.
+
+    Attributes:
+        stream: Their stream.
+        schema: The stream's SCHEMA message.
+        whole_messages: Whether a record is kept as its RECORD message or as its own JSON.
+    """
+
+    stream: str
+    schema: Mapping[str, Any]
+    whole_messages: bool
+
+    def record_of(self, line: bytes) -> dict[str, Any]:
+        """Read the record of one of its lines.
+
+        Raises:
+            InputError: There is none.
+        """
+        return read_record(line, self.stream, whole_message=self.whole_messages)
+
+    def original(self, line: bytes) -> msgspec.Raw | dict[str, Any]:
+        """Give the record of a line unaltered; as it was read if it is not quite JSON."""
+        try:
+            line.decode()
+            if self.whole_messages:
+                return _decode_raw_message(line).record
+            return _decode_raw_record(line)
+        except UNREADABLE:
+            return self.record_of(line)
+
+
+Origin = tuple[Source, bytes]
+"""One record as it came: its source, and the line."""
+
+
+@dataclass
+class Batch:
+    """The events of one request, in order; its number is its place among all batches."""
+
+    number: int
+    opened_at: float
+    names: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    origins: list[Origin] = field(default_factory=list)
+    size: int = _BYTES_BETWEEN
+
+    def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
+        """Append one event: its name, its time in UNIX seconds, its JSON and its origin."""
+        self.names.append(name)
+        self.times.append(time)
+        self.bodies.append(body)
+        self.origins.append(origin)
+        self.size += len(body) + _BYTES_BETWEEN
+
+
+class Batcher:
+    """One stream of batches for all sinks: ninety event types make one request, not ninety."""
+
+    def __init__(
+        self,
+        submit: Callable[[Batch], None],
+        *,
+        max_events: int,
+        max_bytes: int,
+        clock: Callable[[], float],
+    ) -> None:
+        """Start with no open batch.
+
+        Args:
+            submit: Takes a finished batch; may block while too many are under way.
+            max_events: Most events in one batch.
+            max_bytes: Most bytes of one request body before compression; a single event that is
+                larger goes alone.
+            clock: Seconds, for the age of the open batch.
+        """
+        self._submit = submit
+        self._max_events, self._max_bytes, self._clock = max_events, max_bytes, clock
+        self._open: Batch | None = None
+        self._last_number = -1
+
+    @property
+    def last_number(self) -> int:
+        """Number of the batch that holds the last event added, -1 before the first."""
+        return self._last_number
+
+    def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
+        """Add one event, closing the open batch where it would grow too large."""
+        batch = self._open
+        if batch is not None and batch.size + len(body) + _BYTES_BETWEEN > self._max_bytes:
+            self.flush()
+            batch = None
+        if batch is None:
+            self._last_number += 1
+            batch = self._open = Batch(self._last_number, self._clock())
+        batch.add(name, time, body, origin)
+        if len(batch.bodies) >= self._max_events:
+            self.flush()
+
+    def add_many(self, prepared: Prepared, source: Source) -> None:
+        """Add events of one source, many at a time where they fit."""
+        for start in range(0, len(prepared.bodies), _MANY):
+            names = prepared.names[start : start + _MANY]
+            times = prepared.times[start : start + _MANY]
+            bodies = prepared.bodies[start : start + _MANY]
+            lines = prepared.lines[start : start + _MANY]
+            batch = self._open
+            size = sum(map(len, bodies)) + len(bodies) * _BYTES_BETWEEN
+            if (
+                batch is not None
+                and len(batch.bodies) + len(bodies) < self._max_events
+                and batch.size + size <= self._max_bytes
+            ):
+                batch.names += names
+                batch.times += times
+                batch.bodies += bodies
+                batch.origins += [(source, line) for line in lines]
+                batch.size += size
+                continue
+            for name, time, body, line in zip(names, times, bodies, lines, strict=True):
+                self.add(name, time, body, (source, line))
+
+    def flush(self, *, older_than: float = 0.0) -> None:
+        """Submit the open batch, if there is one that is at least so many seconds old."""
+        batch = self._open
+        if batch is not None and self._clock() - batch.opened_at >= older_than:
+            self._open = None
+            self._submit(batch)

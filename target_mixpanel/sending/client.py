@@ -1,0 +1,204 @@
+"""One request to Mixpanel, one answer. The only module that knows HTTP."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import requests
+from isal import igzip
+from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
+
+from braze_mixpanel.checks import is_safe_url
+from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.http.json_body import json_object
+from braze_mixpanel.http.retry_waits import http_date, retry_after_seconds
+from braze_mixpanel.http.unusable_address import lasting_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+REGIONS: Final[Mapping[str, str]] = {
+    "us": "https://api.mixpanel.com",
+    "eu": "https://api-eu.mixpanel.com",
+    "in": "https://api-in.mixpanel.com",
+}
+CONNECT_SECONDS: Final = 10
+ANSWER_SECONDS: Final = 90
+CREDENTIAL_SETTINGS: Final = (
+    "service_account_username",
+    "service_account_password",
+    "project_id",
+    "project_token",
+    "api_secret",
+)
+_COMPRESSION_LEVEL = 1
+"""Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
+
+
+class Answer(NamedTuple):
+    """What came back.
+
+    Attributes:
+        status: HTTP status; 0 if no whole answer came (time-out, broken connection).
+        body: The JSON object in it, or empty if it holds none.
+        retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
+        problem: For status 0, what went wrong with the connection.
+        date: Mixpanel's clock in UNIX seconds; 0 if it did not tell.
+    """
+
+    status: int
+    body: Mapping[str, Any]
+    retry_after: float = 0.0
+    problem: str = ""
+    date: float = 0.0
+
+
+class Credentials(NamedTuple):
+    """One of the three ways into `/import`.
+
+    Attributes:
+        user: User name of HTTP Basic authentication: service account, token or API secret.
+        password: Its password; empty but for a service account.
+        project_id: Needed with a service account.
+        settings: Names of the settings these came from, for messages.
+        kind: What they are, in words.
+    """
+
+    user: str
+    password: str
+    project_id: str | None
+    settings: str
+    kind: str
+
+    @property
+    def where(self) -> str:
+        """Where the events go, in words."""
+        return f"project {self.project_id}" if self.project_id else f"project of the {self.kind}"
+
+
+def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
+    """Pick the way in: service account before API secret before project token.
+
+    Raises:
+        SettingsError: There is none, or half of one.
+    """
+    user, password = (
+        settings.get("service_account_username"),
+        settings.get("service_account_password"),
+    )
+    project_id = settings.get("project_id")
+    if user or password:
+        names = CREDENTIAL_SETTINGS[:3]
+        missing = [name for name in names if not settings.get(name)]
+        if missing:
+            raise SettingsError(
+                f"A service account needs {' and '.join(missing)} as well "
+                "(Mixpanel: Project Settings > Service Accounts, and Overview for the project id)."
+            )
+        settings_used = " and ".join(names)
+        return Credentials(
+            str(user), str(password), str(project_id), settings_used, f"service account {user}"
+        )
+    for name in ("api_secret", "project_token"):
+        if settings.get(name):
+            kind = name.replace("_", " ")
+            return Credentials(str(settings[name]), "", project_id, name, kind)
+    raise SettingsError(
+        "No Mixpanel credentials: set service_account_username, service_account_password and "
+        "project_id (or project_token, or api_secret), or dry_run to see what would be sent."
+    )
+
+
+def base_url(region: str, api_url: str | None) -> str:
+    """Choose the host.
+
+    Args:
+        region: A key of `REGIONS`.
+        api_url: Used instead where given.
+
+    Raises:
+        SettingsError: `api_url` is neither https nor on this machine.
+    """
+    if not api_url:
+        return REGIONS[region]
+    if not is_safe_url(api_url):
+        raise SettingsError(
+            f"api_url {api_url} must begin with https:// (http only for localhost): "
+            "events hold personal data."
+        )
+    return api_url.rstrip("/")
+
+
+class MixpanelClient:
+    """Sends bodies to `/import`; safe to share between threads, each keeps its own connection."""
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        timeouts: tuple[float, float] = (CONNECT_SECONDS, ANSWER_SECONDS),
+    ) -> None:
+        """Prepare requests; nothing is sent yet.
+
+        Args:
+            url: Base URL, see `base_url`.
+            credentials: See `choose_credentials`.
+            timeouts: Seconds to wait for a connection and for an answer.
+        """
+        self.url = url
+        self._timeouts = timeouts
+        self.credentials = credentials
+        self._parameters = {"strict": "1"}
+        if credentials.project_id:
+            self._parameters["project_id"] = credentials.project_id
+        self._local = threading.local()
+
+    def import_events(self, events: Sequence[bytes]) -> Answer:
+        """Send events in one request.
+
+        Args:
+            events: Each the JSON of one event; at most 2,000, together at most 10 MB.
+
+        Returns:
+            The answer; a failed connection is an answer with status 0.
+
+        Raises:
+            SettingsError: There is nothing at that URL that could answer, ever.
+        """
+        body = igzip.compress(b"[" + b",".join(events) + b"]", _COMPRESSION_LEVEL)
+        try:
+            with lasting_problems(self.url, "region or api_url"):
+                response = self._session().post(
+                    f"{self.url}/import",
+                    params=self._parameters,
+                    data=body,
+                    timeout=self._timeouts,
+                    allow_redirects=False,
+                )
+        except requests.RequestException as error:
+            return Answer(0, {}, problem=type(error).__name__)
+        return Answer(
+            response.status_code,
+            json_object(response.content),
+            retry_after_seconds(response.headers.get("Retry-After")),
+            date=http_date(response.headers.get("Date", "")),
+        )
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            user, password = self.credentials.user, self.credentials.password
+            session.auth = HTTPBasicAuth(user.encode(), password.encode())
+            session.headers.update(
+                {
+                    "Accept": "application/json",
+                    "Content-Encoding": "gzip",
+                    "Content-Type": "application/json",
+                }
+            )
+            session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
+        return session

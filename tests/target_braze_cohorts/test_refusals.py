@@ -1,0 +1,155 @@
+"""Somebody whom Braze does not take, and requests that it does not take."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import pytest
+
+from braze_mixpanel.errors import InputError
+from target_braze_cohorts.braze.client import Answer, UserAttribute
+from tests.fakes.fake_braze import FakeBraze, Fault
+from tests.target_braze_cohorts.harness import (
+    LENIENT,
+    SCHEMAS,
+    by_attribute,
+    cohort,
+    full,
+    member,
+    run,
+    schema,
+)
+
+EVERYBODY = [f"u{number:03}" for number in range(100)]
+
+
+def test_the_culprit_of_a_400_is_found_by_halving_and_listed(braze, tmp_path):
+    braze.malformed = {"u042", "u077"}
+    done = run(braze, tmp_path, full({1: EVERYBODY})).ok()
+    assert braze.members("1") == set(EVERYBODY) - braze.malformed
+    assert {letter["record"]["distinct_id"] for letter in done.dead} == braze.malformed
+    assert {letter["status"] for letter in done.dead} == {400}
+    assert done.rows["1"].done.refused == 2
+    assert len(braze.requests) < 40
+
+
+def test_a_culprit_is_forgotten_when_they_leave(braze, tmp_path):
+    braze.malformed = {"u042"}
+    run(braze, tmp_path, full({1: EVERYBODY})).ok()
+    before = len(braze.requests)
+    run(braze, tmp_path, full({1: [who for who in EVERYBODY if who != "u042"]})).ok()
+    assert len(braze.requests) == before
+
+
+def test_a_request_that_braze_never_takes_is_not_blamed_on_each_of_its_members(braze, tmp_path):
+    braze.malformed = set(EVERYBODY)
+    done = run(braze, tmp_path, full({1: EVERYBODY, 2: ["a"]}))
+    assert isinstance(done.error, InputError)
+    assert "refused every member" in str(done.error)
+    assert not done.dead
+    assert len(braze.requests) < 60
+    assert braze.members("2") == {"a"}
+
+
+def test_a_cohort_whose_name_is_refused_does_not_keep_the_others_out(braze, tmp_path):
+    braze.malformed = {"Cohort 1"}
+    done = run(braze, tmp_path, full({1: ["a"], 2: ["b"]}))
+    assert isinstance(done.error, InputError)
+    assert braze.members("2") == {"b"}
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: ["a"], 2: ["b"]})).ok()
+    assert braze.members("1") == {"a"}
+
+
+# Plain 400, which may be about the request or about those in it
+
+
+def test_members_stay_known_when_braze_likes_no_request(braze, tmp_path):
+    run(braze, tmp_path, full({1: "abc"})).ok()
+    braze.policy = lambda request: Fault(400) if request.adds else None
+    done = run(braze, tmp_path, full({1: "abc"}), full_resync_days=0)
+    assert isinstance(done.error, InputError)
+    assert not done.dead
+    braze.policy = lambda _: None
+    run(braze, tmp_path, full({1: "bc"}), **LENIENT).ok()
+    assert braze.members("1") == {"b", "c"}
+
+
+@pytest.mark.parametrize("leaving", ["h", "gh"])
+def test_removals_that_were_refused_are_sent_again(braze, tmp_path, leaving):
+    staying = set("abcdefgh") - set(leaving)
+    run(braze, tmp_path, full({1: "abcdefgh"})).ok()
+    braze.policy = lambda request: Fault(400) if request.removes else None
+    done = run(braze, tmp_path, full({1: staying}))
+    assert (done.error is None) is (len(leaving) == 1)
+    assert len(done.dead) == (len(leaving) == 1)
+    braze.policy = lambda _: None
+    run(braze, tmp_path, full({1: staying})).ok()
+    assert braze.members("1") == staying
+
+
+def test_one_member_alone_is_listed_and_sent_again(braze, tmp_path):
+    braze.policy = lambda request: Fault(400) if request.adds else None
+    assert len(run(braze, tmp_path, full({1: "a"})).ok().dead) == 1
+    braze.policy = lambda _: None
+    run(braze, tmp_path, full({1: "a"})).ok()
+    assert braze.members("1") == {"a"}
+
+
+def test_several_culprits_are_told_from_a_bad_request_by_somebody_whom_braze_took(braze, tmp_path):
+    braze.malformed = {"u042", "u077"}
+    run(braze, tmp_path, full({1: EVERYBODY})).ok()
+    done = run(braze, tmp_path, full({1: EVERYBODY[1:]})).ok()
+    assert {letter["record"]["distinct_id"] for letter in done.dead} == braze.malformed
+    assert braze.members("1") == set(EVERYBODY[1:]) - braze.malformed
+
+
+def test_many_culprits_do_not_keep_the_others_of_their_page_out(braze, tmp_path):
+    run(braze, tmp_path, full({1: ["known"]})).ok()
+    braze.malformed = set(EVERYBODY[:50])
+    run(braze, tmp_path, full({1: ["known", *EVERYBODY]})).ok()
+    assert braze.members("1") == {"known", *EVERYBODY[50:]}
+
+
+def test_an_acknowledged_member_stays_known_when_refused_among_others(braze, tmp_path):
+    run(braze, tmp_path, full({1: "abc"})).ok()
+    braze.malformed = {"a"}
+    run(braze, tmp_path, full({1: "abc"}), full_resync_days=0).ok()
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: "bc"}), **LENIENT).ok()
+    assert braze.members("1") == {"b", "c"}
+
+
+# Errors inside a success
+
+
+def test_an_error_that_names_nobody_leaves_the_whole_request_unacknowledged(braze, tmp_path):
+    by_id = by_attribute(attribute_value="id")
+    unnamed = Answer(201, refused_unnamed="something")
+    with patch.object(UserAttribute, "change", return_value=unnamed):
+        done = run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
+    assert done.rows["1"].done.refused == 2
+    run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
+    assert braze.members("1") == {"a", "b"}
+
+
+@pytest.mark.parametrize("index", [-1, True, 2, "0"])
+def test_an_error_with_an_index_that_is_none_names_nobody(tmp_path, index):
+    body = {"message": "success", "errors": [{"type": "odd", "index": index}]}
+    by_id = by_attribute(attribute_value="id")
+    with FakeBraze() as braze, patch.object(braze, "_track", return_value=(201, body)):
+        done = run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
+    assert done.rows["1"].done.refused == 2
+
+
+def test_a_dead_letter_can_be_replayed_even_if_no_member_came_in_its_run(braze, tmp_path):
+    changes = {"changes_stream": True, "dead_letter_path": str(tmp_path / "kept")}
+    braze.policy = lambda request: Fault(503) if request.adds else None
+    run(braze, tmp_path, SCHEMAS + cohort(1, "A") + member(1, "bad"), retry_seconds=0, **changes)
+    braze.policy, braze.malformed = lambda _: None, {"bad"}
+    alone = schema("cohorts", "id", "name") + cohort(1, "A")
+    run(braze, tmp_path, alone, **changes).ok()
+    (path,) = (tmp_path / "kept").iterdir()
+    braze.malformed = set()
+    run(braze, tmp_path, path.read_bytes(), **changes).ok()
+    assert braze.members("1") == {"bad"}
