@@ -14,7 +14,7 @@ from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, Sto
 from tap_braze_currents.run import run as run_module
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import catalog_of, make_tap
-from tests.tap_braze_currents.test_odd_buckets import (
+from tests.tap_braze_currents.planning.test_odd_buckets import (
     CATALOG,
     CUSTOM,
     FIRST,

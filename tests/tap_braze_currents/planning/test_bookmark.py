@@ -33,7 +33,7 @@ from tap_braze_currents.planning.bookmark import CLOCKS_DIFFER_BY, Bookmark
 from tap_braze_currents.run import run as run_module
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import Output, catalog_of, make_tap, tap_of
-from tests.tap_braze_currents.test_decoding import avro_file
+from tests.tap_braze_currents.formats.test_decoding import avro_file
 
 TYPES = ["users.messages.email.Open", "users.behaviors.Purchase"]
 HOURS = st.integers(0, 24 * 400).map(lambda hours: shift("2026-01-01-00", hours))

@@ -21,7 +21,7 @@ from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from tests.currents_generator import file_key, generate
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
 from tests.tap_braze_currents.cutting_proxy import proxy_before
-from tests.tap_braze_currents.test_decoding import avro_file, schema_of
+from tests.tap_braze_currents.formats.test_decoding import avro_file, schema_of
 
 pytestmark = pytest.mark.slow
 
