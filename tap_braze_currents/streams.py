@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from datetime import datetime, timezone
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,11 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
-from tap_braze_currents.bucket.reading_ahead import read_object
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
-from tap_braze_currents.output.writer import record_lines
-from tap_braze_currents.run.run import decoded
+from tap_braze_currents.output.singer_lines import record_lines
+from tap_braze_currents.run.file_records import file_records
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -37,18 +36,18 @@ _encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").enco
 
 
 class CurrentsStream(Stream):
-    """One event type. What is read, and when STATE goes out, is the run's business."""
+    """One event type. The run decides which files are read and when STATE goes out."""
 
-    # Values come typed out of Avro, and are brought to the catalog's types there.
+    # The decoder has already converted each value to its type in the catalog.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     replication_method = "LOG_BASED"
 
     def __init__(self, tap: TapBrazeCurrents, event_type: EventType) -> None:
-        """Make a stream.
+        """Make the stream of an event type.
 
         Args:
             tap: Its tap.
-            event_type: What the registry and discovery know of the type.
+            event_type: The type with its fields, from the registry and discovery.
         """
         super().__init__(tap, schema=event_type.json_schema, name=event_type.stream_id)
         self.primary_keys = ["id"]
@@ -60,8 +59,8 @@ class CurrentsStream(Stream):
     def selection(self) -> Selection:
         """The selected fields with their types in the catalog.
 
-        A selected field that Braze still writes is null where a file lacks it; one that is retired
-        is left out there.
+        Where a file lacks a selected field, the record has a null if Braze still writes the field,
+        and nothing if Braze has retired it.
         """
         known = registry().get(self.event_type, EventType(self.event_type, ()))
         retired = {field.name for field in known.fields if not field.current}
@@ -79,7 +78,7 @@ class CurrentsStream(Stream):
         level: int = logging.DEBUG,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Keep the SDK's lines about each of a hundred streams for whoever debugs."""
+        """Log the SDK's lines about each stream at debug level: there are a hundred streams."""
         super().log(message, *args, level=level, **options)
 
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
@@ -106,7 +105,7 @@ class CurrentsStream(Stream):
 
     @cached_property
     def _writes_blocks(self) -> bool:
-        """Whether records go out as they come, so that nothing need be done for each."""
+        """Whether blocks of records can be written unchanged, with no work for each record."""
         maps = self.stream_maps
         return (
             len(maps) == 1
@@ -115,7 +114,7 @@ class CurrentsStream(Stream):
         )
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
-        """Yield the records of all planned files."""
+        """Yield the records of all planned files, for callers other than the tap's own run."""
         for file in self._currents_tap.run.files(self):
             for rows in file:
                 for line in rows.ndjson.splitlines():
@@ -136,7 +135,8 @@ class CurrentsStream(Stream):
                         for url in batches[alias].add(*mapped):
                             self._write_batch(alias, batch_config, url)
                             counter.increment()
-                # A file that is marked as read must have all its batches out.
+                # The run marks the file as read when the loop asks for the next one: by then all
+                # its records must be in a BATCH message.
                 for alias, batch in batches.items():
                     for url in batch.flush():
                         self._write_batch(alias, batch_config, url)
@@ -147,7 +147,7 @@ class CurrentsStream(Stream):
         self._currents_tap.write_message(message)
 
     def _mapped(self, rows: Rows) -> Iterable[tuple[str, Rows]]:
-        """Give the records of each stream that the stream maps make of this one."""
+        """Return the records of each stream that the stream maps make of this one."""
         if self._writes_blocks:
             return [(self.stream_maps[0].stream_alias, rows)]
         records: dict[str, list[Any]] = {}
@@ -161,29 +161,32 @@ class CurrentsStream(Stream):
         file = self._currents_tap.samples.get(self.event_type)
         if file is None:
             return
+        # Past the run and its plan: --test reads one file that discovery has found, and no STATE
+        # follows from it.
         try:
-            content = read_object(self._currents_tap.bucket, file)
+            content = self._currents_tap.read_file(file)
         except FileNotFoundError:
             self.logger.warning("%s was deleted after it was listed.", file.path)
             return
-        rows = next(decoded(file.path, content, self), None)
+        rows = next(file_records(file.path, content, self), None)
         if rows is not None:
             self._write_record_message(_decode(rows.ndjson.partition(b"\n")[0]))
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        """Write the records of all planned files; a file at a time, a block of records at a time.
+        """Write the records of all planned files, one block of records at a time.
 
-        Stands in for the SDK's loop over `get_records`, whose work per record costs five times as
-        much as decoding.
+        Replaces the SDK's loop over `get_records`: its work for each record takes five times as
+        long as decoding.
         """
         del context
         if self.ABORT_AT_RECORD_COUNT is not None:
             self._sync_sample()
-            self._currents_tap.state_writer.write_state(self.tap_state)  # as it was
+            self._currents_tap.state_writer.write_state(self.tap_state)  # unchanged
             return
-        # Most streams have nothing new in a run: metrics of those would only be noise.
+        # Most streams have nothing new in a run. Their metrics would be noise, so a stream's
+        # counters start with its first file.
         with ExitStack() as metrics:
             counter = None
             for file in self._currents_tap.run.files(self):
@@ -197,9 +200,15 @@ class CurrentsStream(Stream):
         yield from ()
 
     def _write_rows(self, rows: Rows) -> None:
+        """Write a block of records as RECORD messages.
+
+        The fast way puts the text of a message around each record without parsing it. The slow way
+        is the SDK's own, record by record; it runs where stream maps or flattening change the
+        records. Both write the same bytes.
+        """
         if self._writes_blocks:
             alias = self.stream_maps[0].stream_alias
-            lines = record_lines(rows.ndjson, alias, datetime.now(timezone.utc))
+            lines = record_lines(rows.ndjson, alias, self._currents_tap.now())
             self._currents_tap.message_writer.write_lines(lines)
         else:
             for line in rows.ndjson.splitlines():
@@ -208,15 +217,15 @@ class CurrentsStream(Stream):
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
         """Add the exact event type, which the SDK's catalog classes drop."""
         for message in super()._generate_schema_messages():
-            message.schema = {**message.schema, EVENT_TYPE_ANNOTATION: self.event_type}
-            yield message
+            schema = {**message.schema, EVENT_TYPE_ANNOTATION: self.event_type}
+            yield replace(message, schema=schema)
 
     def _write_state_message(self) -> None:
-        """Leave STATE to the run: it goes out between files, not at the end of each stream."""
+        """Do nothing: the run emits STATE between files, not at the end of each stream."""
 
 
 def _json_type(definition: dict[str, Any]) -> str:
-    """Return the JSON type of a property besides null, or "" if there is not exactly one."""
+    """Return the one JSON type of a property besides null; "" if there are several or none."""
     types = definition.get("type", [])
     others = {types} if isinstance(types, str) else set(types) - {"null"}
     return others.pop() if len(others) == 1 else ""

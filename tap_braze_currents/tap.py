@@ -23,9 +23,10 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.output.writer import LineWriter
-from tap_braze_currents.planning.plan import Limits
-from tap_braze_currents.run.run import LISTING_THREADS, Run
+from tap_braze_currents.output.singer_lines import LineWriter
+from tap_braze_currents.planning.limits import Limits
+from tap_braze_currents.run.conditions import RunConditions
+from tap_braze_currents.run.run import Run, begin_run
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
@@ -110,8 +111,23 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         ),
     ).to_dict()
 
-    def __init__(self, *, catalog: Any = None, **options: Any) -> None:  # noqa: ANN401
-        """Keep the event types that the catalog names: the SDK's catalog classes drop them."""
+    def __init__(
+        self,
+        *,
+        catalog: Any = None,  # noqa: ANN401
+        conditions: RunConditions | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Make a tap; nothing is read yet.
+
+        Args:
+            catalog: The catalog as JSON. Its event types are kept here, since the SDK's catalog
+                classes drop them.
+            conditions: The clocks, reading and pace of the run; the usual ones by default.
+            **options: What the SDK's `Tap` takes: config, state, ….
+        """
+        self._conditions = conditions or RunConditions()
+        self._run: Run | None = None
         self._event_types_in_catalog: dict[str, str] = {}
         for entry in catalog.get("streams", []) if isinstance(catalog, dict) else []:
             event_type = entry.get("schema", {}).get(EVENT_TYPE_ANNOTATION)
@@ -121,7 +137,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @cached_property
     def bucket(self) -> Bucket:
-        """Where the files are.
+        """The bucket that `storage_url` names.
 
         Raises:
             SettingsError: It cannot be opened.
@@ -130,21 +146,30 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             raise SettingsError("Setting storage_url is empty: set it to the Currents prefix.")
         return Bucket(self.config["storage_url"], self.config.get("storage_options") or {})
 
-    @cached_property
+    @property
     def run(self) -> Run:
-        """The one run of this tap."""
-        return Run(
-            self.bucket,
-            self._limits(),
-            self.state,
-            self.state_writer.write_state,
-            self.logger,
-        )
+        """The run of this tap, from its beginning in `sync_all` on."""
+        if self._run is None:
+            raise RuntimeError("The run has not begun: streams are read within sync_all().")
+        return self._run
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+        return self._conditions.clock()
+
+    def read_file(self, file: RemoteFile) -> bytes | memoryview:
+        """Read a whole object.
+
+        Raises:
+            FileNotFoundError: It was deleted after it was listed.
+            ConnectorError: It cannot be read.
+        """
+        return self._conditions.read_file(self.bucket, file)
 
     @cached_property
     def _newest_files(self) -> list[Sample]:
-        with ThreadPoolExecutor(LISTING_THREADS, "discover") as pool:
-            return newest_files(self.bucket, datetime.now(timezone.utc), pool)
+        with ThreadPoolExecutor(self._conditions.listing_threads, "discover") as pool:
+            return newest_files(self.bucket, self.now(), pool)
 
     @property
     def samples(self) -> dict[str, RemoteFile]:
@@ -158,15 +183,15 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def discover_streams(self) -> list[CurrentsStream]:
         """Return one stream for each event type of the registry, the catalog, and the files.
 
-        Files are looked into only where there is no catalog yet. A bucket that cannot be reached
-        does not stop discovery: Meltano runs it at every start.
+        Only discovery without a catalog opens files. A bucket that cannot be reached does not stop
+        it: Meltano runs discovery at every start.
         """
         types = dict(registry())
         for event_type in self._event_types_in_catalog.values():
             types.setdefault(event_type, EventType(event_type, ()))
         catalog = self.input_catalog
         if catalog is not None:
-            # The others would only cost time, and the SDK a line in the log for each.
+            # Setting up a stream takes time, and the SDK logs a line for each.
             selected = {
                 entry.tap_stream_id
                 for entry in catalog.streams
@@ -182,15 +207,15 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
                 raise
             except ConnectorError as error:
                 self.logger.warning(
-                    "The catalog has only the event types known beforehand, for the bucket cannot "
-                    "be looked into: %s",
+                    "The catalog has only the event types known beforehand, because the bucket "
+                    "cannot be read: %s",
                     error,
                 )
         return [CurrentsStream(self, event_type) for event_type in types.values()]
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Run `--test` with the catalog given beside it, and end; the SDK's own ignores that."""
+        """Run `--test` with the given catalog, and exit; the SDK ignores the catalog here."""
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
@@ -205,7 +230,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with a check of the files that are given to it."""
+        """Return the command, with a check of the files in its options."""
         command = super().get_singer_command()
         for option in command.params:
             if option.name in {"catalog", "state"}:
@@ -214,7 +239,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         return command
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
-        """Emit one record of each selected stream of which there is a file.
+        """Emit one record of each selected stream that has a file.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
@@ -252,15 +277,20 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: Something could not be read; all the rest was.
         """
-        try:
-            self.run.begin([s for s in self._currents_streams.values() if s.selected])
+        with begin_run(
+            self.bucket,
+            self._limits(),
+            [stream for stream in self._currents_streams.values() if stream.selected],
+            self.state,
+            self.state_writer.write_state,
+            self._conditions,
+        ) as run:
+            self._run = run
             super().sync_all()
-            self.run.finish()
-        finally:
-            self.run.close()
+            run.finish()
 
     def check_settings(self) -> list[str]:
-        """Check the dates."""
+        """Check the dates; return one line for each mistake."""
         mistakes = []
         for name in ("start_date", "end_date"):
             try:
@@ -275,7 +305,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def _limits(self) -> Limits:
         start = _moment(self.config.get("start_date"))
         end = _moment(self.config.get("end_date"))
-        if start and start > datetime.now(timezone.utc):
+        if start and start > self.now():
             raise SettingsError(
                 f"start_date {self.config['start_date']} lies in the future: there is nothing to "
                 "read. Set it to the first hour to read (UTC)."
@@ -294,11 +324,10 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
         """End between two blocks of records, so that no line is cut off."""
         del frame
-        signal.signal(signum, signal.SIG_DFL)  # a second one ends it at once
-        run: Run | None = vars(self).get("run")
-        if run is None or not run.is_reading:
+        signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
+        if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")
-        run.stop()
+        self._run.stop()
 
 
 def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401, ARG001

@@ -1,28 +1,28 @@
-"""Pure: which files of a stream are done. No I/O, no clock.
+"""Remembers which files of a stream are done. Pure: no I/O, no clock.
 
-The state of a stream, in words:
+The state of a stream:
 
     version            of this form
-    first_run          when the first run began: what was there then was seen by it
-    start_hour         the first hour that it looked at; empty: all
-    shortest_lookback  the least `lookback_hours` of all runs
+    first_run          when the first run began: it saw everything that was there by then
+    start_hour         the first hour that was looked at; empty: all
+    shortest_lookback  the smallest `lookback_hours` of all runs
     sealed_hour        everything from the start up to and including this hour is done
-    newest_hour        of which a file was read
+    newest_hour        the newest hour from which a file was read
     read               files read in the hours still open, by folder and hour
-    pending            files that are listed and yet to be read, whatever their hour, because they
-                       were broken, or too young when it was sealed
+    pending            listed files that are not read yet, whatever their hour: they were broken, or
+                       too young when their hour was sealed
     late               files of sealed hours that were read after their hour may have been sealed; a
                        sweep need not read them again
     paths              files read in another layout, each by its path: without hours nothing can be
                        sealed, so this list grows with the bucket
-    shared             files of another layout that hold events of several streams (JSON), or of
-                       none that is selected: their event types, so that a file need not be opened
-                       to see whom it concerns
+    shared             files of another layout that hold events of several streams (JSON), or only
+                       of streams that are not selected: their event types, so that no run opens
+                       the file again just to learn them
 
-Every part is always there and none is a mapping: Meltano merges the state of a `--full-refresh`
-into the old one, mapping by mapping, and what was forgotten on purpose would come back.
+Every part is always present and none is a mapping: Meltano merges the state of a `--full-refresh`
+into the old one, mapping by mapping, and entries dropped on purpose would return.
 
-Its size depends on the lookback and on the number of files an hour, not on the history.
+The size depends on the lookback and on the number of files an hour, not on the history.
 """
 
 from __future__ import annotations
@@ -38,18 +38,28 @@ if TYPE_CHECKING:
 
 VERSION = 1
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
-"""Between this machine and the bucket's service."""
+"""Allowed between this machine's clock and the clock of the bucket's service."""
 MOST_LATE_FILES = 1000
-"""Beyond it the oldest are forgotten; another sweep reads them again."""
+"""The oldest are forgotten beyond it; another sweep reads them again."""
 MOST_PENDING_FILES = 1000
-"""Beyond it the hours of unread files are kept open instead."""
+"""Beyond it the hours of unread files stay open instead."""
 
 
 class Bookmark:
     """The files of one stream that need not be read again."""
 
-    def __init__(self) -> None:
-        """Start with nothing read."""
+    def __init__(
+        self,
+        *,
+        most_late_files: int = MOST_LATE_FILES,
+        most_pending_files: int = MOST_PENDING_FILES,
+    ) -> None:
+        """Start with nothing read.
+
+        Args:
+            most_late_files: How many late files the state may name.
+            most_pending_files: How many pending files the state may name.
+        """
         self.is_new = True
         """Whether no earlier run left a state."""
         self.first_run: datetime | None = None
@@ -57,21 +67,34 @@ class Bookmark:
         self.shortest_lookback: int | None = None
         self.sealed_hour = ""
         self.newest_hour = ""
-        """Newest hour of which a file was read."""
+        """The newest hour from which a file was read."""
+        self.shared: dict[str, list[str]] = {}
+        self._most_late_files = most_late_files
+        self._most_pending_files = most_pending_files
         self._read: set[FileKey] = set()
         self._pending: set[FileKey] = set()
         self._late: set[FileKey] = set()
         self._paths: set[str] = set()
-        self.shared: dict[str, list[str]] = {}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> Bookmark:
+    def from_state(
+        cls,
+        state: Mapping[str, Any],
+        *,
+        most_late_files: int = MOST_LATE_FILES,
+        most_pending_files: int = MOST_PENDING_FILES,
+    ) -> Bookmark:
         """Read what `to_state` wrote; an empty state is a new start.
 
+        Args:
+            state: The state of one stream.
+            most_late_files: How many late files the state may name.
+            most_pending_files: How many pending files the state may name.
+
         Raises:
-            SettingsError: The state has a form that this version does not know.
+            SettingsError: This version does not know the form of the state.
         """
-        bookmark = cls()
+        bookmark = cls(most_late_files=most_late_files, most_pending_files=most_pending_files)
         if not state:
             return bookmark
         if state.get("version") != VERSION:
@@ -80,23 +103,7 @@ class Bookmark:
                 "use the tap that wrote it, or start over with --full-refresh."
             )
         try:
-            bookmark.is_new = False
-            bookmark.first_run = _moment(state.get("first_run"))
-            bookmark.start_hour = _hour(state.get("start_hour", ""))
-            shortest = state.get("shortest_lookback")
-            bookmark.shortest_lookback = shortest if shortest is None else int(shortest)
-            bookmark.sealed_hour = _hour(state.get("sealed_hour", ""))
-            bookmark._read = set(_keys(state.get("read", [])))
-            bookmark._pending = set(_keys(state.get("pending", [])))
-            bookmark._late = set(_keys(state.get("late", [])))
-            bookmark._paths = set(_texts(state.get("paths", [])))
-            bookmark.shared = {
-                str(entry["path"]): _texts(entry["event_types"])
-                for entry in state.get("shared", [])
-            }
-            bookmark.newest_hour = max(
-                [_hour(state.get("newest_hour", "")), *(key.hour for key in bookmark._read)]
-            )
+            bookmark._restore(state)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SettingsError(
                 f"The state of a stream cannot be understood ({error}): start over with "
@@ -104,8 +111,26 @@ class Bookmark:
             ) from error
         return bookmark
 
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.is_new = False
+        self.first_run = _moment(state.get("first_run"))
+        self.start_hour = _hour(state.get("start_hour", ""))
+        shortest = state.get("shortest_lookback")
+        self.shortest_lookback = shortest if shortest is None else int(shortest)
+        self.sealed_hour = _hour(state.get("sealed_hour", ""))
+        self._read = set(_keys(state.get("read", [])))
+        self._pending = set(_keys(state.get("pending", [])))
+        self._late = set(_keys(state.get("late", [])))
+        self._paths = set(_texts(state.get("paths", [])))
+        self.shared = {
+            str(entry["path"]): _texts(entry["event_types"]) for entry in state.get("shared", [])
+        }
+        self.newest_hour = max(
+            [_hour(state.get("newest_hour", "")), *(key.hour for key in self._read)]
+        )
+
     def to_state(self) -> dict[str, Any]:
-        """Return the state as JSON values; the same for the same files, in whatever order."""
+        """Return the state as JSON values: the same for the same files in any order."""
         return {
             "version": VERSION,
             "first_run": self.first_run and self.first_run.isoformat(timespec="seconds"),
@@ -123,7 +148,7 @@ class Bookmark:
         }
 
     def begin_run(self, now: datetime, start_hour: str, lookback_hours: int) -> None:
-        """Note what the settings of this run are.
+        """Note the settings of this run.
 
         Args:
             now: When it begins.
@@ -135,30 +160,40 @@ class Bookmark:
         known = self.shortest_lookback
         self.shortest_lookback = lookback_hours if known is None else min(known, lookback_hours)
 
+    def extend_back_to(self, start_hour: str) -> None:
+        """Note that a sweep has looked at all hours from this one on; empty: at all hours."""
+        self.start_hour = min(self.start_hour, start_hour)
+
     def is_done(self, key: FileKey) -> bool:
-        """Tell whether a file need not be read; in a sealed hour only pending ones need to."""
+        """Return whether a file need not be read."""
         if not key.hour:
             return key.name in self._paths or key.name in self.shared
+        # A sealed hour is done as a whole, except for the files that are named as pending.
         if key in self._pending:
             return False
         return key.hour <= self.sealed_hour or key in self._read
 
     def may_be_late(self, key: FileKey, modified: datetime | None) -> bool:
-        """Tell whether a file may have come when its hour was sealed already.
+        """Return whether a file may have arrived after its hour was sealed.
 
-        Which files a sealed hour had is not kept, so the time of modification must say it: an hour
-        cannot be sealed before the lookback is over, and what was there at the first run was seen
-        by it. A file that was read all the same is in doubt called late.
+        When in doubt, the answer is yes: reading a file again is safe, skipping one is not.
+
+        Args:
+            key: The file.
+            modified: When the store last wrote it; None if the store does not say.
         """
         if not key.hour:
             return False
         if modified is None or self.first_run is None or key.hour < self.start_hour:
             return True
+        # The names of the files in a sealed hour are dropped, so the time of modification decides.
+        # No run seals an hour before its lookback is over, and the first run saw everything that
+        # was there. A file that is older than both was seen while its hour was open.
         sealed_from = to_datetime(shift(key.hour, self.shortest_lookback or 0))
         return modified + CLOCKS_DIFFER_BY > max(self.first_run, sealed_from)
 
     def is_missed(self, key: FileKey, modified: datetime | None) -> bool:
-        """Tell whether a file of a sealed hour may not have been read: what a sweep looks for."""
+        """Return whether no run may have read this file of a sealed hour: a sweep reads those."""
         return (
             bool(key.hour)
             and key.hour <= self.sealed_hour
@@ -167,22 +202,22 @@ class Bookmark:
         )
 
     def pending(self) -> list[FileKey]:
-        """Return the files that are yet to be read and need not be listed again."""
+        """Return the files that are still to be read and need not be listed again."""
         return sorted(self._pending)
 
     def mark_read(
         self, key: FileKey, *, late: bool = False, event_types: Sequence[str] = ()
     ) -> None:
-        """Note that every record of a file is out.
+        """Note that every record of a file has been written.
 
         Args:
             key: The file.
-            late: It came when its hour may already have been sealed.
+            late: Its hour may have been sealed before it arrived.
             event_types: All types in a file that holds several.
         """
         self._pending.discard(key)
         if not key.hour and event_types:
-            self.shared[key.name] = sorted(event_types)
+            self.mark_shared(key, event_types)
             return
         if not key.hour:
             self._paths.add(key.name)
@@ -192,32 +227,39 @@ class Bookmark:
             self._read.add(key)
         if late:
             self._late.add(key)
-            for forgotten in sorted(self._late)[:-MOST_LATE_FILES]:
+            for forgotten in sorted(self._late)[: -self._most_late_files]:
                 self._late.discard(forgotten)
+
+    def mark_shared(self, key: FileKey, event_types: Iterable[str]) -> None:
+        """Note which event types a file of another layout holds: this stream is done with it."""
+        self.shared[key.name] = sorted(event_types)
 
     def mark_failed(self, key: FileKey) -> None:
         """Note that a file could not be read; the next run begins with it."""
-        if key.hour and len(self._pending) < MOST_PENDING_FILES:
+        if key.hour and len(self._pending) < self._most_pending_files:
             self._pending.add(key)
 
     def mark_gone(self, key: FileKey) -> None:
-        """Note that a file is no longer there."""
+        """Note that a file no longer exists."""
         self._pending.discard(key)
 
     def seal(self, lookback_hours: int, latest_hour: str, unread: Iterable[FileKey] = ()) -> None:
-        """Seal what lies further back than the lookback from the newest hour read.
+        """Seal the hours that lie further back than the lookback from the newest hour read.
 
         Args:
             lookback_hours: How long an hour stays open.
             latest_hour: The last hour that may count as the newest: the present one, since a folder
-                dated in the future must not seal the present, or the one the run has come to.
-            unread: Listed files that are yet to be read; they are remembered one by one.
+                dated in the future must not seal the present, or the one that the run has reached.
+            unread: Listed files that are still to be read; they become pending one by one.
         """
         if not self.newest_hour:
             return
+        # Sealing follows the files, never the clock alone: a connector that stood still for a week
+        # and then delivers finds its hours open.
         seal = shift(min(self.newest_hour, latest_hour), -lookback_hours - 1)
         new = {key for key in unread if key.hour and key.hour <= seal} - self._pending
-        if new and len(self._pending) + len(new) > MOST_PENDING_FILES:
+        # Too many unread files to name each: seal only up to the hour before the oldest of them.
+        if new and len(self._pending) + len(new) > self._most_pending_files:
             seal = min(seal, shift(min(new).hour, -1))
         if seal <= self.sealed_hour:
             return

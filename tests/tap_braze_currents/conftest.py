@@ -10,6 +10,8 @@ from tap_braze_currents.tap import TapBrazeCurrents
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tap_braze_currents.run.conditions import RunConditions
+
 
 class Output:
     """What a tap wrote to standard output."""
@@ -51,10 +53,11 @@ def make_tap(
     tap_class: type[TapBrazeCurrents] = TapBrazeCurrents,
     catalog: dict[str, Any] | None = None,
     state: dict[str, Any] | None = None,
+    conditions: RunConditions | None = None,
     **settings: Any,
 ) -> TapBrazeCurrents:
     config = {"storage_url": str(storage_url), "settle_seconds": 0, **settings}
-    return tap_class(config=config, catalog=catalog, state=state)
+    return tap_class(config=config, catalog=catalog, state=state, conditions=conditions)
 
 
 def catalog_of(
@@ -77,7 +80,7 @@ def catalog_of(
 
 @pytest.fixture
 def run_tap(capfdbinary) -> Callable[..., Output]:
-    """Run a tap over a folder and give what it wrote."""
+    """Run a tap over a folder and return what it wrote."""
 
     def run(storage_url: object, **settings: Any) -> Output:
         capfdbinary.readouterr()

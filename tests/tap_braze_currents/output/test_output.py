@@ -11,26 +11,18 @@ import pytest
 
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents import streams
-from tap_braze_currents.run import run
+from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import ALL_FIELDS, CURRENT, OLDER, event_types, generate, write_file
 from tests.tap_braze_currents.conftest import catalog_of
 
 NOW = datetime(2026, 11, 2, 3, 4, 5, 678901, tzinfo=timezone.utc)
+FROZEN = RunConditions(clock=lambda: NOW, seconds_between_states=float("inf"))
 OPEN = "users.messages.email.Open"
 
 
 @pytest.fixture
 def frozen_time(monkeypatch):
-    """Both ways stamp records with the same time."""
-
-    class Frozen(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return NOW
-
-    monkeypatch.setattr(streams, "datetime", Frozen)
-    monkeypatch.setattr(run, "datetime", Frozen)
-    monkeypatch.setattr(run, "SECONDS_BETWEEN_STATES", float("inf"))
+    """The SDK's own way stamps records with the same time as `FROZEN`."""
     monkeypatch.setattr("singer_sdk.streams.core.utc_now", lambda: NOW)
 
 
@@ -67,9 +59,9 @@ def test_both_ways_write_the_same_bytes_for_every_event_type(
 ):
     catalog = catalog_of(*map(stream_id, event_types()), **selected)
 
-    fast = run_tap(all_types, catalog=catalog)
+    fast = run_tap(all_types, catalog=catalog, conditions=FROZEN)
     slow_way()
-    slow = run_tap(all_types, catalog=catalog)
+    slow = run_tap(all_types, catalog=catalog, conditions=FROZEN)
 
     assert len(fast.of("RECORD")) == 408
     assert fast.text == slow.text
@@ -77,8 +69,8 @@ def test_both_ways_write_the_same_bytes_for_every_event_type(
 
 @pytest.mark.usefixtures("frozen_time")
 def test_mapped_records_come_from_the_same_records(all_types, run_tap):
-    plain = run_tap(all_types)
-    mapped = run_tap(all_types, stream_maps={"*": {"extra": "id + '!'"}})
+    plain = run_tap(all_types, conditions=FROZEN)
+    mapped = run_tap(all_types, conditions=FROZEN, stream_maps={"*": {"extra": "id + '!'"}})
 
     for message in mapped.of("RECORD"):
         assert message["record"].pop("extra") == message["record"]["id"] + "!"
@@ -165,9 +157,8 @@ def test_the_whole_output_of_one_small_file(tmp_path, run_tap):
     ]
     write_file(tmp_path / "one.avro", OPEN, rows, schema=schema)
 
-    output = run_tap(
-        tmp_path, catalog=catalog_of(stream_id(OPEN), only=["time", "user_agent", "email_address"])
-    )
+    catalog = catalog_of(stream_id(OPEN), only=["time", "user_agent", "email_address"])
+    output = run_tap(tmp_path, catalog=catalog, conditions=FROZEN)
 
     lines = output.text.splitlines()
     assert lines[0] == (

@@ -30,7 +30,7 @@ from tap_braze_currents.bucket.layout import (
     to_datetime,
 )
 from tap_braze_currents.planning.bookmark import CLOCKS_DIFFER_BY, Bookmark
-from tap_braze_currents.run import run as run_module
+from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import Output, catalog_of, make_tap, tap_of
 from tests.tap_braze_currents.formats.test_decoding import avro_file
@@ -288,13 +288,12 @@ class BucketMachine(RuleBasedStateMachine):
         out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
         with (
             mock.patch.object(sys, "stdout", out),
-            mock.patch.object(run_module, "datetime", mock.Mock(now=lambda _: now)),
-            mock.patch.object(run_module, "RECORDS_BETWEEN_STATES", 1),
         ):
             tap = make_tap(
                 f"memory:/{self.root}",
                 state=json.loads(json.dumps(self.state)),
                 tap_class=TAP,
+                conditions=RunConditions(clock=lambda: now, records_between_states=1),
                 catalog=json.loads(json.dumps(self.catalog)),
                 sweep=sweep,
                 **self.settings,

@@ -18,6 +18,7 @@ from meltano.core.utils import merge
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
 from braze_mixpanel.singer.currents_streams import stream_id
+from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import INTEGRATION, file_key, write_file
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
 
@@ -27,6 +28,7 @@ TAP = tap_of(OPEN, CUSTOM)
 ANY_OPEN = f"event_type={OPEN}"
 FOLDER = f"dataexport.prod-01.S3.integration.{INTEGRATION}"
 FIRST = datetime(2026, 11, 1, tzinfo=timezone.utc)
+STATE_AFTER_EACH_FILE = RunConditions(records_between_states=1)
 CATALOG = catalog_of(STREAM, stream_id(CUSTOM), only=["id"])
 
 
@@ -204,15 +206,21 @@ def test_a_full_refresh_forgets_also_where_meltano_merges_states(tmp_path, run):
 
 
 def test_a_run_with_a_shorter_lookback_that_is_stopped_loses_nothing_that_came_late(
-    tmp_path, run, monkeypatch, capfdbinary
+    tmp_path, run, capfdbinary
 ):
-    monkeypatch.setattr("tap_braze_currents.run.run.RECORDS_BETWEEN_STATES", 1)
     for hour in range(10, 30):
         put(tmp_path, hour)
     first = run()
     for hour in range(3):
         put(tmp_path, hour)
-    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=first.state, lookback_hours=1)
+    tap = make_tap(
+        tmp_path,
+        tap_class=TAP,
+        catalog=CATALOG,
+        state=first.state,
+        conditions=STATE_AFTER_EACH_FILE,
+        lookback_hours=1,
+    )
     write = tap.message_writer.write_lines
 
     def write_lines(lines):

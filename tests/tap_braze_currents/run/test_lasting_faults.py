@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
-from tap_braze_currents.run import run as run_module
+from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import catalog_of, make_tap
 from tests.tap_braze_currents.planning.test_odd_buckets import (
@@ -20,6 +21,7 @@ from tests.tap_braze_currents.planning.test_odd_buckets import (
     FIRST,
     FOLDER,
     OPEN,
+    STATE_AFTER_EACH_FILE,
     STREAM,
     TAP,
     ids,
@@ -69,21 +71,23 @@ def test_an_avro_block_that_counts_more_than_it_holds_costs_only_itself(tmp_path
     assert f"block at byte {block}" in message
 
 
-def test_files_that_stay_refused_do_not_stop_the_others(tmp_path, capfdbinary, monkeypatch):
+def test_files_that_stay_refused_do_not_stop_the_others(tmp_path, capfdbinary):
     refused = [str(put(tmp_path, hour)) for hour in range(12)]
     put(tmp_path, 20)
     read = []
 
-    def fetch(bucket, file, size=None):
+    def fetch(_bucket, file):
         read.append(file.path)
         if file.path in refused:
             raise ConnectorError("no")
         return Path(file.path).read_bytes()
 
-    monkeypatch.setattr("tap_braze_currents.run.run.read_object", fetch)
+    conditions = RunConditions(read_file=fetch)
     found, state = [], None
     for _ in range(3):
-        more, state, _ = run_to_error(tmp_path, capfdbinary, ConnectorError, state=state)
+        more, state, _ = run_to_error(
+            tmp_path, capfdbinary, ConnectorError, state=state, conditions=conditions
+        )
         found += more
 
     assert found == ["h20"]
@@ -124,19 +128,17 @@ def test_a_later_start_date_leaves_no_hours_out_that_were_not_read(tmp_path, run
     assert ids(second) == ["h100", "h200", "h300"]
 
 
-def test_a_mended_file_seals_no_hour_that_the_run_has_not_come_to(
-    tmp_path, run_tap, capfdbinary, monkeypatch
-):
-    monkeypatch.setattr("tap_braze_currents.run.run.RECORDS_BETWEEN_STATES", 1)
+def test_a_mended_file_seals_no_hour_that_the_run_has_not_come_to(tmp_path, run_tap, capfdbinary):
     put(tmp_path, 50)
     mended = put(tmp_path, 95)
     good = mended.read_bytes()
     mended.write_bytes(good[:-20])
-    _, state, _ = run_to_error(tmp_path, capfdbinary)
+    _, state, _ = run_to_error(tmp_path, capfdbinary, conditions=STATE_AFTER_EACH_FILE)
     mended.write_bytes(good)
     for hour in (60, 61):
         put(tmp_path, hour, at=FIRST + timedelta(hours=95))
     settings = {"tap_class": TAP, "catalog": CATALOG, "lookback_hours": 1, "max_files_per_run": 1}
+    settings["conditions"] = STATE_AFTER_EACH_FILE
 
     found = []
     for _ in range(3):
@@ -202,13 +204,11 @@ def test_a_sweep_of_more_files_than_one_run_may_read_comes_to_an_end(tmp_path, r
     assert ids(again) == []
 
 
-def test_a_file_too_young_to_read_does_not_make_the_next_sweep_repeat(
-    tmp_path, run_tap, monkeypatch
-):
-    monkeypatch.setattr("tap_braze_currents.planning.bookmark.MOST_LATE_FILES", 5)
+def test_a_file_too_young_to_read_does_not_make_the_next_sweep_repeat(tmp_path, run_tap):
     for hour in range(30):
         put(tmp_path, hour)
     settings = {"tap_class": TAP, "catalog": CATALOG, "settle_seconds": 60}
+    settings["conditions"] = RunConditions(most_late_files=5)
     state = run_tap(tmp_path, start_date="2026-11-02", **settings).state
     put(tmp_path, 40, at=datetime.now(timezone.utc))
 
@@ -243,19 +243,17 @@ def test_a_file_of_several_types_is_read_for_a_stream_that_is_selected_later(tmp
     assert ids(second) == ["custom"]
 
 
-def test_more_unread_files_than_the_state_may_name_keep_their_hours_open(
-    tmp_path, capfdbinary, monkeypatch
-):
-    monkeypatch.setattr("tap_braze_currents.planning.bookmark.MOST_PENDING_FILES", 3)
+def test_more_unread_files_than_the_state_may_name_keep_their_hours_open(tmp_path, capfdbinary):
     for hour in range(8):
         path = put(tmp_path, hour)
         path.write_bytes(path.read_bytes()[:-20])
     put(tmp_path, 90)
 
-    _, state, _ = run_to_error(tmp_path, capfdbinary, lookback_hours=2)
+    settings = {"conditions": RunConditions(most_pending_files=3), "lookback_hours": 2}
+    _, state, _ = run_to_error(tmp_path, capfdbinary, **settings)
     for hour in range(8):
         put(tmp_path, hour)
-    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, lookback_hours=2, state=state)
+    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=state, **settings)
     tap.sync_all()
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     found = sorted(line["record"]["id"] for line in lines if line["type"] == "RECORD")
@@ -265,25 +263,23 @@ def test_more_unread_files_than_the_state_may_name_keep_their_hours_open(
     assert [f"h{hour}" for hour in range(8)] == [name for name in found if name != "h90"]
 
 
-def test_a_sweep_that_was_stopped_is_taken_up_by_the_next(tmp_path, capfdbinary, monkeypatch):
+def test_a_sweep_that_was_stopped_is_taken_up_by_the_next(tmp_path, capfdbinary):
     for hour in range(30):
         put(tmp_path, hour)
     settings = {"tap_class": TAP, "catalog": CATALOG, "lookback_hours": 2}
     tap = make_tap(tmp_path, start_date="2026-11-02", **settings)
     tap.sync_all()
     capfdbinary.readouterr()
-    sweeping = make_tap(tmp_path, sweep=True, state=tap.state, **settings)
-    read = run_module.read_object
 
     def fetch(bucket, file):
         if "date=2026-11-01-05" in file.path:
             sweeping.run.stop()
-        return read(bucket, file)
+        return read_object(bucket, file)
 
-    monkeypatch.setattr(run_module, "read_object", fetch)
+    conditions = RunConditions(read_file=fetch)
+    sweeping = make_tap(tmp_path, sweep=True, state=tap.state, conditions=conditions, **settings)
     with pytest.raises(StoppedError):
         sweeping.sync_all()
-    monkeypatch.undo()
     make_tap(tmp_path, sweep=True, state=sweeping.state, **settings).sync_all()
 
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]

@@ -1,4 +1,4 @@
-"""Files in another layout than Braze's: listed by path, their event type found inside them."""
+"""Finds the files in another layout than Braze's, and looks inside for their event types."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ logger = logging.getLogger("tap-braze-currents")
 
 _NAMES_SHOWN = 3
 _JSON_AT_A_TIME = 2
-"""They are looked into whole, and may be large."""
+"""They are read whole, and may be large."""
 
 
 class FilesByPath:
@@ -40,13 +40,13 @@ class FilesByPath:
         now: datetime,
         settle_seconds: int,
     ) -> None:
-        """Prepare; nothing is listed yet.
+        """Prepare; `look_into` makes the requests.
 
         Args:
-            bucket: Where they lie.
-            bookmarks: Selected event type → what is done.
-            now: The present time.
-            settle_seconds: Younger files are left out.
+            bucket: Where the files are.
+            bookmarks: Selected event type → what earlier runs have read.
+            now: When the run began.
+            settle_seconds: Younger files are left for the next run.
         """
         self._bucket = bucket
         self._bookmarks = bookmarks
@@ -55,17 +55,20 @@ class FilesByPath:
         """Event type → its unread files, by path."""
         self._shared: dict[str, list[str]] = {}
         self.total = 0
+        """How many files lie in no hour folder, read or not."""
         self.unsettled = 0
+        """How many of them are too young."""
         self.errors: list[ConnectorError] = []
+        """Why some of them could not be opened."""
 
     def look_into(
         self, folders: Iterable[str], files: Iterable[RemoteFile], pool: Executor
     ) -> None:
-        """List everything below some folders, and look into the files that no stream has read.
+        """List everything below some folders, and open the files that no stream has read.
 
         Args:
             folders: Below the prefix.
-            files: More files, listed already.
+            files: More files, already listed.
             pool: Threads to list and read in.
 
         Raises:
@@ -84,7 +87,10 @@ class FilesByPath:
                 self._bucket.url,
                 shown,
             )
+        # The event type of such a file stands only inside it. This is the one place where planning
+        # reads files; the run reads them again, in full and in order.
         unread = sorted(file for file in found if self._is_to_be_read(file))
+        # An Avro file says its type in its first bytes; JSON may mix types, so it is read whole.
         one_type = [file for file in unread if not http_landing.is_json(file.path)]
         for file, event_types in zip(one_type, pool.map(self._event_types, one_type), strict=True):
             self._plan(file, event_types)
@@ -95,14 +101,15 @@ class FilesByPath:
                 self._plan(file, event_types)
 
     def _plan(self, file: RemoteFile, event_types: Sequence[str]) -> None:
-        """Let each selected stream that has events in a file read it."""
+        """Add a file to each selected stream that has events in it."""
         selected = [name for name in event_types if name in self._bookmarks]
         for name in selected:
             if not self._bookmarks[name].is_done(file.key):
                 self.files[name].append(file)
         if event_types and not selected and self._bookmarks:
-            # Any stream may keep that nobody need open it again.
-            next(iter(self._bookmarks.values())).shared[file.key.name] = sorted(event_types)
+            # No selected stream has events in it. Any one of them can remember that, so that the
+            # next run does not open the file again.
+            next(iter(self._bookmarks.values())).mark_shared(file.key, event_types)
 
     def shared(self, key: FileKey) -> list[str]:
         """Return all event types of a JSON file, empty for files of a single one."""
@@ -116,7 +123,7 @@ class FilesByPath:
         for bookmark in self._bookmarks.values():
             shared = bookmark.shared.get(path)
             if shared is not None:
-                # Known from an earlier run: is there a stream that has not read it yet?
+                # An earlier run saw its event types: has a selected stream not read it yet?
                 return any(
                     not self._bookmarks[name].is_done(file.key)
                     for name in shared
@@ -127,7 +134,7 @@ class FilesByPath:
         return True
 
     def _event_types(self, file: RemoteFile) -> list[str]:
-        """Return the event types in a file; none if it cannot be read, which is reported."""
+        """Return the event types in a file; none, and an error noted, if it cannot be read."""
         try:
             if http_landing.is_json(file.path):
                 content = read_object(self._bucket, file)
