@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -331,24 +332,26 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
 
 def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401, ARG001
-    """Refuse a `--catalog` or `--state` that the SDK would fail on with a stack trace.
+    """Check that `--catalog` or `--state` is a JSON object; the SDK fails with a stack trace.
+
+    Returns:
+        The text of the file, to be read once more by the SDK. The file itself may be a pipe, such
+        as /dev/stdin, which cannot be read twice.
 
     Raises:
         SettingsError: It is no JSON object.
     """
     if value is None:
         return None
-    problem = ""
-    try:
-        if not isinstance(json.load(value), dict):
-            problem = "it is another value"
-    except ValueError as error:
-        problem = str(error)
+    with value:
+        try:
+            text = value.read()
+            problem = "" if isinstance(json.loads(text), dict) else "it is another value"
+        except ValueError as error:
+            problem = str(error)
     if problem:
-        value.close()
         raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
-    value.seek(0)
-    return value
+    return io.StringIO(text)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -405,12 +405,26 @@ def test_a_signal_before_anything_was_read_ends_the_run_at_once(tmp_path, caplog
     assert listed.is_set()
 
 
-def command(folder, *arguments):
+def command(folder, *arguments, bucket=None, stdin=""):
     config = folder / "config.json"
-    config.write_text(json.dumps({"storage_url": str(folder), "settle_seconds": 0}))
+    config.write_text(json.dumps({"storage_url": str(bucket or folder), "settle_seconds": 0}))
     program = Path(sys.executable).parent / "tap-braze-currents"
     argv = [program, "--config", config, *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
+
+
+def test_a_state_is_read_from_a_pipe_like_from_a_file(tmp_path, run_tap):
+    bucket = tmp_path / "bucket"
+    put(bucket, 0)
+    state = json.dumps(run_tap(bucket, tap_class=TAP, catalog=CATALOG).state)
+    catalog = tmp_path / "catalog.json"
+    catalog.write_text(json.dumps(CATALOG))
+
+    arguments = ["--catalog", catalog, "--state", "/dev/stdin"]
+    done = command(tmp_path, *arguments, bucket=bucket, stdin=state)
+
+    assert done.returncode == 0
+    assert '"RECORD"' not in done.stdout
 
 
 @pytest.mark.parametrize("content", ["[", "[]"])
