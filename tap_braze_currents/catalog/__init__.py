@@ -1,1 +1,1 @@
-"""Which event types there are: the registry, and discovery of what it does not know."""
+"""The event types: a registry of those that Braze published, and discovery of others."""

@@ -1,4 +1,4 @@
-"""What the files themselves say: event types and fields that the registry does not know yet."""
+"""Finds event types and fields that the registry does not know yet, in the newest files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD_BYTES = 32 << 10
 """The header of most files is shorter."""
 _NEWEST_FILES = 100
 _JSON_TURN = BoundedSemaphore(2)
-"""JSON is looked into whole, and may be large: few at a time."""
+"""JSON files are read whole and may be large, so only a few are held at a time."""
 
 
 class Sample(NamedTuple):
@@ -40,11 +40,11 @@ class Sample(NamedTuple):
 
 
 def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
-    """Look into the newest file of each event type; in a flat folder, into the newest hundred.
+    """Open the newest file of each event type; in a flat folder, the newest hundred files.
 
     Args:
-        bucket: Where they lie.
-        now: The present time: the newest hours are looked for around it first.
+        bucket: Where the files are.
+        now: The present time; the search begins with the hours of this day.
         pool: Threads to list and read in.
 
     Returns:
@@ -107,7 +107,7 @@ def _age(file: RemoteFile) -> float:
 
 
 def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
-    """Look into a file; an error is given back, so that the others are looked into all the same."""
+    """Return the event types and fields in a file; an error is returned, so that others go on."""
     try:
         if http_landing.is_json(file.path):
             with _JSON_TURN:
@@ -115,13 +115,13 @@ def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
             return [Sample(event_type, fields, file) for event_type, fields in found.items()]
         header = read_head(bucket, file)
     except (BrokenFileError, FileNotFoundError):
-        return []  # the run will say what is wrong with it
+        return []  # the run reports what is wrong with it
     except ConnectorError as error:
         return error
     return [Sample(_folders_type(file) or header.event_type, header.fields, file)]
 
 
 def _folders_type(file: RemoteFile) -> str:
-    """Return the event type that the folder names, by which a run finds the file; "" if none."""
+    """Return the event type in the folder's name, by which a run finds the file; "" if none."""
     folders = file.path.split("/") if file.key.hour else []
     return next((name[len(TYPE_FOLDER) :] for name in folders if name.startswith(TYPE_FOLDER)), "")

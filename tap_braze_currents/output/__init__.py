@@ -1,1 +1,1 @@
-"""What leaves the tap: Singer messages on standard output, and BATCH files."""
+"""Writes what leaves the tap: Singer messages on standard output, and BATCH files."""

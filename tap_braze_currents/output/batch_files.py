@@ -1,4 +1,4 @@
-"""BATCH messages: the same records as RECORD messages, in files of JSON lines."""
+"""Writes the files of BATCH messages: the records of RECORD messages, as JSON lines."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _GZIP_LEVEL = 1
 
 
 class BatchFiles:
-    """Collects the lines of one stream and writes a file whenever it is full."""
+    """Collects the lines of one stream, and writes a file whenever a batch is full."""
 
     def __init__(self, config: BatchConfig, name: str) -> None:
-        """Prepare.
+        """Check the settings; the first file is written by `add` or `flush`.
 
         Args:
             config: The setting `batch_config`.
-            name: What the files' names begin with, after the configured prefix.
+            name: How the names of the files begin, after the configured prefix.
 
         Raises:
-            SettingsError: The format or the compression is none that is written here.
+            SettingsError: The format or the compression is not supported.
         """
         encoding = config.encoding
         if encoding.format != "jsonl" or encoding.compression not in {"gzip", "none", None}:
@@ -45,10 +45,14 @@ class BatchFiles:
         self._records = 0
 
     def add(self, ndjson: bytes, records: int) -> Iterator[str]:
-        """Take some records.
+        """Add records.
+
+        Args:
+            ndjson: The records, each with a newline at its end.
+            records: How many they are.
 
         Yields:
-            The URL of each file that has become full.
+            The URL of each file that is full now.
         """
         room = self._config.batch_size - self._records
         if records > room:

@@ -1,4 +1,4 @@
-"""Singer messages as compact JSON lines, and RECORD lines of whole blocks at once."""
+"""Writes Singer messages as compact JSON lines, and whole blocks of RECORD messages at once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
     """Wrap NDJSON records as RECORD lines, without touching a record.
 
-    Gives the same bytes as `LineWriter.serialize_message` of one message after the other: a newline
-    stands nowhere in NDJSON but at the end of a record.
+    Returns the same bytes as `LineWriter.serialize_message` for one message after the other.
 
     Args:
         ndjson: At least one record, each with a newline at its end.
@@ -33,6 +32,8 @@ def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
     """
     before = b'{"type":"RECORD","stream":' + _encode(stream) + b',"record":'
     after = b',"time_extracted":' + _encode(time_extracted) + b"}\n"
+    # JSON escapes newlines, so each newline in NDJSON ends a record. One `replace` puts the end of
+    # one message and the beginning of the next there: the whole block without a loop in Python.
     return b"".join((before, ndjson[:-1].replace(b"\n", after + before), after))
 
 
@@ -47,7 +48,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         """Write a message.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
+            TemporaryError: The reader of standard output is gone, or it cannot be written to.
         """
         self.write_lines(self.format_message(message))
         if not isinstance(message, RecordMessage):
@@ -57,18 +58,18 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         """Write whole lines.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
+            TemporaryError: The reader of standard output is gone, or it cannot be written to.
         """
         with _guarded():
             rest = memoryview(lines)
-            while rest:  # with PYTHONUNBUFFERED set, a signal ends a write before its end
+            while rest:  # with PYTHONUNBUFFERED set, a signal can cut a write short
                 rest = rest[sys.stdout.buffer.write(rest) or 0 :]
 
     def flush(self) -> None:
-        """Hand everything to the reader.
+        """Send everything buffered to the reader.
 
         Raises:
-            TemporaryError: Nobody reads standard output any more, or it cannot be written to.
+            TemporaryError: The reader of standard output is gone, or it cannot be written to.
         """
         with _guarded():
             sys.stdout.buffer.flush()
@@ -79,7 +80,7 @@ def _guarded() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # What is still buffered must not raise again when the interpreter ends.
+        # Python flushes standard output once more when it exits; that must not raise again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise TemporaryError(

@@ -1,1 +1,1 @@
-"""Which files a run reads: the bookmark of what is done, and the files still to read."""
+"""Decides which files a run reads: what earlier runs have done, and what is still to read."""

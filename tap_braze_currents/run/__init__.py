@@ -1,1 +1,1 @@
-"""One run: the planned files in order, their records, and the STATE that covers them."""
+"""Reads the planned files in order, and emits the STATE that covers their records."""
