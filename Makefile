@@ -1,4 +1,4 @@
-# `make run` and `make test` are all a newcomer needs; each makes .venv by itself.
+# Start with `make run` and `make test`; each creates .venv when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -13,19 +13,19 @@ $(STAMP): pyproject.toml constraints.txt
 		--editable '.[s3,gcs,azure,postgres,report]' --group test --group lint meltano
 	touch $@
 
-## The main job on the bundled sample bucket: no credentials, nothing is sent.
+## A dry run on the bundled sample bucket: no credentials, nothing is sent.
 run: $(STAMP)
 	$(BIN)/meltano run tap-braze-currents target-mixpanel
 
-## Every test, with the gate on coverage.
+## Every test, and the minimum coverage.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --cov --cov-fail-under=95
 
-## The fast ones, while working.
+## The fast tests.
 unit: $(STAMP)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-## The wheel alone on every Python here, with the oldest and the newest dependencies.
+## The wheel alone on every Python of this machine, with the lowest and the newest dependencies.
 test-matrix: $(STAMP)
 	WHEEL_MATRIX=all $(BIN)/python -m pytest tests/packaging
 
@@ -35,11 +35,11 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/deptry .
 
-## Known weaknesses of the pinned versions; needs the network. uv comes with Meltano.
+## Known vulnerabilities of the pinned versions; needs the network. uv is a dependency of Meltano.
 audit: $(STAMP)
 	$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
-## Speed as ratios, on generated data; BENCH="--events 200000" makes it shorter.
+## Throughput as ratios, on generated data; BENCH="--events 200000" makes it shorter.
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
 
@@ -47,7 +47,7 @@ format: $(STAMP)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-## New versions for constraints.txt; uv comes with Meltano.
+## New versions for constraints.txt; uv is a dependency of Meltano.
 constraints:
 	(echo '# Versions that this project is developed and tested with, for Python 3.10 to 3.13.'; \
 	echo "# Written by \`make constraints\` on $$(date -u +%F); \`make run\` and \`make test\` install exactly these."; \

@@ -2,8 +2,8 @@
 
     python -m tools.definitions
 
-keeps the `settings:` of meltano.yml, the tables of the README and the MeltanoHub definitions in
-`hub/` in step with `--about`. A test fails when they are not.
+updates the `settings:` of meltano.yml, the tables of the README and the MeltanoHub definitions in
+`hub/` from `--about`. A test fails when they differ.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 
+from tap_braze_currents.catalog.event_types import registry
 from tap_braze_currents.tap import TapBrazeCurrents
 from target_braze_cohorts.target import TargetBrazeCohorts
+from target_mixpanel.mapping.currents import documented_mapping
 from target_mixpanel.target import TargetMixpanel
 
 if TYPE_CHECKING:
@@ -42,39 +44,41 @@ SDK_SETTINGS: Final = (
     "flattening_",
     "batch_config",
 )
+SOURCE: Final = "${BRAZE_MIXPANEL_SOURCE}"
+"""Where pip finds the package, which is in no index yet: a wheel or a git reference. A variable, so
+that a project names it once for all plugins, under `env:` in its meltano.yml."""
 HUB: Final[dict[str, dict[str, Any]]] = {
     "tap-braze-currents": {
         "label": "Braze Currents",
         "domain_url": "https://www.braze.com/docs/user_guide/data/distribution/braze_currents",
         "keywords": ["meltano_sdk", "braze", "currents", "events"],
-        "pip_url": "braze-mixpanel[s3,gcs,azure]",
+        "pip_url": f"braze-mixpanel[s3,gcs,azure]@{SOURCE}",
         "settings_group_validation": [["storage_url"]],
     },
     "target-mixpanel": {
         "label": "Mixpanel",
         "domain_url": "https://developer.mixpanel.com/reference/import-events",
         "keywords": ["meltano_sdk", "mixpanel", "braze", "reverse_etl"],
-        "pip_url": "braze-mixpanel",
+        "pip_url": f"braze-mixpanel@{SOURCE}",
         "settings_group_validation": [
             ["service_account_username", "service_account_password", "project_id"],
             ["project_token"],
             ["api_secret"],
-            ["dry_run"],
         ],
     },
     "target-braze-cohorts": {
         "label": "Braze Cohorts",
         "domain_url": "https://www.braze.com/docs/partners/mixpanel",
         "keywords": ["meltano_sdk", "braze", "mixpanel", "cohorts", "reverse_etl"],
-        "pip_url": "braze-mixpanel[postgres]",
+        "pip_url": f"braze-mixpanel[postgres]@{SOURCE}",
         "settings_group_validation": [
             [place, *credentials]
             for place in ("instance", "rest_endpoint")
-            for credentials in (["data_import_key", "partner_api_key"], ["api_key"], ["dry_run"])
+            for credentials in (["data_import_key", "partner_api_key"], ["delivery", "api_key"])
         ],
     },
 }
-"""What MeltanoHub tells of a plugin and its settings do not."""
+"""What MeltanoHub shows of a plugin besides its settings."""
 VARIANT: Final = "braze-mixpanel"
 WORDS: Final = {"api": "API", "id": "ID", "ids": "IDs", "url": "URL", "db": "DB"}
 """How labels write them."""
@@ -84,7 +88,7 @@ _yaml.width = sys.maxsize  # as Meltano writes: rewriting meltano.yml then chang
 
 
 def settings_of(plugin: str) -> dict[str, dict[str, Any]]:
-    """Give a plugin's settings as `--about` shows them: name → JSON Schema."""
+    """Return a plugin's settings as `--about` shows them: name → JSON Schema."""
     about = PLUGINS[plugin]._get_about_info()  # noqa: SLF001
     properties: dict[str, dict[str, Any]] = about.settings["properties"]
     return properties
@@ -106,19 +110,17 @@ def kind_of(definition: dict[str, Any]) -> str:
     return next((KINDS[name] for name in types if name in KINDS), "string")
 
 
-def meltano_settings(plugin: str, *, as_text: bool) -> list[dict[str, Any]]:
-    """Describe a plugin's settings for Meltano, keys in the order it writes them.
+def meltano_settings(plugin: str) -> list[dict[str, Any]]:
+    """Describe a plugin's settings for Meltano, keys in the order in which Meltano writes them.
 
-    Args:
-        plugin: The plugin.
-        as_text: Whether to leave it to the plugin to read numbers, true and false, and choices. It
-            says what is wrong with one in a line; Meltano ends in a stack trace, or takes
-            `DRY_RUN=ture` for false and sends.
+    Numbers, booleans and choices are declared as text, so that the plugin reads them: it reports a
+    wrong value in one line. Meltano would end in a stack trace, or read `DRY_RUN=ture` as false and
+    send.
     """
     described = []
     for name, definition in settings_of(plugin).items():
         kind = kind_of(definition)
-        if as_text and is_own(name) and kind in {"boolean", "integer", "options"}:
+        if is_own(name) and kind in {"boolean", "integer", "options"}:
             kind = "string"
         entry: dict[str, Any] = {"name": name, "kind": kind}
         default = definition.get("default")
@@ -139,13 +141,14 @@ def hub_definition(plugin: str) -> dict[str, Any]:
     """Describe a plugin as MeltanoHub wants it: keys in order of the alphabet."""
     about = PLUGINS[plugin]._get_about_info()  # noqa: SLF001
     settings = [
-        {**setting, "label": _label(setting["name"])}
-        for setting in meltano_settings(plugin, as_text=False)
+        {**setting, "label": _label(setting["name"])} for setting in meltano_settings(plugin)
     ]
     definition = {
         **HUB[plugin],
         "capabilities": [capability.value for capability in about.capabilities],
         "description": about.description,
+        # The tables at the end of a run show what METRIC lines would, without filling the log.
+        "env": {f"{plugin.replace('-', '_').upper()}_LOGLEVEL": "WARNING"},
         "executable": plugin,
         "maintenance_status": "active",
         "name": plugin,
@@ -153,7 +156,18 @@ def hub_definition(plugin: str) -> dict[str, Any]:
         "settings": [dict(sorted(setting.items())) for setting in settings],
         "variant": VARIANT,
     }
+    if plugin == "tap-braze-currents":
+        definition["select"] = native_streams()
     return dict(sorted(definition.items()))
+
+
+def native_streams() -> list[str]:
+    """List the select patterns of the event types that Braze's own connector sends to Mixpanel.
+
+    All 102 types would be imported without a selection, and Mixpanel charges for each event.
+    """
+    native = (name for name, entry in documented_mapping().items() if entry.get("native"))
+    return [f"{registry()[name].stream_id}.*" for name in native]
 
 
 def hub_path(plugin: str) -> str:
@@ -167,7 +181,7 @@ def with_settings_in_meltano_yml(text: str) -> str:
         text = _between(
             text,
             rf"(    # settings of {plugin}[^\n]*\n)(.*?)(    # end of settings\n)",
-            "    settings:\n" + _as_yaml(meltano_settings(plugin, as_text=True), 4),
+            "    settings:\n" + _as_yaml(meltano_settings(plugin), 4),
         )
     return text
 
@@ -231,21 +245,24 @@ def _between(text: str, pattern: str, new: str) -> str:
     return changed
 
 
+NATIVE_EVENTS: Final = "hub/extractors/tap-braze-currents.native-events.json"
+"""The selection by itself: `meltano add --from-ref` drops `select` from a definition."""
 WRITTEN: Final[dict[str, Callable[[str], str]]] = {
     "meltano.yml": with_settings_in_meltano_yml,
+    NATIVE_EVENTS: lambda _: json.dumps(native_streams(), indent=1) + "\n",
     "README.md": with_tables_in_readme,
     **{hub_path(plugin): partial(hub_text, plugin) for plugin in PLUGINS},
 }
-"""File → what brings its text up to date."""
+"""File → the function that updates its text."""
 
 
 def main() -> None:
-    """Write all files that are behind."""
-    for name, bring_up_to_date in WRITTEN.items():
+    """Update all files."""
+    for name, update in WRITTEN.items():
         path = ROOT / name
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_text("utf-8") if path.exists() else ""
-        path.write_text(bring_up_to_date(before), "utf-8")
+        path.write_text(update(before), "utf-8")
 
 
 if __name__ == "__main__":

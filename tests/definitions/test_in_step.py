@@ -21,6 +21,7 @@ HUB_KEYS = {
     "capabilities",
     "description",
     "domain_url",
+    "env",
     "executable",
     "keywords",
     "label",
@@ -87,7 +88,7 @@ def test_the_hub_definition_has_the_settings_that_the_plugin_has(facts):
 
 def test_the_hub_definition_has_the_form_that_meltanohub_asks_for(facts):
     definition = in_hub(facts["name"])
-    assert set(definition) == HUB_KEYS
+    assert set(definition) - {"select"} == HUB_KEYS
     assert definition["name"] == definition["executable"] == facts["name"]
     assert definition["namespace"] == facts["name"].replace("-", "_")
     assert definition["description"] == facts["description"]
@@ -100,6 +101,27 @@ def test_the_hub_definition_has_the_form_that_meltanohub_asks_for(facts):
     for combination in definition["settings_group_validation"]:
         assert combination
         assert set(combination) <= names
+
+
+def test_the_hub_definition_requires_credentials_and_not_a_dry_run(facts):
+    for combination in in_hub(facts["name"])["settings_group_validation"]:
+        assert "dry_run" not in combination
+
+
+def test_the_hub_definition_leaves_numbers_and_choices_to_the_plugin(facts):
+    # Meltano reads "ture" for a boolean as false, and ends in a stack trace for many other values.
+    own = (s for s in in_hub(facts["name"])["settings"] if definitions.is_own(s["name"]))
+    assert {setting["kind"] for setting in own} <= {"string", "object", "array"}
+
+
+def test_the_tap_selects_the_54_event_types_of_the_native_connector():
+    selected = in_hub("tap-braze-currents")["select"]
+    assert len(selected) == 54
+    assert json.loads((ROOT / definitions.NATIVE_EVENTS).read_text("utf-8")) == selected
+    prod = next(entry for entry in MELTANO["environments"] if entry["name"] == "prod")
+    extractors = prod["config"]["plugins"]["extractors"]
+    tap = next(entry for entry in extractors if entry["name"] == "tap-braze-currents")
+    assert sorted(tap["select"]) == sorted(selected)
 
 
 def test_capabilities_in_meltano_yml_are_the_plugins_own(facts):

@@ -8,45 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.packaging.wheels import PYTHONS, THIS, UV, interpreter, run
 from tools.definitions import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
 
-UV = Path(sys.executable).parent / "uv"  # comes with Meltano
-PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 COMMANDS = ("tap-braze-currents", "target-mixpanel", "target-braze-cohorts")
-THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 EXTRAS = ("s3", "gcs", "azure", "postgres", "report")
-
-
-def run(*command, **options):
-    result = subprocess.run(
-        command, capture_output=True, text=True, timeout=280, check=False, **options
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    return result.stdout
-
-
-def interpreter(version: str) -> str | None:
-    """Find a Python; a shim that leads nowhere counts as none."""
-    if version == THIS:
-        return sys.executable
-    found = shutil.which(f"python{version}")
-    if found is None:
-        return None
-    code = "import sys; print(sys.executable)"
-    result = subprocess.run([found, "-c", code], capture_output=True, text=True, check=False)
-    if result.returncode == 0:
-        return result.stdout.strip()
-    pyenv = Path(found).parents[1] / "versions"
-    return next((str(path) for path in pyenv.glob(f"{version}.*/bin/python")), None)
 
 
 def cases():
@@ -56,14 +32,6 @@ def cases():
         ]
     oldest = next(version for version in PYTHONS if interpreter(version))
     return [(THIS, "highest"), (oldest, "lowest")]
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dist")
-    run(UV, "build", "--quiet", "--wheel", "--out-dir", folder, cwd=ROOT)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def install(wheel: Path, python: str, resolution: str, folder: Path) -> Path:
