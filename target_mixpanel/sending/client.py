@@ -10,10 +10,10 @@ from isal import igzip
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.retry_waits import http_date, retry_after_seconds
+from braze_mixpanel.http.safe_url import is_safe_url
 from braze_mixpanel.http.unusable_address import lasting_problems
 
 if TYPE_CHECKING:

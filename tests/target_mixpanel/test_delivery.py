@@ -344,7 +344,7 @@ def test_bookmarks_go_on_while_the_last_batches_are_delivered(mixpanel, tmp_path
     passed: list[dict] = []
 
     class Watched(ImpatientTarget):
-        def _write_state_message(self, value: dict) -> None:
+        def write_state(self, value: dict) -> None:
             passed.append(value)
             gate.set()
 
@@ -362,12 +362,12 @@ def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path, m
 
     target = Patient(config=settings(mixpanel, tmp_path, retry_seconds=36_000))
     states: list[dict] = []
-    target._write_state_message = states.append
+    target.write_state = states.append
     source = io.BytesIO(schema() + opens(5) + state(5))
     stopper = threading.Thread(
         target=lambda: (
             mixpanel.wait_for(lambda server: len(server.requests) > 1),
-            target._handle_termination(signal.SIGTERM, None),
+            target.handle_signal(signal.SIGTERM),
         )
     )
     stopper.start()

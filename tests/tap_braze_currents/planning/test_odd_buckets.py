@@ -396,7 +396,7 @@ def test_a_signal_before_anything_was_read_ends_the_run_at_once(tmp_path, caplog
 
     def ls(*_args, **_options):
         listed.set()
-        tap._handle_termination(15, None)
+        tap.handle_signal(15)
 
     tap.bucket.fs.ls = ls
     with pytest.raises(StoppedError, match="before anything was read"):
