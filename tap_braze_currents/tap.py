@@ -20,6 +20,7 @@ from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
+from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
@@ -355,15 +356,12 @@ def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any: 
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Read an ISO date or datetime; UTC where it names no zone.
+    """Read a date setting; None if it is not set.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is no time.
     """
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return read_time(text) if text else None
 
 
 if __name__ == "__main__":

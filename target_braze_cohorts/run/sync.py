@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
+from braze_mixpanel.times import UnreadableTimeError, read_time
 from target_braze_cohorts.braze.delivery import CohortLockedError, CohortRefusedError, Delivery
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode
 from target_braze_cohorts.planning.jobs import Planner
@@ -20,6 +18,7 @@ from target_braze_cohorts.store.staging import emptying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
 
     from braze_mixpanel.errors import ConnectorError
     from target_braze_cohorts.braze.client import BrazeClient
@@ -254,16 +253,13 @@ def created_at(text: str | None, now: datetime) -> str:
     """Write the time at which a cohort was made as Braze wants it.
 
     Args:
-        text: ISO 8601; without a zone it is UTC.
-        now: Stands in where the source tells nothing that can be read.
+        text: As the source writes it, see `braze_mixpanel.times`.
+        now: Used where the source says nothing that can be read.
 
     Returns:
         ISO 8601 with zone.
     """
     try:
-        moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        moment = now
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.isoformat()
+        return read_time(text).isoformat()
+    except UnreadableTimeError:
+        return now.isoformat()

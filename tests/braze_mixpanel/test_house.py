@@ -175,6 +175,10 @@ def test_private_attributes_of_the_sdk_are_used_in_one_module_only():
     assert {name: names for name, names in found.items() if names} == {}
 
 
+def test_a_private_attribute_would_be_found():
+    assert private_uses(SDK_MODULE) == PRIVATE_ATTRIBUTES - {"_root_path"}
+
+
 def test_each_private_attribute_that_is_used_is_one_that_was_decided_upon():
     used = {
         node.attr if isinstance(node, ast.Attribute) else node.name
