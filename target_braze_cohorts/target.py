@@ -14,6 +14,7 @@ from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
+from braze_mixpanel.http.send_loop import SendLoop
 from braze_mixpanel.report.writer import ReportWriter
 from braze_mixpanel.sdk import SingerTarget
 from braze_mixpanel.settings.redaction import protect_logs, secret_values
@@ -142,7 +143,6 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
         # These cost a third of a second, which --about and --version need not spend.
-        from target_braze_cohorts.braze.delivery import Sender  # noqa: PLC0415
         from target_braze_cohorts.intake.intake import Intake, is_joined  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
@@ -160,14 +160,14 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._resources.callback(self.rejects.close)
         staging = Staging(connection, joined=is_joined(config), changes=config["changes_stream"])
         self._intake = Intake(config, staging, self.rejects)
-        self._sender = Sender(client.credentials, config["retry_seconds"], waits=self.retry_waits)
+        self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
             config,
             intake=self._intake,
             staging=staging,
             store=MembershipStore(connection, workspace),
             client=client,
-            sender=self._sender,
+            loop=self._loop,
             rejects=self.rejects,
             now=datetime.now(timezone.utc),
         )
@@ -305,7 +305,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:
-            self._sender.stopped_by = self._stopped_by
+            self._loop.stop(
+                f"Stopped by {self._stopped_by}: what Braze acknowledged is kept. Run again for "
+                "the rest."
+            )
 
     def _client(self, timeouts: tuple[float, float] | None = None) -> BrazeClient:
         from target_braze_cohorts.braze.client import TIMEOUTS, make_client  # noqa: PLC0415

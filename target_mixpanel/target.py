@@ -56,7 +56,7 @@ from target_mixpanel.sending.client import (
     base_url,
     choose_credentials,
 )
-from target_mixpanel.sending.delivery import Delivery
+from target_mixpanel.sending.delivery import BatchDelivery
 from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
 
@@ -113,7 +113,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     @cached_property
-    def sender(self) -> Delivery | DryRun:
+    def sender(self) -> BatchDelivery | DryRun:
         """What takes batches; its threads or its file begin with the run, not before."""
         config = self.config
         if config["dry_run"]:
@@ -121,7 +121,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         client = MixpanelClient(
             base_url(config["region"], config.get("api_url")), choose_credentials(config)
         )
-        return Delivery(
+        return BatchDelivery(
             client,
             concurrency=config["concurrency"],
             retry_seconds=config["retry_seconds"],
@@ -225,7 +225,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # Messages
 
     def _begin(self) -> None:
-        if isinstance(self.sender, Delivery):
+        if isinstance(self.sender, BatchDelivery):
             client = self.sender.client
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         doubtful = doubtful_event_names(self.config["event_names"])

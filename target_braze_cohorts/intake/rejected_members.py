@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from braze_mixpanel.files.dead_letter import DeadLetter
-    from target_braze_cohorts.braze.delivery import Refusal
+    from target_braze_cohorts.braze.delivery import RefusedMember
     from target_braze_cohorts.store.membership import KnownList
 
 
@@ -60,7 +60,7 @@ class Rejects:
         """Keep a member whose profile holds no identifier, or did not come."""
         self._add(self._record(cohort_id, member), "without_identifier")
 
-    def refused(self, known: KnownList, refusal: Refusal) -> None:
+    def refused(self, known: KnownList, refusal: RefusedMember) -> None:
         """Keep somebody whom Braze did not take."""
         record = self._record(known.cohort_id, refusal.identifier)
         self._add(

@@ -388,8 +388,8 @@ def test_a_warning_about_a_passing_trouble_names_the_host_once(mixpanel, tmp_pat
     ("url", "said"),
     [
         (lambda url: url.replace("http:", "https:"), "certificate"),
-        (lambda _: "https://api..mixpanel.com", "no URL that can be asked"),
-        (lambda _: f"https://{'a' * 70}.mixpanel.com", "no URL that can be asked"),
+        (lambda _: "https://api..mixpanel.com", "no URL that a request can be sent to"),
+        (lambda _: f"https://{'a' * 70}.mixpanel.com", "no URL that a request can be sent to"),
     ],
 )
 def test_a_url_that_can_never_answer_is_named_at_once(mixpanel, tmp_path, url, said) -> None:
