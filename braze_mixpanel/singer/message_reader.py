@@ -263,7 +263,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
             of_stream = f" of stream {head.stream}" if head.stream else ""
             raise InputError(
                 f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
-                "Singer specification says: mend the tap. What came before it was processed."
+                "Singer specification says: fix the tap. What came before it was processed."
             )
         callback(message)
 
