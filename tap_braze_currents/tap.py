@@ -6,7 +6,6 @@ import io
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -32,6 +31,8 @@ from tap_braze_currents.run.run import Run, begin_run
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
