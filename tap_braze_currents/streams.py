@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
-from singer_sdk import Stream
-from singer_sdk.helpers._batch import SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
+from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
@@ -22,34 +20,70 @@ from tap_braze_currents.output.singer_lines import record_lines
 from tap_braze_currents.run.file_records import file_records
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
-    from singer_sdk.helpers._batch import BatchConfig
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.messages import SchemaMessage
+    from singer_sdk.singerlib.messages import Message
 
+    from braze_mixpanel.sdk import BatchConfig
+    from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.event_types import Field
-    from tap_braze_currents.tap import TapBrazeCurrents
+    from tap_braze_currents.output.singer_lines import LineWriter
 
 _decode = msgspec.json.Decoder().decode
 _encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode_lines
 
 
-class CurrentsStream(Stream):
+class CurrentsTap(Protocol):
+    """What a stream needs of its tap."""
+
+    message_writer: LineWriter
+
+    @property
+    def run(self) -> FilesOfRun:
+        """The one run of the tap."""
+
+    def now(self) -> datetime:
+        """Return the present time in UTC."""
+
+    def read_file(self, file: RemoteFile) -> bytes | memoryview:
+        """Read a whole object."""
+
+    @property
+    def samples(self) -> Mapping[str, RemoteFile]:
+        """Event type → a file that holds some of its events."""
+
+    def write_message(self, message: Message) -> None:
+        """Write a Singer message."""
+
+    def repeat_state(self) -> None:
+        """Write the STATE that the run began with."""
+
+
+class FilesOfRun(Protocol):
+    """What a stream needs of the run."""
+
+    def files(self, stream: CurrentsStream) -> Iterator[Iterable[Rows]]:
+        """Yield the planned files of a stream, each as blocks of records."""
+
+
+class CurrentsStream(SingerStream):
     """One event type. The run decides which files are read and when STATE goes out."""
 
     # The decoder has already converted each value to its type in the catalog.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     replication_method = "LOG_BASED"
 
-    def __init__(self, tap: TapBrazeCurrents, event_type: EventType) -> None:
+    def __init__(self, tap: CurrentsTap, event_type: EventType) -> None:
         """Make the stream of an event type.
 
         Args:
             tap: Its tap.
             event_type: The type with its fields, from the registry and discovery.
         """
-        super().__init__(tap, schema=event_type.json_schema, name=event_type.stream_id)
+        super().__init__(cast("Tap", tap), schema=event_type.json_schema, name=event_type.stream_id)
         self.primary_keys = ["id"]
         self.event_type = event_type.name
         self._currents_tap = tap
@@ -120,9 +154,8 @@ class CurrentsStream(Stream):
                 for line in rows.ndjson.splitlines():
                     yield _decode(line)
 
-    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+    def write_batches(self, batch_config: BatchConfig) -> None:
         """Write the records of each planned file as BATCH messages, mapped like RECORD ones."""
-        del context
         batches: dict[str, BatchFiles] = {}
         with ExitStack() as metrics:
             counter = None
@@ -152,7 +185,7 @@ class CurrentsStream(Stream):
             return [(self.stream_maps[0].stream_alias, rows)]
         records: dict[str, list[Any]] = {}
         for line in rows.ndjson.splitlines():
-            for message in self._generate_record_messages(_decode(line)):
+            for message in self.mapped_messages(_decode(line)):
                 records.setdefault(message.stream, []).append(message.record)
         return [(alias, Rows(_encode_lines(some), len(some))) for alias, some in records.items()]
 
@@ -170,20 +203,13 @@ class CurrentsStream(Stream):
             return
         rows = next(file_records(file.path, content, self), None)
         if rows is not None:
-            self._write_record_message(_decode(rows.ndjson.partition(b"\n")[0]))
+            self.write_mapped(_decode(rows.ndjson.partition(b"\n")[0]))
 
-    def _sync_records(
-        self, context: Context | None = None, *, write_messages: bool = True
-    ) -> Generator[dict[str, Any], Any, Any]:
-        """Write the records of all planned files, one block of records at a time.
-
-        Replaces the SDK's loop over `get_records`: its work for each record takes five times as
-        long as decoding.
-        """
-        del context
+    def write_records(self, *, write_messages: bool) -> None:
+        """Write the records of all planned files, one block of records at a time."""
         if self.ABORT_AT_RECORD_COUNT is not None:
             self._sync_sample()
-            self._currents_tap.state_writer.write_state(self.tap_state)  # unchanged
+            self._currents_tap.repeat_state()
             return
         # Most streams have nothing new in a run. Their metrics would be noise, so a stream's
         # counters start with its first file.
@@ -197,7 +223,6 @@ class CurrentsStream(Stream):
                     if write_messages:
                         self._write_rows(rows)
                     counter.increment(rows.records)
-        yield from ()
 
     def _write_rows(self, rows: Rows) -> None:
         """Write a block of records as RECORD messages.
@@ -212,16 +237,11 @@ class CurrentsStream(Stream):
             self._currents_tap.message_writer.write_lines(lines)
         else:
             for line in rows.ndjson.splitlines():
-                self._write_record_message(_decode(line))
+                self.write_mapped(_decode(line))
 
-    def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
-        """Add the exact event type, which the SDK's catalog classes drop."""
-        for message in super()._generate_schema_messages():
-            schema = {**message.schema, EVENT_TYPE_ANNOTATION: self.event_type}
-            yield replace(message, schema=schema)
-
-    def _write_state_message(self) -> None:
-        """Do nothing: the run emits STATE between files, not at the end of each stream."""
+    def schema_annotations(self) -> dict[str, Any]:
+        """Give the exact event type, which the SDK's catalog classes drop."""
+        return {EVENT_TYPE_ANNOTATION: self.event_type}
 
 
 def _json_type(definition: dict[str, Any]) -> str:

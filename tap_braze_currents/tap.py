@@ -6,20 +6,20 @@ import io
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import TapCapabilities
-from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.tap_base import CliTestOptionValue
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
+from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
+from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
@@ -31,7 +31,7 @@ from tap_braze_currents.run.run import Run, begin_run
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from datetime import datetime
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -220,12 +220,11 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
-        given = ctx.params.get("config") or _ConfigInput()
         catalog = None
         if file := ctx.params.get("catalog"):
             with file:
                 catalog = json.load(file)
-        tap = cls(config=given.config, parse_env_config=given.parse_env, catalog=catalog)
+        tap = cls(**options_of_config(ctx), catalog=catalog)
         tap.run_connection_test()
         ctx.exit()
 
@@ -258,6 +257,10 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             text_table(("stream", "newest file"), found),
         )
         return self.run_sync_dry_run(1, streams)
+
+    def repeat_state(self) -> None:
+        """Write the STATE that the run began with."""
+        self.state_writer.write_state(self.state)
 
     @property
     def _currents_streams(self) -> dict[str, CurrentsStream]:
@@ -322,9 +325,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             sweep=self.config["sweep"],
         )
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+    def handle_signal(self, signum: int) -> None:
         """End between two blocks of records, so that no line is cut off."""
-        del frame
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
         if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")
@@ -355,15 +357,12 @@ def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any: 
 
 
 def _moment(text: str | None) -> datetime | None:
-    """Read an ISO date or datetime; UTC where it names no zone.
+    """Read a date setting; None if it is not set.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: It is no time.
     """
-    if not text:
-        return None
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return read_time(text) if text else None
 
 
 if __name__ == "__main__":

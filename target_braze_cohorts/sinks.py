@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 from singer_sdk.sinks import Sink
@@ -11,9 +11,12 @@ from braze_mixpanel.singer.lenient_json import UNREADABLE
 from braze_mixpanel.singer.message_reader import read_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from target_braze_cohorts.target import TargetBrazeCohorts
+    from singer_sdk import Target
+
+    from target_braze_cohorts.intake.intake import Intake
+    from target_braze_cohorts.intake.rejected_members import Rejects
 
 
 class _Message(msgspec.Struct):
@@ -23,12 +26,28 @@ class _Message(msgspec.Struct):
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
+class CohortsTarget(Protocol):
+    """What a sink needs of its target."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+
+    @property
+    def intake(self) -> Intake:
+        """What takes records."""
+
+    @property
+    def rejects(self) -> Rejects:
+        """Where members who are left out are written."""
+
+
 class CohortSink(Sink):
     """Hands the records of one stream to what they mean; see `Intake`."""
 
     def __init__(
         self,
-        target: TargetBrazeCohorts,
+        target: CohortsTarget,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
@@ -41,14 +60,10 @@ class CohortSink(Sink):
             schema: Its JSON Schema, after stream maps.
             key_properties: Its key, after stream maps.
         """
-        super().__init__(target, stream_name, schema, key_properties)
+        super().__init__(cast("Target", target), stream_name, schema, key_properties)
         self._takes = target.intake.roles(stream_name)
         if stream_name == target.config["members_stream"]:
-            target.rejects.schema = {
-                "stream": stream_name,
-                "schema": schema,
-                "key_properties": key_properties,
-            }
+            target.rejects.set_schema(schema, key_properties)
 
     def get_validator(self) -> None:
         """Leave records as they are: schemas such as tap-mixpanel's say little that is true."""
@@ -71,8 +86,9 @@ class CohortSink(Sink):
             for take in takes:
                 take(record)
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take a record, after stream maps."""
+        del context
         self.record_counter_metric.increment()
         for take in self._takes:
             take(record)

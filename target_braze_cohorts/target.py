@@ -8,15 +8,15 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from singer_sdk import Target
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
-from singer_sdk.plugin_base import PluginBase
 
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
+from braze_mixpanel.http.send_loop import SendLoop
 from braze_mixpanel.report.writer import ReportWriter
+from braze_mixpanel.sdk import SingerTarget
 from braze_mixpanel.settings.redaction import protect_logs, secret_values
 from braze_mixpanel.singer.message_reader import (
     SingerLineReader,
@@ -35,7 +35,6 @@ from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
@@ -46,13 +45,12 @@ if TYPE_CHECKING:
     from target_braze_cohorts.run.sync import Sync
 
 
-class TargetBrazeCohorts(CheckablePlugin, Target):
+class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     """Brings Mixpanel cohorts, and other lists of people, into Braze."""
 
     name = "target-braze-cohorts"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
     default_sink_class = CohortSink
-    message_reader_class = SingerLineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -70,10 +68,6 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         """
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
-        self._reader.begin = self._begin
-        self._reader.around = lambda: self._page.after(last_step=False)
-        self._reader.translating = self._translating
-        self._reader.between_blocks = self._between_blocks
         self._resources = ExitStack()
         self._sync: Sync | None = None
         self._intake: Intake | None = None
@@ -83,21 +77,25 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
 
-    @classmethod
-    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the SDK's settings that mean something here; its others are about tables."""
-        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
+    def make_reader(self) -> SingerLineReader:
+        """Make the reader of the input, with what is called around it."""
+        return SingerLineReader(
+            begin=self._begin,
+            between_blocks=self._between_blocks,
+            around=lambda: self._page.after(last_step=False),
+            translating=self._translating,
+        )
 
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+    def validate_settings(self, *, raise_errors: bool) -> list[str]:
         """Check the settings; an instance may be written in lower case."""
-        instance = self._config.get("instance")
+        instance = self.changeable_config.get("instance")
         if isinstance(instance, str):
-            self._config["instance"] = instance.upper()
-        return super()._validate_config(raise_errors=raise_errors)
+            self.changeable_config["instance"] = instance.upper()
+        return super().validate_settings(raise_errors=raise_errors)
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
-        return find_problems(self._config)
+        return find_problems(self.changeable_config)
 
     def check(self) -> str:
         """Try the credentials and the database, in seconds; nothing is written.
@@ -145,7 +143,6 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
         # These cost a third of a second, which --about and --version need not spend.
-        from target_braze_cohorts.braze.delivery import Sender  # noqa: PLC0415
         from target_braze_cohorts.intake.intake import Intake, is_joined  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
@@ -163,14 +160,14 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         self._resources.callback(self.rejects.close)
         staging = Staging(connection, joined=is_joined(config), changes=config["changes_stream"])
         self._intake = Intake(config, staging, self.rejects)
-        self._sender = Sender(client.credentials, config["retry_seconds"], waits=self.retry_waits)
+        self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
             config,
             intake=self._intake,
             staging=staging,
             store=MembershipStore(connection, workspace),
             client=client,
-            sender=self._sender,
+            loop=self._loop,
             rejects=self.rejects,
             now=datetime.now(timezone.utc),
         )
@@ -187,10 +184,11 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         if self._stopped_by is not None:
             raise StoppedError(f"Stopped by {self._stopped_by} while reading: nothing was sent.")
 
-    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict["stream"]
+    def take_schema_message(self, message: dict[str, Any]) -> None:
+        """Set up the stream's maps, sinks and lane."""
+        stream = message["stream"]
         with setting_up_maps(stream):
-            super()._process_schema_message(message_dict)
+            self.register_stream(message)
         self._streams.add(stream)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
@@ -199,32 +197,31 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         if is_unchanged(maps):
             self._reader.lanes[stream] = cast("CohortSink", self.get_sink(stream)).take_lines
 
-    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+    def take_record_message(self, message: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
-        stream = message_dict["stream"]
+        stream = message["stream"]
         require_schema(stream, self._streams)
-        original = record_of(message_dict, stream)
+        original = record_of(message, stream)
         for stream_map in self.mapper.stream_maps[stream]:
             with applying_map(stream_map):
                 record = stream_map.transform(dict(original))
             if record is not None:
                 self.get_sink(stream_map.stream_alias).process_record(record, {})
 
-    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+    def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
 
         Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
         next run would begin elsewhere.
         """
-        state = message_dict["value"]
+        state = message["value"]
         for evidence in self.intake.evidence():
             evidence.saw_state(state)
-        self._latest_state = {
-            name: value for name, value in state.items() if name != CURRENTLY_SYNCING
-        }
+        self.keep_state({k: value for k, value in state.items() if k != CURRENTLY_SYNCING})
 
-    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
-        for evidence in self._evidence_of(message_dict["stream"]):
+    def take_activate_version_message(self, message: dict[str, Any]) -> None:
+        """Count it as evidence that the list of a stream is complete."""
+        for evidence in self._evidence_of(message["stream"]):
             evidence.saw_activate_version()
 
     def _evidence_of(self, source: str) -> list[StreamEvidence]:
@@ -233,9 +230,14 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
         aliases = {stream_map.stream_alias for stream_map in maps}
         return [evidence for evidence in self.intake.evidence() if evidence.stream in aliases]
 
-    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+    def take_batch_message(self, message: dict[str, Any]) -> None:
+        """Refuse BATCH files.
+
+        Raises:
+            InputError: Always.
+        """
         raise InputError(
-            f"Stream {message_dict['stream']} comes in BATCH files, which this target does not "
+            f"Stream {message['stream']} comes in BATCH files, which this target does not "
             "read: remove batch_config from the tap's settings."
         )
 
@@ -298,12 +300,15 @@ class TargetBrazeCohorts(CheckablePlugin, Target):
             ending, self.config, self.report, dead_letter=str(self.rejects.where or "")
         )
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def handle_signal(self, signum: int) -> None:
         """End after the request in flight; a second signal ends the process at once."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:
-            self._sender.stopped_by = self._stopped_by
+            self._loop.stop(
+                f"Stopped by {self._stopped_by}: what Braze acknowledged is kept. Run again for "
+                "the rest."
+            )
 
     def _client(self, timeouts: tuple[float, float] | None = None) -> BrazeClient:
         from target_braze_cohorts.braze.client import TIMEOUTS, make_client  # noqa: PLC0415

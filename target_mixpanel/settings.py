@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Any, Final
 
 from singer_sdk import typing as th
 
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES
 from target_mixpanel.sending.client import REGIONS
 
@@ -165,7 +165,4 @@ def parse_min_event_time(text: str) -> float:
     Raises:
         ValueError: It is no ISO 8601 date or date-time.
     """
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.timestamp()
+    return read_time(text).timestamp()

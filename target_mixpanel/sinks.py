@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 from singer_sdk.sinks import Sink
@@ -14,9 +14,24 @@ from target_mixpanel.sending.batches import Source
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from singer_sdk import Target
+
     from target_mixpanel.mapping.event import Mapper
+    from target_mixpanel.run.pipeline import Pipeline
     from target_mixpanel.sending.batches import Origin
-    from target_mixpanel.target import TargetMixpanel
+
+
+class EventsTarget(Protocol):
+    """What a sink needs of its target."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What all sinks share."""
+
+    def mapper_for(
+        self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
+    ) -> Mapper:
+        """Choose how the records of a stream become events."""
 
 
 class MixpanelSink(Sink):
@@ -24,7 +39,7 @@ class MixpanelSink(Sink):
 
     def __init__(
         self,
-        target: TargetMixpanel,
+        target: EventsTarget,
         stream_name: str,
         schema: dict[str, Any],
         key_properties: Sequence[str] | None,
@@ -37,7 +52,7 @@ class MixpanelSink(Sink):
             schema: Its JSON Schema, after stream maps.
             key_properties: Its key, after stream maps.
         """
-        super().__init__(target, stream_name, schema, key_properties)
+        super().__init__(cast("Target", target), stream_name, schema, key_properties)
         self._target = target
         message = {"stream": stream_name, "schema": schema, "key_properties": key_properties}
         self._messages = Source(stream_name, message, whole_messages=True)
@@ -98,8 +113,9 @@ class MixpanelSink(Sink):
         pipeline.take_prepared(prepared, source)
         return others
 
-    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:  # noqa: ARG002
+    def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
         """Take a record from code that drives the sink by the SDK's own interface."""
+        del context
         self.take_records([msgspec.json.encode(record)])
 
     def process_batch(self, context: dict[str, Any]) -> None:

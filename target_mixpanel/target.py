@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
-from singer_sdk import Target
-from singer_sdk.configuration._dict_config import merge_missing_config_jsonschema
-from singer_sdk.helpers.capabilities import BATCH_CONFIG, CapabilitiesEnum, PluginCapabilities
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
-from singer_sdk.plugin_base import PluginBase
 
-from braze_mixpanel.checks import parse_ratio
 from braze_mixpanel.errors import (
     ConnectorError,
     InputError,
@@ -31,6 +27,8 @@ from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report import page
 from braze_mixpanel.report.writer import ReportWriter
+from braze_mixpanel.sdk import SingerTarget
+from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.singer.batch_input import lines_of_batch
 from braze_mixpanel.singer.message_reader import (
     SingerLineReader,
@@ -58,13 +56,12 @@ from target_mixpanel.sending.client import (
     base_url,
     choose_credentials,
 )
-from target_mixpanel.sending.delivery import Delivery
+from target_mixpanel.sending.delivery import BatchDelivery
 from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
     from singer_sdk.mapper import StreamMap
 
@@ -77,13 +74,12 @@ FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
 
 
-class TargetMixpanel(CheckablePlugin, Target):
+class TargetMixpanel(CheckablePlugin, SingerTarget):
     """Sends Braze Currents events, and streams of other taps, to Mixpanel."""
 
     name = "target-mixpanel"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
     default_sink_class = MixpanelSink
-    message_reader_class = SingerLineReader
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -102,17 +98,22 @@ class TargetMixpanel(CheckablePlugin, Target):
         """
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
-        self._reader.between_blocks = self._between_blocks
-        self._reader.begin = self._begin
-        self._reader.around = lambda: self._report.after(last_step=False)
         self._schema_messages: dict[str, dict[str, Any]] = {}
         self._stopped_by: int | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
 
+    def make_reader(self) -> SingerLineReader:
+        """Make the reader of the input, with what is called around it."""
+        return SingerLineReader(
+            begin=self._begin,
+            between_blocks=self._between_blocks,
+            around=lambda: self._report.after(last_step=False),
+        )
+
     @cached_property
-    def sender(self) -> Delivery | DryRun:
+    def sender(self) -> BatchDelivery | DryRun:
         """What takes batches; its threads or its file begin with the run, not before."""
         config = self.config
         if config["dry_run"]:
@@ -120,7 +121,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         client = MixpanelClient(
             base_url(config["region"], config.get("api_url")), choose_credentials(config)
         )
-        return Delivery(
+        return BatchDelivery(
             client,
             concurrency=config["concurrency"],
             retry_seconds=config["retry_seconds"],
@@ -142,7 +143,7 @@ class TargetMixpanel(CheckablePlugin, Target):
         pipeline = Pipeline(
             self.sender,
             self.dead_letter,
-            self._write_state_message,
+            self.write_state,
             batch_size=self.config["batch_size"],
             batch_bytes=self.config["batch_bytes"],
             min_event_time=settings.parse_min_event_time(self.config["min_event_time"]),
@@ -158,20 +159,10 @@ class TargetMixpanel(CheckablePlugin, Target):
         """What tells the user how far the run is."""
         return Progress(self.pipeline, self.sender, self.logger, self.metrics_logger)
 
-    @classmethod
-    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the SDK's settings that mean something here.
-
-        Its others (`load_method`, `add_record_metadata`, `batch_size_rows`, `validate_records`) are
-        about tables.
-        """
-        PluginBase.append_builtin_config.__func__(cls, config_jsonschema)  # type: ignore[attr-defined]
-        merge_missing_config_jsonschema(BATCH_CONFIG, config_jsonschema)
-
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
         problems = []
-        config = self._config
+        config = self.changeable_config
         for name, parse in (
             ("min_event_time", settings.parse_min_event_time),
             ("max_rejected_ratio", parse_ratio),
@@ -234,7 +225,7 @@ class TargetMixpanel(CheckablePlugin, Target):
     # Messages
 
     def _begin(self) -> None:
-        if isinstance(self.sender, Delivery):
+        if isinstance(self.sender, BatchDelivery):
             client = self.sender.client
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         doubtful = doubtful_event_names(self.config["event_names"])
@@ -248,11 +239,12 @@ class TargetMixpanel(CheckablePlugin, Target):
         self.pipeline.between_blocks()
         self.progress.tell_when_due()
 
-    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict["stream"]
+    def take_schema_message(self, message: dict[str, Any]) -> None:
+        """Set up the stream's maps, sinks and lane; a stream that cannot be mapped fails here."""
+        stream = message["stream"]
         with setting_up_maps(stream):
-            super()._process_schema_message(message_dict)
-        self._schema_messages[stream] = message_dict
+            self.register_stream(message)
+        self._schema_messages[stream] = message
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
@@ -262,11 +254,11 @@ class TargetMixpanel(CheckablePlugin, Target):
             sink = cast("MixpanelSink", self.get_sink(stream))
             self._reader.lanes[stream] = sink.take_messages
 
-    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+    def take_record_message(self, message: dict[str, Any]) -> None:
         """Take a record through the stream maps; those without maps have the reader's fast lane."""
-        stream = message_dict["stream"]
+        stream = message["stream"]
         require_schema(stream, self._schema_messages)
-        values = record_of(message_dict, stream)
+        values = record_of(message, stream)
         source = Source(stream, self._schema_messages[stream], whole_messages=False)
         origin = source, msgspec.json.encode(values)
         maps = self.mapper.stream_maps[stream]
@@ -288,22 +280,24 @@ class TargetMixpanel(CheckablePlugin, Target):
         cast("MixpanelSink", self.get_sink(stream_map.stream_alias)).take_mapped(record, origin)
         return True
 
-    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
-        self.pipeline.state_arrived(message_dict["value"])
+    def take_state_message(self, message: dict[str, Any]) -> None:
+        """Note a STATE; the pipeline writes it when every earlier record has an outcome."""
+        self.pipeline.state_arrived(message["value"])
 
-    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+    def take_activate_version_message(self, message: dict[str, Any]) -> None:
         """Ignore it: events are never deleted."""
 
-    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
-        stream = message_dict["stream"]
+    def take_batch_message(self, message: dict[str, Any]) -> None:
+        """Read the files of a BATCH message as if they were RECORD messages."""
+        stream = message["stream"]
         require_schema(stream, self._schema_messages)
         storage = (self.config.get("batch_config") or {}).get("storage")
         has_maps = stream not in self._reader.lanes
-        for lines in lines_of_batch(message_dict, storage):
+        for lines in lines_of_batch(message, storage):
             if has_maps:
                 for line in lines:
                     record = read_record(line, stream, whole_message=False)
-                    self._process_record_message({"stream": stream, "record": record})
+                    self.take_record_message({"stream": stream, "record": record})
             else:
                 cast("MixpanelSink", self.get_sink(stream)).take_records(lines)
             self._between_blocks()
@@ -356,9 +350,14 @@ class TargetMixpanel(CheckablePlugin, Target):
         retries = self.sender.retries if "sender" in made else 0
         return make_page(ending, self.config, made.get("pipeline"), retries=retries)
 
-    def _write_state_message(self, state: dict[str, Any]) -> None:
+    def write_state(self, state: dict[str, Any]) -> None:
+        """Write a STATE to standard output.
+
+        Raises:
+            TemporaryError: Nobody reads it, or the disk is full.
+        """
         try:
-            super()._write_state_message(state)
+            super().write_state(state)
         except OSError as error:
             # What is left in the buffer would fail again when Python closes it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -367,7 +366,7 @@ class TargetMixpanel(CheckablePlugin, Target):
                 "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
             ) from error
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def handle_signal(self, signum: int) -> None:
         """Let the reading end at the next line block."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum

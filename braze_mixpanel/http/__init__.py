@@ -1,1 +1,1 @@
-"""What every HTTP client shares: waits, pauses, addresses and credentials that do not work."""
+"""What every HTTP client shares: one loop that sends and retries, its waits, and its errors."""

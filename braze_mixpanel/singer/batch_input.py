@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from isal import igzip
-from singer_sdk.helpers._batch import StorageTarget
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError
+from braze_mixpanel.sdk import StorageTarget, file_in
 from braze_mixpanel.singer.line_blocks import line_blocks
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _path_of(url: str, storage: Mapping[str, Any] | None) -> UPath:
                 "of its file system, if there are any, as params."
             ) from error
     try:
-        return place._root_path / name  # noqa: SLF001
+        return file_in(place, name)
     except Exception as error:
         raise _unreadable(url, error) from error
 

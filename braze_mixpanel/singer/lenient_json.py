@@ -36,10 +36,10 @@ def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
     try:
         return _decode(text)
     except UNREADABLE:
-        return _decode(mended(text))
+        return _decode(strict_json(text))
 
 
-def mended(text: bytes) -> bytes:
+def strict_json(text: bytes) -> bytes:
     """Write JSON anew, without what strict JSON forbids.
 
     Raises:

@@ -149,18 +149,29 @@ class SingerLineReader(GenericSingerReader[bytes]):
     end.
     """
 
-    def __init__(self) -> None:
-        """Start without lanes."""
+    def __init__(
+        self,
+        *,
+        begin: Callable[[], None],
+        between_blocks: Callable[[], None],
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        translating: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Start without lanes; nothing is read or called yet.
+
+        Args:
+            begin: Called before the first line is read.
+            between_blocks: Called after each block of lines, and about every second while none
+                comes. It may raise to end the reading.
+            around: Surrounds the reading; sees only errors that are not foreseeable.
+            translating: Surrounds the reading too, and may turn the errors of other libraries into
+                ours.
+        """
         super().__init__()
         self.lanes: dict[str, Lane] = {}
-        self.begin: Callable[[], None] = lambda: None
-        """Called before the first line is read."""
-        self.between_blocks: Callable[[], None] = lambda: None
-        """Called after each block of lines, and about every second while none comes; may raise."""
-        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Surrounds the reading; sees only errors that are not foreseeable."""
-        self.translating: Callable[[], AbstractContextManager[None]] = nullcontext
-        """Surrounds the reading too, and may turn what other libraries raise into our errors."""
+        self.begin = begin
+        self._between_blocks = between_blocks
+        self._around, self._translating = around, translating
         self.error: ConnectorError | None = None
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
@@ -184,9 +195,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
-        with self.around():
+        with self._around():
             try:
-                with self.translating():
+                with self._translating():
                     self._read(source, callbacks, counts)
             except ConnectorError as error:
                 self.error = error
@@ -199,9 +210,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         counts: Counter[str],
     ) -> None:
         self.begin()
-        for lines in line_blocks(source, while_waiting=self.between_blocks):
+        for lines in line_blocks(source, while_waiting=self._between_blocks):
             self._process_block(lines, callbacks, counts)
-            self.between_blocks()
+            self._between_blocks()
 
     def _process_block(
         self,
@@ -252,7 +263,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
             of_stream = f" of stream {head.stream}" if head.stream else ""
             raise InputError(
                 f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
-                "Singer specification says: mend the tap. What came before it was processed."
+                "Singer specification says: fix the tap. What came before it was processed."
             )
         callback(message)
 

@@ -2,36 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-import os
 import signal
 import sys
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import click
-from singer_sdk.configuration._dict_config import TRUTHY, parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
-from singer_sdk.helpers._classproperty import classproperty
-from singer_sdk.plugin_base import JSONSchemaValidator, PluginBase, SingerCommand, _ConfigInput
+from singer_sdk.plugin_base import SingerCommand
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
+from braze_mixpanel.sdk import SingerPlugin, options_of_config
 from braze_mixpanel.settings.environment import misspelt_variables, unread_variables
+from braze_mixpanel.settings.mistakes import find_mistakes
+from braze_mixpanel.settings.reading import read_texts, settings_in_environment
 from braze_mixpanel.settings.redaction import protect_logs, secret_values
 from braze_mixpanel.singer.line_blocks import discard, is_pipe
-from braze_mixpanel.singer.stream_map_errors import setting_up_maps, whole_schema
+from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from jsonschema import ValidationError
-
+    from collections.abc import Sequence
 
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that who writes to it can end in peace."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
-_TRUE_OR_FALSE = frozenset({*TRUTHY, "false", "0", "no", "off", ""})
 
 
 class OneLineErrorCommand(SingerCommand):
@@ -71,7 +66,7 @@ class OneLineErrorCommand(SingerCommand):
         return super(SingerCommand, self).invoke(ctx)
 
 
-class ConnectorPlugin(PluginBase):
+class ConnectorPlugin(SingerPlugin):
     """Base of the tap and both targets; stands before the SDK's class in their bases."""
 
     package_name = "braze-mixpanel"
@@ -108,18 +103,19 @@ class ConnectorPlugin(PluginBase):
             )
             raise SettingsError(msg) from error
 
-    @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - the SDK's own kind of property
-        """Read the settings in the environment; what has the wrong type stays a text.
+    @classmethod
+    def read_environment(cls, schema: dict[str, Any]) -> dict[str, Any]:
+        """Read the settings in the environment; a value of the wrong type stays text.
 
         The check of all settings then says which it is.
         """
-        schema = cls.config_jsonschema
-        cls.append_builtin_config(schema)
-        return settings_in_environment(schema, cls._env_var_prefix)
+        return settings_in_environment(schema, cls.environment_prefix())
 
-    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+    def validate_settings(self, *, raise_errors: bool) -> list[str]:
         """Check the settings, and make the logs mask the secret ones from here on.
+
+        Args:
+            raise_errors: Whether a mistake raises.
 
         Returns:
             One line for each mistake; no line shows the value of a secret setting.
@@ -127,18 +123,14 @@ class ConnectorPlugin(PluginBase):
         Raises:
             ConfigValidationError: There is one, and `raise_errors` asks for it.
         """
-        schema = self.config_jsonschema
+        schema, config = self.config_jsonschema, self.changeable_config
         self.append_builtin_config(schema)
-        self._config.update(read_texts(self._config, schema))
-        protect_logs(secret_values(self._config, schema))
-        prefix, properties = self._env_var_prefix, schema["properties"]
-        unread = ", ".join(unread_variables(prefix, properties, self._config))
-        errors, warnings = misspelt_variables(prefix, properties, self._config)
-        errors += [
-            _describe(error, schema, prefix)
-            for error in JSONSchemaValidator(whole_schema(schema)).iter_errors(self._config)
-        ]
-        errors += _unknown_settings(self._config, schema)
+        config.update(read_texts(config, schema))
+        protect_logs(secret_values(config, schema))
+        prefix, properties = self.environment_prefix(), schema["properties"]
+        unread = ", ".join(unread_variables(prefix, properties, config))
+        errors, warnings = misspelt_variables(prefix, properties, config)
+        errors += find_mistakes(config, schema, prefix)
         errors += self.check_settings() if not errors else []
         if unread:
             hint = f"In the environment, but not read: {unread}. Add --config ENV."
@@ -184,8 +176,7 @@ class CheckablePlugin(ConnectorPlugin):
         """Run `--check` with the settings given beside it, and end."""
         if not value:
             return
-        given = ctx.params.get("config") or _ConfigInput()
-        click.echo(cls(config=given.config, parse_env_config=given.parse_env).check())
+        click.echo(cls(**options_of_config(ctx)).check())
         ctx.exit()
 
     def setup_mapper(self) -> None:
@@ -209,55 +200,6 @@ class CheckablePlugin(ConnectorPlugin):
         """
 
 
-def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Read settings from environment variables, as the SDK does.
-
-    Args:
-        schema: The settings.
-        prefix: Of the variables' names.
-
-    Returns:
-        Those that are set; with its text where that cannot be read as the setting's type.
-    """
-    found: dict[str, Any] = {}
-    for name, definition in schema["properties"].items():
-        text = os.environ.get(f"{prefix}{name.upper()}", "")
-        if not text:
-            continue
-        try:
-            found |= parse_environment_config({"properties": {name: definition}}, prefix)
-        except ValueError:
-            found[name] = text
-        if isinstance(found.get(name), bool):
-            found[name] = text  # the SDK takes any other word for false
-    return read_texts(found, schema)
-
-
-def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Read booleans and whole numbers that were given as text.
-
-    Meltano hands over most settings as text (their kind in meltano.yml is string): its own way of
-    reading them takes any word for false and ends in a stack trace for what is no number.
-
-    Args:
-        settings: Name to value.
-        schema: Their JSON Schema.
-
-    Returns:
-        The settings; what cannot be read stays the text that it is.
-    """
-    read = dict(settings)
-    for name, value in settings.items():
-        types = schema["properties"].get(name, {}).get("type", ())
-        if not isinstance(value, str) or "string" in types:
-            continue
-        if "boolean" in types and value.lower() in _TRUE_OR_FALSE:
-            read[name] = value.lower() in TRUTHY
-        elif "integer" in types and value.strip().lstrip("-").isdecimal():
-            read[name] = int(value)
-    return read
-
-
 def end_at_second_signal(first: object, signum: int) -> None:
     """End the process at once if a signal came before: somebody does not want to wait.
 
@@ -268,37 +210,3 @@ def end_at_second_signal(first: object, signum: int) -> None:
     if first is not None:
         signal.signal(signum, signal.SIG_DFL)
         signal.raise_signal(signum)
-
-
-def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
-    """Say in one line which setting is wrong and how to mend it."""
-    if error.validator == "required" and not error.path:
-        given: Any = error.instance
-        missing = next(name for name in schema["required"] if name not in given)
-        return (
-            f"Setting {missing} is missing: {_meaning(schema, missing)} "
-            f"Set it in meltano.yml or as {env_prefix}{missing.upper()}."
-        )
-    name = str(error.path[0]) if error.path else ""
-    where = ".".join(str(part) for part in error.path)
-    definition = schema["properties"].get(name, {})
-    if definition.get("secret"):
-        return f"Setting {where} is wrong: it must be of type {error.validator_value}."
-    return f"Setting {where} is wrong: {error.message}. {_meaning(schema, name)}".rstrip()
-
-
-def _meaning(schema: dict[str, Any], name: str) -> str:
-    return str(schema["properties"].get(name, {}).get("description", ""))
-
-
-def _unknown_settings(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    known = list(schema["properties"])
-    errors = []
-    for name in config:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = (
-                f"did you mean {close[0]}?" if close else "see --about for the settings there are."
-            )
-            errors.append(f"Setting {name} does not exist: {hint}")
-    return errors

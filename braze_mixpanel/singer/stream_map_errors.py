@@ -6,7 +6,7 @@ The SDK tells some of them by its own exceptions; for others Python's come out o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import MapExpressionError, MappingError
 
@@ -29,22 +29,6 @@ _MISTAKES = (
 
 class UnmappedRecordError(SettingsError):
     """A map cannot take this one record; it may well fit the others."""
-
-
-def whole_schema(schema: Any) -> Any:  # noqa: ANN401
-    """Copy a JSON Schema without the bare words that the SDK's own has among its choices.
-
-    Of `__else__` it says `anyOf: [{…}, {…}, "null"]`, on which the check of any value but the first
-    two ends in a stack trace.
-    """
-    if isinstance(schema, dict):
-        return {
-            key: [whole_schema(part) for part in value if not isinstance(part, str)]
-            if key == "anyOf"
-            else whole_schema(value)
-            for key, value in schema.items()
-        }
-    return schema
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import fsspec  # type: ignore[import-untyped]
 from fsspec.core import url_to_fs  # type: ignore[import-untyped]
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
+from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import (
     HOUR_FOLDER,
     INTEGRATION_FOLDER,
@@ -266,7 +267,7 @@ def _modified(info: Mapping[str, Any]) -> datetime | None:
         if isinstance(value, (int, float)):
             return datetime.fromtimestamp(value, timezone.utc)
         if isinstance(value, str):
-            value = datetime.fromisoformat(value.replace("Z", "+00:00"))
+            return read_time(value)
         if isinstance(value, datetime):
             return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
     return None

@@ -21,7 +21,7 @@ import msgspec
 from isal import igzip
 from msgspec import Raw
 
-from braze_mixpanel.singer.lenient_json import mended
+from braze_mixpanel.singer.lenient_json import strict_json
 from tap_braze_currents.catalog.event_types import Field
 from tap_braze_currents.formats.avro_container import BrokenFileError
 from tap_braze_currents.formats.avro_decoding import Rows, Selection, convert
@@ -289,7 +289,7 @@ def _leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return decode(mended(bytes(data)))
+        return decode(strict_json(bytes(data)))
 
 
 def _broken(what: str, error: Exception) -> BrokenFileError:

@@ -12,7 +12,7 @@ from braze_mixpanel.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from singer_sdk.helpers._batch import BatchConfig
+    from braze_mixpanel.sdk import BatchConfig
 
 _GZIP_LEVEL = 1
 """The files live for minutes: speed counts."""

@@ -27,10 +27,11 @@ The size depends on the lookback and on the number of files an hour, not on the 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import FileKey, is_hour, shift, to_datetime
 
 if TYPE_CHECKING:
@@ -297,5 +298,4 @@ def _hour(text: str) -> str:
 
 
 def _moment(text: str | None) -> datetime | None:
-    moment = datetime.fromisoformat(text) if text else None
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return read_time(text) if text else None

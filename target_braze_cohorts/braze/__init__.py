@@ -1,1 +1,1 @@
-"""From changes to Braze: requests, answers, retries and acknowledgements."""
+"""Sending changes to Braze: requests, what their answers mean, and acknowledgements."""

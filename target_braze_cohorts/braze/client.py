@@ -1,4 +1,4 @@
-"""One request to Braze, one answer. The only module that knows HTTP and the shape of bodies."""
+"""One request to Braze and its answer. The only module here that speaks HTTP."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
+from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.retry_waits import retry_after_seconds
-from braze_mixpanel.http.unusable_address import lasting_problems
+from braze_mixpanel.http.response_headers import retry_after_seconds
 from target_braze_cohorts.intake.identity import cohort_lists, track_identity
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
 from target_braze_cohorts.settings.instances import endpoint
@@ -28,21 +28,27 @@ MOST_COHORT_IDS: Final = 1000
 """Most ids in one request of the partner cohort import, over all its lists."""
 MOST_TRACKED_USERS: Final = 75
 """Most objects in one request of `/users/track`."""
-TOO_MANY_REQUESTS: Final = 429
+ADDRESS_SETTINGS: Final = "instance or rest_endpoint"
+"""The settings that say where Braze is, for messages."""
+_FIRST_SUCCESS: Final = 200
+_FIRST_REDIRECT: Final = 300
+_FIRST_SERVER_ERROR: Final = 500
+_TEMPORARY: Final = frozenset({0, 408, 423, 429})
+"""No answer, a time-out, a locked cohort, too many requests."""
 _MOST_SHOWN: Final = 200
 
 
-class Answer(NamedTuple):
-    """What came back.
+class BrazeAnswer(NamedTuple):
+    """What Braze answered to one request.
 
     Attributes:
         status: HTTP status; 0 if no whole answer came (time-out, broken connection).
-        message: What Braze says to it, or what went wrong with the connection; cut.
+        message: Braze's message, or what went wrong with the connection; cut.
         wait: Seconds that Braze asks to wait, 0 if it asks for none.
         refused: People refused inside a success: place in the request → reason.
         refused_unnamed: Reason of an error inside a success that names nobody; None if none.
-        from_braze: Whether it has the form of Braze's answers: a proxy or another service may well
-            say 200 to everything.
+        from_braze: Whether it has the form of Braze's answers: a proxy or another service may
+            answer 200 to everything.
     """
 
     status: int
@@ -55,16 +61,21 @@ class Answer(NamedTuple):
     @property
     def accepted(self) -> bool:
         """Whether Braze took the request."""
-        return self.from_braze and 200 <= self.status < 300  # noqa: PLR2004 - what 2xx means
+        return self.from_braze and self.is_success
 
     @property
-    def passing(self) -> bool:
-        """Whether the same request may succeed later: locked, too many, or trouble on the way."""
-        return self.status in {0, 408, 423, TOO_MANY_REQUESTS} or self.status >= 500  # noqa: PLR2004
+    def is_success(self) -> bool:
+        """Whether the status is a success, whoever gave it."""
+        return _FIRST_SUCCESS <= self.status < _FIRST_REDIRECT
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.status in _TEMPORARY or self.status >= _FIRST_SERVER_ERROR
 
 
 class BrazeClient(abc.ABC):
-    """One of the two ways to tell Braze who is in a cohort."""
+    """One of the two ways to write a cohort's members to Braze."""
 
     credentials: str
     """The settings that hold the credentials, for messages."""
@@ -86,12 +97,12 @@ class BrazeClient(abc.ABC):
         self._session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
 
     @abc.abstractmethod
-    def probe(self) -> Answer:
-        """Send a request that writes nothing; 401 and 403 tell that the credentials are wrong."""
+    def probe(self) -> BrazeAnswer:
+        """Send a request that writes nothing; 401 and 403 mean that the credentials are wrong."""
 
     @abc.abstractmethod
-    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
-        """Tell a cohort's name, before its first members and whenever it changes.
+    def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
+        """Write a cohort's name, before its first members and whenever it changes.
 
         Args:
             label: The cohort's id.
@@ -103,8 +114,10 @@ class BrazeClient(abc.ABC):
         """
 
     @abc.abstractmethod
-    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
-        """Add people or take them out.
+    def change(
+        self, label: str, change: Change, kind: str, identifiers: Sequence[str]
+    ) -> BrazeAnswer:
+        """Add people to a list or remove them.
 
         Args:
             label: What the list is known by: a cohort's id, or the attribute's value.
@@ -117,15 +130,15 @@ class BrazeClient(abc.ABC):
         """Close the connection."""
         self._session.close()
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> Answer:
+    def _post(self, path: str, body: Mapping[str, Any]) -> BrazeAnswer:
         """Send one request.
 
         Raises:
-            SettingsError: There is nothing at that URL that could answer, ever.
+            SettingsError: Nothing at that URL can ever answer.
         """
         data = msgspec.json.encode(body)
         try:
-            with lasting_problems(self.endpoint, "instance or rest_endpoint"):
+            with raising_permanent_failures(self.endpoint, ADDRESS_SETTINGS):
                 response = self._session.post(
                     f"{self.endpoint}{path}",
                     data=data,
@@ -134,10 +147,10 @@ class BrazeClient(abc.ABC):
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
-            return Answer(0, f"{type(error).__name__} at {self.endpoint}")
+            return BrazeAnswer(0, f"{type(error).__name__} at {self.endpoint}")
         content = json_object(response.content)
         refused, unnamed = _errors(content)
-        return Answer(
+        return BrazeAnswer(
             response.status_code,
             str(content.get("message", response.reason))[:_MOST_SHOWN],
             _wait(response.headers),
@@ -176,18 +189,20 @@ class CohortImport(BrazeClient):
         self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"
         self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
 
-    def probe(self) -> Answer:
+    def probe(self) -> BrazeAnswer:
         """Send no changes for a cohort."""
         body = {**self._keys, "cohort_id": "0", "cohort_changes": []}
         return self._post(f"{self._path}/users", body)
 
-    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
-        """Tell a cohort's name."""
+    def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
+        """Write a cohort's name."""
         body = {**self._keys, "cohort_id": label, "name": name, "created_at": created_at}
         return self._post(self._path, body)
 
-    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
-        """Add people to a cohort or take them out."""
+    def change(
+        self, label: str, change: Change, kind: str, identifiers: Sequence[str]
+    ) -> BrazeAnswer:
+        """Add people to a cohort or remove them."""
         people = cohort_lists(kind, identifiers)
         changes = [{**people, "should_remove": change is Change.REMOVE}]
         body = {**self._keys, "cohort_id": label, "cohort_changes": changes}
@@ -221,16 +236,18 @@ class UserAttribute(BrazeClient):
         self._session.headers["Authorization"] = f"Bearer {api_key}".encode()
         self._attribute = attribute_name
 
-    def probe(self) -> Answer:
+    def probe(self) -> BrazeAnswer:
         """Send no users: 400 with a good key."""
         return self._post("/users/track", {"attributes": []})
 
-    def name_cohort(self, label: str, name: str, created_at: str) -> Answer:
+    def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
         """Refuse: an attribute's values are all that there is."""
         raise NotImplementedError
 
-    def change(self, label: str, change: Change, kind: str, identifiers: Sequence[str]) -> Answer:
-        """Add the value to people's attribute or take it out; never makes a new user."""
+    def change(
+        self, label: str, change: Change, kind: str, identifiers: Sequence[str]
+    ) -> BrazeAnswer:
+        """Add the value to people's attribute or remove it; never makes a new user."""
         value = {"remove" if change is Change.REMOVE else "add": [label]}
         attributes = [
             {
@@ -244,14 +261,14 @@ class UserAttribute(BrazeClient):
 
 
 def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
-    """Choose the way to Braze.
+    """Make the client for the way of delivery that is set.
 
     Args:
         config: The target's settings.
         timeouts: Seconds to wait for a connection and for an answer.
 
     Raises:
-        SettingsError: There is no endpoint to be had from them.
+        SettingsError: They name no usable endpoint.
     """
     url = endpoint(config.get("instance"), config.get("rest_endpoint"))
     if config["delivery"] == ATTRIBUTE:

@@ -1,4 +1,4 @@
-"""`--check`: whether a run would get through to Braze. It sends nothing that changes anything."""
+"""`--check`: try the credentials on Braze. It changes nothing there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import TemporaryError
 from braze_mixpanel.http.credentials_check import ask_again_if_busy
-from target_braze_cohorts.braze.delivery import Sender, probe
+from braze_mixpanel.http.failures import unreachable
+from target_braze_cohorts.braze.client import ADDRESS_SETTINGS
+from target_braze_cohorts.braze.outcomes import judge, require_braze
 
 if TYPE_CHECKING:
     from target_braze_cohorts.braze.client import BrazeClient
@@ -19,29 +21,31 @@ def check_account(client: BrazeClient) -> str:
         client: With `CHECK_TIMEOUTS`.
 
     Returns:
-        What is good, in one line.
+        The result, in one line.
 
     Raises:
-        SettingsError: Braze, or the certificate, says no; or whoever answers is not Braze.
-        TemporaryError: There is no Braze to be had.
+        SettingsError: Braze refuses the credentials, its certificate is not trusted, or the answer
+            is not Braze's.
+        TemporaryError: Braze cannot be reached or is busy.
     """
     answer = ask_again_if_busy(
         client.probe,
         has_answered=lambda answer: bool(answer.status),
-        is_busy=lambda answer: answer.passing,
+        is_busy=lambda answer: answer.is_temporary,
     )
     if not answer.status:
-        raise TemporaryError(
-            f"Braze cannot be reached ({answer.message}). Check the network, a proxy "
-            "(HTTPS_PROXY), and instance or rest_endpoint. Tried for a few seconds only; nothing "
-            "was sent."
+        raise unreachable(
+            client.endpoint,
+            answer.message,
+            address=ADDRESS_SETTINGS,
+            result="Tried for a few seconds only; nothing was sent.",
         )
-    if answer.passing:
+    if answer.is_temporary:
         raise TemporaryError(
-            f"{client.endpoint} is there but cannot answer now (status {answer.status}). Try again "
-            "later."
+            f"{client.endpoint} cannot answer now (status {answer.status}). Try again later."
         )
-    probe(lambda: answer, Sender(client.credentials, 0))
+    judge(answer, client)
+    require_braze(answer)
     return (
         f"All is well: {client.endpoint} takes {client.credentials}, and the membership database "
         "can be used. Nothing was sent."

@@ -8,10 +8,10 @@ from braze_mixpanel.settings.redaction import redact
 from target_braze_cohorts.intake.identity import ALIAS, alias_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from braze_mixpanel.files.dead_letter import DeadLetter
-    from target_braze_cohorts.braze.delivery import Refusal
+    from target_braze_cohorts.braze.delivery import RefusedMember
     from target_braze_cohorts.store.membership import KnownList
 
 
@@ -32,12 +32,20 @@ class Rejects:
         self._dead_letter = dead_letter
         self._secrets = secrets
         stream = config["members_stream"]
-        self.schema: Mapping[str, Any] = {
+        self._schema: Mapping[str, Any] = {
             "stream": stream,
             "schema": {"type": "object", "properties": {}},
             "key_properties": [],
         }
-        """The SCHEMA message of the members stream; set when it comes, if it does."""
+
+    def set_schema(self, schema: Mapping[str, Any], key_properties: Sequence[str] | None) -> None:
+        """Take over the schema of the members stream, when its SCHEMA message is read.
+
+        Args:
+            schema: Its JSON Schema.
+            key_properties: Its key.
+        """
+        self._schema = {**self._schema, "schema": schema, "key_properties": key_properties}
 
     @property
     def where(self) -> str | None:
@@ -52,7 +60,7 @@ class Rejects:
         """Keep a member whose profile holds no identifier, or did not come."""
         self._add(self._record(cohort_id, member), "without_identifier")
 
-    def refused(self, known: KnownList, refusal: Refusal) -> None:
+    def refused(self, known: KnownList, refusal: RefusedMember) -> None:
         """Keep somebody whom Braze did not take."""
         record = self._record(known.cohort_id, refusal.identifier)
         self._add(
@@ -83,5 +91,5 @@ class Rejects:
 
     def _add(self, record: Mapping[str, Any], reason: str, **details: str | int) -> None:
         self._dead_letter.add(
-            self._config["members_stream"], record, schema=self.schema, reason=reason, **details
+            self._config["members_stream"], record, schema=self._schema, reason=reason, **details
         )

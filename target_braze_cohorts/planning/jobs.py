@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from braze_mixpanel.checks import parse_ratio
+from braze_mixpanel.settings.reading import parse_ratio
 from target_braze_cohorts.planning.decision import (
     CohortCounts,
     Decision,

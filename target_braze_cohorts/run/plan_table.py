@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.tables import text_table
-from target_braze_cohorts.braze.delivery import Done
+from target_braze_cohorts.braze.delivery import MembersChanged
 
 if TYPE_CHECKING:
     from target_braze_cohorts.planning.decision import CohortCounts
@@ -41,7 +41,7 @@ class CohortReport:
     name: str
     counts: CohortCounts
     in_braze: int = 0
-    done: Done = field(default_factory=Done)
+    done: MembersChanged = field(default_factory=MembersChanged)
     stopped: str | None = None
     note: str = ""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
-from target_braze_cohorts.braze.delivery import CohortLockedError, CohortRefusedError, Delivery
+from braze_mixpanel.times import UnreadableTimeError, read_time
+from target_braze_cohorts.braze.delivery import ListDelivery
+from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode
 from target_braze_cohorts.planning.jobs import Planner
 from target_braze_cohorts.run.nothing_found import require_something
@@ -20,10 +19,11 @@ from target_braze_cohorts.store.staging import emptying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
 
     from braze_mixpanel.errors import ConnectorError
+    from braze_mixpanel.http.send_loop import SendLoop
     from target_braze_cohorts.braze.client import BrazeClient
-    from target_braze_cohorts.braze.delivery import Sender
     from target_braze_cohorts.intake.intake import Intake
     from target_braze_cohorts.intake.rejected_members import Rejects
     from target_braze_cohorts.planning.jobs import Job
@@ -53,7 +53,7 @@ class Sync:
         staging: Staging,
         store: MembershipStore,
         client: BrazeClient,
-        sender: Sender,
+        loop: SendLoop,
         rejects: Rejects,
         now: datetime,
     ) -> None:
@@ -65,7 +65,7 @@ class Sync:
             staging: Their members.
             store: Known membership.
             client: Makes the requests.
-            sender: Sends them.
+            loop: Sends them.
             rejects: Takes members who are left out.
             now: The time, with its zone.
         """
@@ -74,14 +74,16 @@ class Sync:
         self._staging = staging
         self._store = store
         self._client = client
-        self._sender = sender
+        self._loop = loop
         self._rejects = rejects
         self._now = now
         self._started = time.monotonic()
         self._mode = SyncMode(config["sync_mode"])
         self._guarded = False
         self._refused = False
-        self._delivery = Delivery(client, sender, store, rejects.refused)
+        self._delivery = ListDelivery(
+            client, loop, store, rejects.refused, retry_seconds=config["retry_seconds"]
+        )
         self.report = RunReport(dry_run=config["dry_run"])
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
@@ -95,7 +97,7 @@ class Sync:
             InputError: Nothing came.
             SettingsError: Nothing came that the settings name, or profiles are needed and were not
                 selected.
-            ConnectorError: What `Sender.send` raises; what stopped single cohorts is in `failure`.
+            ConnectorError: What `SendLoop.send` raises; see `failure` for single cohorts.
         """
         if not cut:
             require_something(
@@ -133,7 +135,7 @@ class Sync:
             for known, report in clearing:
                 self._attempt(report, partial(self._empty, known, report))
         finally:
-            self.report.requests = self._sender.requests
+            self.report.requests = self._loop.requests
             self.report.seconds = time.monotonic() - self._started
 
     def failure(self) -> ConnectorError | None:
@@ -254,16 +256,13 @@ def created_at(text: str | None, now: datetime) -> str:
     """Write the time at which a cohort was made as Braze wants it.
 
     Args:
-        text: ISO 8601; without a zone it is UTC.
-        now: Stands in where the source tells nothing that can be read.
+        text: As the source writes it, see `braze_mixpanel.times`.
+        now: Used where the source says nothing that can be read.
 
     Returns:
         ISO 8601 with zone.
     """
     try:
-        moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
-        moment = now
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.isoformat()
+        return read_time(text).isoformat()
+    except UnreadableTimeError:
+        return now.isoformat()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.http.safe_url import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

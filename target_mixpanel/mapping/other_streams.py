@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import math
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.times import UnreadableTimeError, event_time
 from target_mixpanel.mapping.event import Event, Refusal, name_is_taken
 from target_mixpanel.mapping.rules import FORBIDDEN_IDS
 
@@ -89,10 +88,8 @@ class OtherStreamMapper:
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None
         if self._distinct_id and distinct_id in (None, ""):
             self.remarks.append(NOBODY)
-        time = record.get(self._time)
-        seconds = epoch_time(time)
         properties: Record = {
-            "time": str(time) if seconds is None and time is not None else seconds,
+            "time": _time_or_text(record.get(self._time)),
             "distinct_id": "" if distinct_id is None else str(distinct_id),
             "$insert_id": self._insert_id(record),
             **self._constants,
@@ -156,27 +153,11 @@ def _name_of(value: Any) -> str | None:  # noqa: ANN401
     return str(value) if name else None
 
 
-def epoch_time(value: Any) -> int | float | None:  # noqa: ANN401
-    """Read a time: UNIX seconds or milliseconds as they are, or an ISO 8601 text.
-
-    A text without a zone is UTC, as Singer has it.
-
-    Returns:
-        Whole seconds; milliseconds for a text with a fraction; None if it is no time.
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return value if math.isfinite(value) else None
-    if not isinstance(value, str):
+def _time_or_text(value: object) -> int | str | None:
+    """Read the time of an event; what is none becomes text, for the rules to refuse."""
+    if value is None:
         return None
     try:
-        moment = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    if moment.microsecond:
-        return round(moment.timestamp() * 1000)
-    return int(moment.timestamp())
+        return event_time(value)
+    except UnreadableTimeError:
+        return str(value)

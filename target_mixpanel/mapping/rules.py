@@ -141,7 +141,9 @@ def check_size(event: str, size: int) -> Refusal | None:
 def _unreadable_time(event: str, time: Any) -> Refusal:  # noqa: ANN401
     if time is None:
         return Refusal(event, "no time", "time", "time is missing")
-    return Refusal(event, "no time", "time", "time is neither a number nor ISO 8601")
+    return Refusal(
+        event, "no time", "time", "time is neither a number nor ISO 8601 of the years 1990 to 2100"
+    )
 
 
 def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Refusal | Skip:

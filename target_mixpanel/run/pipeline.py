@@ -49,8 +49,13 @@ class TooManyRejectedError(ConnectorError):
 class Sender(Protocol):
     """What takes batches: delivery, or a dry run."""
 
-    retries: int
-    in_flight: int
+    @property
+    def retries(self) -> int:
+        """How many requests were sent again."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer at this moment."""
 
     def check_credentials(self) -> None:
         """Fail, before anything is read, if nothing would be taken."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import logging
 
     from target_mixpanel.run.pipeline import Pipeline
-    from target_mixpanel.sending.delivery import Delivery
+    from target_mixpanel.sending.delivery import BatchDelivery
 
 INTERVAL_SECONDS = 10.0
 
@@ -25,7 +25,7 @@ class Progress:
     def __init__(
         self,
         pipeline: Pipeline,
-        sender: Delivery | DryRun,
+        sender: BatchDelivery | DryRun,
         logger: logging.Logger,
         metrics_logger: logging.Logger,
     ) -> None:

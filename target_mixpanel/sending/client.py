@@ -1,4 +1,4 @@
-"""One request to Mixpanel, one answer. The only module that knows HTTP."""
+"""One request to Mixpanel and its answer. The only module here that speaks HTTP."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from isal import igzip
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.retry_waits import http_date, retry_after_seconds
-from braze_mixpanel.http.unusable_address import lasting_problems
+from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
+from braze_mixpanel.http.safe_url import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,19 +33,21 @@ CREDENTIAL_SETTINGS: Final = (
     "project_token",
     "api_secret",
 )
+ADDRESS_SETTINGS: Final = "region or api_url"
+"""The settings that say where Mixpanel is, for messages."""
 _COMPRESSION_LEVEL = 1
 """Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
 
 
-class Answer(NamedTuple):
-    """What came back.
+class MixpanelAnswer(NamedTuple):
+    """What Mixpanel answered to one request.
 
     Attributes:
         status: HTTP status; 0 if no whole answer came (time-out, broken connection).
         body: The JSON object in it, or empty if it holds none.
         retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
         problem: For status 0, what went wrong with the connection.
-        date: Mixpanel's clock in UNIX seconds; 0 if it did not tell.
+        date: Mixpanel's clock in UNIX seconds; 0 if the answer does not say.
     """
 
     status: int
@@ -56,14 +58,14 @@ class Answer(NamedTuple):
 
 
 class Credentials(NamedTuple):
-    """One of the three ways into `/import`.
+    """One of the three kinds of credentials for `/import`.
 
     Attributes:
         user: User name of HTTP Basic authentication: service account, token or API secret.
         password: Its password; empty but for a service account.
         project_id: Needed with a service account.
         settings: Names of the settings these came from, for messages.
-        kind: What they are, in words.
+        kind: Which kind they are, in words.
     """
 
     user: str
@@ -79,7 +81,7 @@ class Credentials(NamedTuple):
 
 
 def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
-    """Pick the way in: service account before API secret before project token.
+    """Choose the credentials: service account before API secret before project token.
 
     Raises:
         SettingsError: There is none, or half of one.
@@ -156,7 +158,7 @@ class MixpanelClient:
             self._parameters["project_id"] = credentials.project_id
         self._local = threading.local()
 
-    def import_events(self, events: Sequence[bytes]) -> Answer:
+    def import_events(self, events: Sequence[bytes]) -> MixpanelAnswer:
         """Send events in one request.
 
         Args:
@@ -166,11 +168,11 @@ class MixpanelClient:
             The answer; a failed connection is an answer with status 0.
 
         Raises:
-            SettingsError: There is nothing at that URL that could answer, ever.
+            SettingsError: Nothing at that URL can ever answer.
         """
         body = igzip.compress(b"[" + b",".join(events) + b"]", _COMPRESSION_LEVEL)
         try:
-            with lasting_problems(self.url, "region or api_url"):
+            with raising_permanent_failures(self.url, ADDRESS_SETTINGS):
                 response = self._session().post(
                     f"{self.url}/import",
                     params=self._parameters,
@@ -179,8 +181,8 @@ class MixpanelClient:
                     allow_redirects=False,
                 )
         except requests.RequestException as error:
-            return Answer(0, {}, problem=type(error).__name__)
-        return Answer(
+            return MixpanelAnswer(0, {}, problem=type(error).__name__)
+        return MixpanelAnswer(
             response.status_code,
             json_object(response.content),
             retry_after_seconds(response.headers.get("Retry-After")),

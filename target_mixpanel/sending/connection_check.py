@@ -1,4 +1,4 @@
-"""`--check`: whether a run would get through to Mixpanel. It imports nothing."""
+"""`--check`: try the credentials on Mixpanel. It imports nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import TemporaryError
 from braze_mixpanel.http.credentials_check import ask_again_if_busy
+from braze_mixpanel.http.failures import unreachable
+from target_mixpanel.sending.client import ADDRESS_SETTINGS
 from target_mixpanel.sending.delivery import PROBE, require_good_probe
 from target_mixpanel.sending.outcomes import NO_ANSWER, Retry, interpret
 
@@ -20,11 +22,11 @@ def check_account(client: MixpanelClient) -> str:
         client: With `CHECK_TIMEOUTS`.
 
     Returns:
-        What is good, in one line.
+        The result, in one line.
 
     Raises:
-        SettingsError: Mixpanel, or the certificate, says no.
-        TemporaryError: There is no Mixpanel to be had.
+        SettingsError: Mixpanel refuses the credentials, or its certificate is not trusted.
+        TemporaryError: Mixpanel cannot be reached or is busy.
     """
     answer = ask_again_if_busy(
         lambda: client.import_events([PROBE]),
@@ -33,14 +35,14 @@ def check_account(client: MixpanelClient) -> str:
     )
     outcome = interpret(answer, 1)
     if isinstance(outcome, Retry) and answer.status == NO_ANSWER:
-        raise TemporaryError(
-            f"{client.url} cannot be reached: {outcome.message}. Check the network, a proxy "
-            "(HTTPS_PROXY), and region or api_url. Tried for a few seconds only; nothing was sent."
+        raise unreachable(
+            client.url,
+            outcome.message,
+            address=ADDRESS_SETTINGS,
+            result="Tried for a few seconds only; nothing was sent.",
         )
     if isinstance(outcome, Retry):
-        raise TemporaryError(
-            f"{client.url} is there but cannot answer now: {outcome.message}. Try again later."
-        )
+        raise TemporaryError(f"{client.url} cannot answer now: {outcome.message}. Try again later.")
     require_good_probe(answer, client.credentials)
     credentials = client.credentials
     project = f" for project {credentials.project_id}" if credentials.project_id else ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class DryRun:
-    """Stands where `Delivery` stands, and settles every batch by writing it to a file."""
+    """Takes the place of `BatchDelivery`, and settles every batch by writing it to a file."""
 
     retries = 0
     in_flight = 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from target_mixpanel.sending.client import Answer
+    from target_mixpanel.sending.client import MixpanelAnswer
 
 OK: Final = 200
 BAD_REQUEST: Final = 400
@@ -22,12 +22,12 @@ TOO_LARGE: Final = 413
 TOO_MANY_REQUESTS: Final = 429
 NO_ANSWER: Final = 0
 FIRST_SERVER_ERROR: Final = 500
-_PASSING: Final = frozenset({NO_ANSWER, REQUEST_TIMEOUT, TOO_MANY_REQUESTS})
+_TEMPORARY: Final = frozenset({NO_ANSWER, REQUEST_TIMEOUT, TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True)
 class Failure:
-    """One event that Mixpanel did not take, with its own words for why."""
+    """One event that Mixpanel rejected, with its own message."""
 
     index: int
     field: str | None
@@ -43,14 +43,14 @@ class Settled:
 
 @dataclass(frozen=True)
 class Split:
-    """The request as a whole was refused: try its halves; alone, an event is refused so."""
+    """The request as a whole was refused: send its halves. An event alone is rejected."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Retry:
-    """A passing trouble: send the same again, not before so many seconds."""
+    """A temporary failure: send the same again, not before so many seconds."""
 
     message: str
     seconds: float
@@ -58,24 +58,24 @@ class Retry:
 
 @dataclass(frozen=True)
 class CredentialsRefused:
-    """Nothing will be taken until somebody changes the credentials."""
+    """Mixpanel takes nothing until the credentials are changed."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """An answer that nobody documented: going on could lose or double events."""
+    """An undocumented answer: going on could lose events or send them twice."""
 
     message: str
 
 
-Lasting = Settled | Split | CredentialsRefused | Unknown
-Outcome = Lasting | Retry
+FinalOutcome = Settled | Split | CredentialsRefused | Unknown
+Outcome = FinalOutcome | Retry
 
 
-def interpret(answer: Answer, sent: int) -> Outcome:
-    """Tell what to do after an answer.
+def interpret(answer: MixpanelAnswer, sent: int) -> Outcome:
+    """Decide what to do after an answer.
 
     Args:
         answer: The answer to a request.
@@ -89,17 +89,17 @@ def interpret(answer: Answer, sent: int) -> Outcome:
         return Split(words)
     if status in (UNAUTHORIZED, FORBIDDEN):
         return CredentialsRefused(words)
-    if status in _PASSING or status >= FIRST_SERVER_ERROR:
+    if status in _TEMPORARY or status >= FIRST_SERVER_ERROR:
         return Retry(words, answer.retry_after)
     return Unknown(words)
 
 
-def _read_counts(answer: Answer, sent: int) -> Outcome:
+def _read_counts(answer: MixpanelAnswer, sent: int) -> Outcome:
     imported = answer.body.get("num_records_imported")
     if answer.status == OK:
         if imported == sent:
             return Settled()
-        return Unknown(f"it says that {imported} of {sent} events were imported, and no more")
+        return Unknown(f"it says that only {imported} of {sent} events were imported")
     failures = _failures(answer.body, sent)
     if failures is None:
         return Split(describe(answer))
@@ -127,7 +127,7 @@ def _failures(body: Mapping[str, Any], sent: int) -> tuple[Failure, ...] | None:
     return tuple(failures.values())
 
 
-def describe(answer: Answer) -> str:
+def describe(answer: MixpanelAnswer) -> str:
     """Say in a few words what Mixpanel answered."""
     if answer.status == NO_ANSWER:
         return f"no answer ({answer.problem})"

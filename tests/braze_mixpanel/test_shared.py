@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from singer_sdk.logging import StructuredFormatter
 
-from braze_mixpanel.checks import is_safe_url
 from braze_mixpanel.errors import InputError, SettingsError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.files.private_files import name_file
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.retry_waits import SharedPause, http_date, retry_after_seconds, retry_waits
+from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
+from braze_mixpanel.http.retry_waits import retry_waits
+from braze_mixpanel.http.safe_url import is_safe_url
+from braze_mixpanel.http.send_loop import SharedPause
 from braze_mixpanel.settings.redaction import RedactingFormatter, redact, secret_values
 from braze_mixpanel.singer.lenient_json import MOST_NESTED, decode_leniently
 from braze_mixpanel.singer.line_blocks import line_blocks

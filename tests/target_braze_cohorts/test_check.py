@@ -53,7 +53,7 @@ def test_good_credentials_are_one_line_and_one_request(braze, tmp_path, way):
 @pytest.mark.parametrize("key", ["wrong-key", "“not latin” 😀"])
 def test_bad_credentials_name_the_setting(braze, tmp_path, caplog, key):
     assert try_it(braze, tmp_path, **by_attribute(api_key=key)).exit_code == 78
-    assert "check api_key" in caplog.text
+    assert "Check api_key" in caplog.text
     assert key not in caplog.text
 
 

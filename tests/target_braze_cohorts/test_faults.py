@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import logging
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
 from braze_mixpanel.errors import SettingsError, StoppedError, TemporaryError
-from target_braze_cohorts.braze.client import Answer
-from target_braze_cohorts.braze.delivery import Sender
+from braze_mixpanel.http.send_loop import SendLoop
+from target_braze_cohorts.braze.client import BrazeAnswer
+from target_braze_cohorts.braze.delivery import ListDelivery
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault, rate_limit
 from tests.target_braze_cohorts.harness import LENIENT, by_attribute, full, run
 
@@ -178,14 +182,29 @@ class Clock:
         self.slept.append(seconds)
 
 
+class Patient(NamedTuple):
+    """The loop, and how the delivery sends one request with it."""
+
+    loop: SendLoop
+    send: Any
+
+
 def sender(clock, seconds=600, waits=(2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0)):
     forever = itertools.chain(waits, itertools.repeat(60.0))
-    return Sender("api_key", seconds, waits=lambda: forever, clock=clock, sleep=clock.sleep)
+    loop = SendLoop(
+        "https://rest.example",
+        logger=logging.getLogger("test"),
+        waits=lambda: forever,
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    client = SimpleNamespace(endpoint="https://rest.example", credentials="api_key")
+    return Patient(loop, ListDelivery(client, loop, None, None, retry_seconds=seconds)._ask)
 
 
 def test_attempts_are_spaced_by_the_waits():
     clock, times = Clock(), []
-    answers = iter([Answer(503), Answer(0), Answer(423), Answer(200)])
+    answers = iter([BrazeAnswer(503), BrazeAnswer(0), BrazeAnswer(423), BrazeAnswer(200)])
 
     def request():
         times.append(clock.now)
@@ -197,7 +216,7 @@ def test_attempts_are_spaced_by_the_waits():
 
 def test_a_longer_wait_that_braze_asks_for_is_kept():
     clock = Clock()
-    answers = iter([Answer(429, wait=30), Answer(200)])
+    answers = iter([BrazeAnswer(429, wait=30), BrazeAnswer(200)])
     sender(clock).send(lambda: next(answers))
     assert clock.now == 30
 
@@ -205,25 +224,25 @@ def test_a_longer_wait_that_braze_asks_for_is_kept():
 def test_requests_end_when_the_time_for_one_is_over():
     clock = Clock()
     with pytest.raises(TemporaryError, match="600 s"):
-        sender(clock).send(lambda: Answer(503))
+        sender(clock).send(lambda: BrazeAnswer(503))
     assert 500 < clock.now <= 600
 
 
 def test_the_next_request_waits_for_a_rate_limit_that_is_used_up():
     clock = Clock()
     patient = sender(clock)
-    patient.send(lambda: Answer(200, wait=3))
+    patient.send(lambda: BrazeAnswer(200, wait=3))
     assert clock.now == 0
-    patient.send(lambda: Answer(200))
+    patient.send(lambda: BrazeAnswer(200))
     assert clock.now == 3
 
 
 def test_a_rate_limit_beyond_the_time_for_one_request_ends_the_run_at_once():
     clock = Clock()
     patient = sender(clock, seconds=60)
-    patient.send(lambda: Answer(200, wait=3_000))
+    patient.send(lambda: BrazeAnswer(200, wait=3_000))
     with pytest.raises(TemporaryError, match="rate limit"):
-        patient.send(lambda: Answer(200))
+        patient.send(lambda: BrazeAnswer(200))
     assert clock.now == 0
 
 
@@ -233,9 +252,9 @@ def test_a_signal_ends_the_waiting():
 
     def sleep(seconds):
         clock.now += seconds
-        patient.stopped_by = "SIGTERM"
+        patient.loop.stop("Stopped by SIGTERM")
 
-    patient._sleep = sleep
+    patient.loop._sleep = sleep
     with pytest.raises(StoppedError, match="SIGTERM"):
-        patient.send(lambda: Answer(503))
+        patient.send(lambda: BrazeAnswer(503))
     assert clock.now < 1

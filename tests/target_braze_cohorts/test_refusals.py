@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from braze_mixpanel.errors import InputError
-from target_braze_cohorts.braze.client import Answer, UserAttribute
+from target_braze_cohorts.braze.client import BrazeAnswer, UserAttribute
 from tests.fakes.fake_braze import FakeBraze, Fault
 from tests.target_braze_cohorts.harness import (
     LENIENT,
@@ -125,7 +125,7 @@ def test_an_acknowledged_member_stays_known_when_refused_among_others(braze, tmp
 
 def test_an_error_that_names_nobody_leaves_the_whole_request_unacknowledged(braze, tmp_path):
     by_id = by_attribute(attribute_value="id")
-    unnamed = Answer(201, refused_unnamed="something")
+    unnamed = BrazeAnswer(201, refused_unnamed="something")
     with patch.object(UserAttribute, "change", return_value=unnamed):
         done = run(braze, tmp_path, full({1: ["a", "b"]}), **by_id).ok()
     assert done.rows["1"].done.refused == 2

@@ -106,7 +106,7 @@ def run(
     """Feed the target and give what came of it; a foreseeable error is kept, not raised."""
     target = target_class(config=settings(server, folder, **changes))
     states: list[dict[str, Any]] = []
-    target._write_state_message = states.append  # type: ignore[method-assign]
+    target.write_state = states.append  # type: ignore[method-assign]
     error: BaseException | None = None
     try:
         target.listen(io.BytesIO(source) if isinstance(source, bytes) else source)

@@ -344,7 +344,7 @@ def test_bookmarks_go_on_while_the_last_batches_are_delivered(mixpanel, tmp_path
     passed: list[dict] = []
 
     class Watched(ImpatientTarget):
-        def _write_state_message(self, value: dict) -> None:
+        def write_state(self, value: dict) -> None:
             passed.append(value)
             gate.set()
 
@@ -362,12 +362,12 @@ def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path, m
 
     target = Patient(config=settings(mixpanel, tmp_path, retry_seconds=36_000))
     states: list[dict] = []
-    target._write_state_message = states.append
+    target.write_state = states.append
     source = io.BytesIO(schema() + opens(5) + state(5))
     stopper = threading.Thread(
         target=lambda: (
             mixpanel.wait_for(lambda server: len(server.requests) > 1),
-            target._handle_termination(signal.SIGTERM, None),
+            target.handle_signal(signal.SIGTERM),
         )
     )
     stopper.start()
@@ -388,8 +388,8 @@ def test_a_warning_about_a_passing_trouble_names_the_host_once(mixpanel, tmp_pat
     ("url", "said"),
     [
         (lambda url: url.replace("http:", "https:"), "certificate"),
-        (lambda _: "https://api..mixpanel.com", "no URL that can be asked"),
-        (lambda _: f"https://{'a' * 70}.mixpanel.com", "no URL that can be asked"),
+        (lambda _: "https://api..mixpanel.com", "no URL that a request can be sent to"),
+        (lambda _: f"https://{'a' * 70}.mixpanel.com", "no URL that a request can be sent to"),
     ],
 )
 def test_a_url_that_can_never_answer_is_named_at_once(mixpanel, tmp_path, url, said) -> None:

@@ -38,9 +38,7 @@ def test_events_under_way_count_as_good_while_the_run_goes_on(mixpanel, tmp_path
 def test_a_bad_beginning_is_no_bad_run_and_state_waits_for_better(mixpanel, tmp_path) -> None:
     target = ImpatientTarget(config=settings(mixpanel, tmp_path))
     read_by_then = []
-    target._write_state_message = lambda _: read_by_then.append(
-        target.pipeline.account.read.total()
-    )
+    target.write_state = lambda _: read_by_then.append(target.pipeline.account.read.total())
     blocks = [schema() + bad(FEW_EVENTS + 1) + state(1), opens(2000, start=1000) + state(2)]
     target.listen(Blocks(*blocks))
     assert read_by_then

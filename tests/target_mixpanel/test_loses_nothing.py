@@ -84,7 +84,7 @@ class World:
                 self.server, self.folder, batch_size=batch_size, concurrency=3, max_rejected_ratio=1
             )
         )
-        target._write_state_message = lambda value: self.store(value, fate)
+        target.write_state = lambda value: self.store(value, fate)
         client = target.sender.client
         send = client.import_events
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_mixpanel.errors import SettingsError
-from target_mixpanel.mapping.other_streams import OtherStreamMapper, epoch_time
+from target_mixpanel.mapping.other_streams import OtherStreamMapper
 from tests.target_mixpanel.harness import STREAM, TIME, line, opens, run, schema, state
 from tests.target_mixpanel.harness import record as record_of
 
@@ -84,28 +84,32 @@ def test_any_key_becomes_an_id_that_mixpanel_takes(key) -> None:
     [
         (1_790_000_000, 1_790_000_000),
         (1_790_000_000_123, 1_790_000_000_123),
-        (1.5, 1.5),
+        (1_790_000_000.5, 1_790_000_000_500),
+        (1.5, "1.5"),
         ("2026-11-23T10:00:00Z", 1_795_428_000),
         ("2026-11-23T10:00:00", 1_795_428_000),
         ("2026-11-23 12:00:00+02:00", 1_795_428_000),
         ("2026-11-23", 1_795_392_000),
         ("2026-11-23T10:00:00.250Z", 1_795_428_000_250),
-        ("yesterday", None),
+        ("20230808120000Z", "20230808120000Z"),
+        ("yesterday", "yesterday"),
         (None, None),
-        (True, None),
-        (float("nan"), None),
+        (True, "True"),
+        (float("nan"), "nan"),
     ],
 )
-def test_times_are_read_as_numbers_or_iso_8601(value, expected) -> None:
-    assert epoch_time(value) == expected
+def test_times_are_read_as_numbers_or_iso_8601_or_left_as_text(value, expected) -> None:
+    event = mapper()({"id": "o-1", "placed_at": value, "customer": "c"})
+    assert event.properties["time"] == expected
+    assert type(event.properties["time"]) is type(expected)
 
 
 def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_told() -> None:
     mapping = mapper(project_token="ours")
     theirs = {"time": "12:30", "distinct_id": "x", "$insert_id": "same", "ip": "1.2", "token": "y"}
-    event = mapping({"id": "o-1", "customer": "c", "placed_at": 7, **theirs, "total": 3})
+    event = mapping({"id": "o-1", "customer": "c", "placed_at": TIME, **theirs, "total": 3})
     assert event.properties == {
-        "time": 7,
+        "time": TIME,
         "distinct_id": "c",
         "$insert_id": mapping({"id": "o-1"}).properties["$insert_id"],
         "ip": 0,
@@ -119,8 +123,8 @@ def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_told() ->
 
 def test_a_field_that_is_one_of_the_four_parts_is_no_collision() -> None:
     mapping = mapper({"time": "time", "distinct_id": "distinct_id"})
-    event = mapping({"id": "o-1", "time": 7, "distinct_id": "c"})
-    assert (event.properties["time"], event.properties["distinct_id"]) == (7, "c")
+    event = mapping({"id": "o-1", "time": TIME, "distinct_id": "c"})
+    assert (event.properties["time"], event.properties["distinct_id"]) == (TIME, "c")
     assert mapping.remarks == []
 
 

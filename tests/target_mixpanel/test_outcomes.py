@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_mixpanel.run.ledger import Ledger
-from target_mixpanel.sending.client import Answer
+from target_mixpanel.sending.client import MixpanelAnswer
 from target_mixpanel.sending.outcomes import (
     CredentialsRefused,
     Failure,
@@ -27,31 +27,34 @@ def failed(*indexes, **more) -> dict:
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
-        (Answer(200, {"num_records_imported": 3}), Settled()),
-        (Answer(200, {"num_records_imported": 2}), Unknown),
-        (Answer(200, {}), Unknown),
+        (MixpanelAnswer(200, {"num_records_imported": 3}), Settled()),
+        (MixpanelAnswer(200, {"num_records_imported": 2}), Unknown),
+        (MixpanelAnswer(200, {}), Unknown),
         (
-            Answer(400, failed(1, num_records_imported=2)),
+            MixpanelAnswer(400, failed(1, num_records_imported=2)),
             Settled((Failure(1, "time", "bad"),)),
         ),
-        (Answer(400, failed(0, 1, 2)), Settled(tuple(Failure(n, "time", "bad") for n in range(3)))),
-        (Answer(400, failed(1, num_records_imported=1)), Unknown),
-        (Answer(400, failed(3)), Split),
-        (Answer(400, failed(-1)), Split),
-        (Answer(400, {"failed_records": []}), Split),
-        (Answer(400, {"failed_records": ["?"]}), Split),
-        (Answer(400, {}), Split),
-        (Answer(413, {}), Split),
-        (Answer(401, {}), CredentialsRefused),
-        (Answer(403, {}), CredentialsRefused),
-        (Answer(429, {}, 7.0), Retry),
-        (Answer(408, {}), Retry),
-        (Answer(500, {}), Retry),
-        (Answer(503, {}), Retry),
-        (Answer(0, {}, problem="ConnectionError"), Retry),
-        (Answer(302, {}), Unknown),
-        (Answer(404, {}), Unknown),
-        (Answer(202, {"num_records_imported": 3}), Unknown),
+        (
+            MixpanelAnswer(400, failed(0, 1, 2)),
+            Settled(tuple(Failure(n, "time", "bad") for n in range(3))),
+        ),
+        (MixpanelAnswer(400, failed(1, num_records_imported=1)), Unknown),
+        (MixpanelAnswer(400, failed(3)), Split),
+        (MixpanelAnswer(400, failed(-1)), Split),
+        (MixpanelAnswer(400, {"failed_records": []}), Split),
+        (MixpanelAnswer(400, {"failed_records": ["?"]}), Split),
+        (MixpanelAnswer(400, {}), Split),
+        (MixpanelAnswer(413, {}), Split),
+        (MixpanelAnswer(401, {}), CredentialsRefused),
+        (MixpanelAnswer(403, {}), CredentialsRefused),
+        (MixpanelAnswer(429, {}, 7.0), Retry),
+        (MixpanelAnswer(408, {}), Retry),
+        (MixpanelAnswer(500, {}), Retry),
+        (MixpanelAnswer(503, {}), Retry),
+        (MixpanelAnswer(0, {}, problem="ConnectionError"), Retry),
+        (MixpanelAnswer(302, {}), Unknown),
+        (MixpanelAnswer(404, {}), Unknown),
+        (MixpanelAnswer(202, {"num_records_imported": 3}), Unknown),
     ],
 )
 def test_each_answer_has_one_meaning(answer, outcome) -> None:
@@ -60,7 +63,7 @@ def test_each_answer_has_one_meaning(answer, outcome) -> None:
 
 
 def test_retry_after_is_kept() -> None:
-    assert interpret(Answer(429, {}, 7.0), 1) == Retry("429", 7.0)
+    assert interpret(MixpanelAnswer(429, {}, 7.0), 1) == Retry("429", 7.0)
 
 
 @given(st.data())

@@ -358,7 +358,7 @@ def test_a_signal_ends_the_reading_of_a_batch_file_and_no_later_state_passes(
 
     class Stopped(TargetMixpanel):
         def _between_blocks(self) -> None:
-            self._handle_termination(signal.SIGTERM, None) if self._stopped_by is None else None
+            self.handle_signal(signal.SIGTERM) if self._stopped_by is None else None
             super()._between_blocks()
 
     source = schema() + opens(2) + line({**message, "manifest": [file.as_uri()]}) + state(1)

@@ -396,7 +396,7 @@ def test_a_signal_before_anything_was_read_ends_the_run_at_once(tmp_path, caplog
 
     def ls(*_args, **_options):
         listed.set()
-        tap._handle_termination(15, None)
+        tap.handle_signal(15)
 
     tap.bucket.fs.ls = ls
     with pytest.raises(StoppedError, match="before anything was read"):
@@ -451,3 +451,12 @@ def test_a_test_run_keeps_to_the_catalog(tmp_path):
     messages = map(json.loads, done.stdout.splitlines())
     assert [m["stream"] for m in messages if m["type"] == "RECORD"] == [STREAM]
     assert "1 of 1 selected streams have files" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--state", "--catalog"])
+def test_a_state_or_catalog_can_come_through_a_pipe(tmp_path, option):
+    command = [sys.executable, "-m", "tap_braze_currents", "--discover", option, "/dev/stdin"]
+    (tmp_path / "config.json").write_text(json.dumps({"storage_url": str(tmp_path)}))
+    command += ["--config", str(tmp_path / "config.json")]
+    done = subprocess.run(command, input=b'{"streams": []}', capture_output=True, check=False)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr

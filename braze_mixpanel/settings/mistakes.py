@@ -1,0 +1,81 @@
+"""Mistakes in the settings, by their JSON Schema: one line for each, without a secret."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.plugin_base import JSONSchemaValidator
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
+
+
+def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: str) -> list[str]:
+    """Check settings against their schema, and fill in the defaults.
+
+    Args:
+        config: The settings; defaults are added in place.
+        schema: Their JSON Schema.
+        env_prefix: What the plugin's environment variables begin with.
+
+    Returns:
+        One line for each mistake: the setting, what is wrong, what to write instead.
+    """
+    return [
+        *(
+            _describe(error, schema, env_prefix)
+            for error in JSONSchemaValidator(_schema_without_words(schema)).iter_errors(config)
+        ),
+        *_unknown_settings(config, schema),
+    ]
+
+
+def _schema_without_words(schema: object) -> Any:  # noqa: ANN401 - JSON in, JSON out
+    """Copy a JSON Schema without the plain strings that the SDK's own has among its choices.
+
+    For `__else__` it says `anyOf: [{…}, {…}, "null"]`. A string is no schema: the check of any
+    value that fits neither of the first two ends in a stack trace.
+    """
+    if isinstance(schema, dict):
+        return {
+            key: [_schema_without_words(part) for part in value if not isinstance(part, str)]
+            if key == "anyOf"
+            else _schema_without_words(value)
+            for key, value in schema.items()
+        }
+    return schema
+
+
+def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
+    """Say in one line which setting is wrong and how to mend it."""
+    if error.validator == "required" and not error.path:
+        given: Any = error.instance
+        missing = next(name for name in schema["required"] if name not in given)
+        return (
+            f"Setting {missing} is missing: {_meaning(schema, missing)} "
+            f"Set it in meltano.yml or as {env_prefix}{missing.upper()}."
+        )
+    name = str(error.path[0]) if error.path else ""
+    where = ".".join(str(part) for part in error.path)
+    definition = schema["properties"].get(name, {})
+    if definition.get("secret"):
+        return f"Setting {where} is wrong: it must be of type {error.validator_value}."
+    return f"Setting {where} is wrong: {error.message}. {_meaning(schema, name)}".rstrip()
+
+
+def _meaning(schema: dict[str, Any], name: str) -> str:
+    return str(schema["properties"].get(name, {}).get("description", ""))
+
+
+def _unknown_settings(config: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    known = list(schema["properties"])
+    errors = []
+    for name in config:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = (
+                f"did you mean {close[0]}?" if close else "see --about for the settings there are."
+            )
+            errors.append(f"Setting {name} does not exist: {hint}")
+    return errors

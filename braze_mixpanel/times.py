@@ -1,0 +1,166 @@
+"""Times as other programs write them: read exactly, or refused. Pure.
+
+Two spellings exist, and nothing is guessed between them:
+
+- A number, or digits as text: UNIX seconds, milliseconds, microseconds or nanoseconds. It is read
+  in the one unit that puts it between 1990 and 2100. The four ranges do not overlap, so no number
+  fits two units. A number that fits none is refused.
+- ISO 8601 as text, in the extended form (`2026-11-01T13:05:09.25`, also with a blank for the `T`)
+  or the basic one (`20261101T130509,25`). The time of day, its seconds and its minutes may be left
+  out. A zone may follow: `Z`, `UTC`, `GMT`, `+00`, `-0700`, `+05:30`. No zone means UTC, as in
+  Singer.
+
+Digits alone are a number, with one exception: eight digits are a date, since no UNIX time between
+1990 and 2100 has eight. `20230808120000` is neither: ISO 8601 asks for a `T` in the basic form.
+Python's `fromisoformat` takes the third `1` there for a separator, which is why it is not used.
+Everything below a microsecond is cut off.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EARLIEST_YEAR: Final = 1990
+LATEST_YEAR: Final = 2100
+_MICROSECOND: Final = timedelta(microseconds=1)
+_EARLIEST: Final = datetime(EARLIEST_YEAR, 1, 1, tzinfo=timezone.utc)
+_LATEST: Final = datetime(LATEST_YEAR + 1, 1, 1, tzinfo=timezone.utc)
+_UNITS_PER_SECOND: Final = (1, 10**3, 10**6, 10**9)
+_BOUNDS: Final = tuple(
+    (
+        int((_EARLIEST - EPOCH).total_seconds()) * per_second,
+        int((_LATEST - EPOCH).total_seconds()) * per_second,
+        per_second,
+    )
+    for per_second in _UNITS_PER_SECOND
+)
+_EARLIEST_SECONDS, _LATEST_SECONDS = _BOUNDS[0][:2]
+_LONGEST: Final = 64
+"""No time is longer. It keeps Python from reading a number of a million digits."""
+
+_is_number = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
+_is_basic_date = re.compile("[0-9]{8}").fullmatch
+_ZONE: Final = "(?: ?(?:[Zz]|UTC|GMT|([+-])([0-9]{2})(?::?([0-9]{2}))?))?"
+_FRACTION: Final = "(?:[.,]([0-9]+))?"
+_match_extended = re.compile(
+    "([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    f"(?:[Tt ]([0-9]{{2}})(?::([0-9]{{2}})(?::([0-9]{{2}}){_FRACTION})?)?{_ZONE})?"
+).fullmatch
+_match_basic = re.compile(
+    "([0-9]{4})([0-9]{2})([0-9]{2})"
+    f"(?:[Tt]([0-9]{{2}})(?:([0-9]{{2}})(?:([0-9]{{2}}){_FRACTION})?)?{_ZONE})?"
+).fullmatch
+
+
+class UnreadableTimeError(ValueError):
+    """A value is no time, or one that is out of all reason. It holds no data."""
+
+
+def read_time(value: object) -> datetime:
+    """Read a time of any spelling, see this module.
+
+    Args:
+        value: A number or text.
+
+    Returns:
+        The moment, with the zone that the text names or UTC.
+
+    Raises:
+        UnreadableTimeError: It is no time, or a number that is none between 1990 and 2100.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if len(text) > _LONGEST:
+            raise UnreadableTimeError("no number and no ISO 8601 date or time")
+        if _is_number(text) and not _is_basic_date(text):
+            return _from_number(Decimal(text))
+        return _from_iso(text)
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise UnreadableTimeError("no number and no text")
+    if isinstance(value, float):
+        # The digits that were written, not the nearest power of two: 1.1 is 1.1, not 1.10…0009.
+        value = Decimal(repr(value))
+    return _from_number(value)
+
+
+def read_plausible_time(value: object) -> datetime:
+    """Read the time of something that happened; `read_time` for settings takes any year.
+
+    Raises:
+        UnreadableTimeError: It is no time, or lies before 1990 or after 2100. A zero time or a
+            wrong unit is a mistake of the source, and no old event.
+    """
+    moment = read_time(value)
+    if not _EARLIEST <= moment < _LATEST:
+        raise UnreadableTimeError(f"before {EARLIEST_YEAR} or after {LATEST_YEAR}")
+    return moment
+
+
+def event_time(value: object) -> int:
+    """Read the time of an event as Mixpanel takes it, see `read_plausible_time` and `unix_time`.
+
+    Raises:
+        UnreadableTimeError: It is no time, or lies before 1990 or after 2100.
+    """
+    if type(value) is int and _EARLIEST_SECONDS <= value < _LATEST_SECONDS:
+        return value  # by far the most, and nothing to convert
+    return unix_time(read_plausible_time(value))
+
+
+def unix_time(moment: datetime) -> int:
+    """Return UNIX seconds, or milliseconds where there is a fraction of a second.
+
+    These are the two forms that Mixpanel takes.
+    """
+    microseconds = (moment - EPOCH) // _MICROSECOND
+    seconds, rest = divmod(microseconds, 10**6)
+    return microseconds // 1000 if rest >= 1000 else seconds  # noqa: PLR2004 - one millisecond
+
+
+def _from_number(number: int | Decimal) -> datetime:
+    try:
+        for earliest, latest, per_second in _BOUNDS:
+            if earliest <= number < latest:
+                # Whole numbers only: a float cannot hold the microseconds of a nanosecond count.
+                microseconds = int(number * 10**6 // per_second)
+                return EPOCH + microseconds * _MICROSECOND
+    except InvalidOperation:  # NaN compares with nothing
+        pass
+    raise UnreadableTimeError(f"no UNIX time between {EARLIEST_YEAR} and {LATEST_YEAR}")
+
+
+def _from_iso(text: str) -> datetime:
+    match = _match_extended(text) or _match_basic(text)
+    if match is None:
+        raise UnreadableTimeError("no number and no ISO 8601 date or time")
+    year, month, day, hour, minute, second, fraction, sign, zone_hours, zone_minutes = (
+        match.groups()
+    )
+    try:
+        moment = datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int(fraction[:6].ljust(6, "0")) if fraction else 0,
+            tzinfo=_zone(sign, zone_hours, zone_minutes),
+        )
+        moment.astimezone(timezone.utc)  # fails for what the zone moves out of the years 1 to 9999
+    except (ValueError, OverflowError) as error:  # the 30th of February, or 25 o'clock
+        raise UnreadableTimeError("no date of the calendar or no time of day") from error
+    return moment
+
+
+def _zone(sign: str | None, hours: str | None, minutes: str | None) -> timezone:
+    if hours is None:
+        return timezone.utc
+    if int(minutes or 0) > 59:  # noqa: PLR2004 - minutes of an hour
+        raise ValueError(minutes)
+    offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+    return timezone(-offset if sign == "-" else offset)

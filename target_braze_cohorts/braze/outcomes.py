@@ -1,0 +1,106 @@
+"""What an answer of Braze means: final, try again, or an error that no retry can cure. Pure.
+
+Source: the errors of the partner cohort import and of `/users/track` in Braze's API reference.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
+from braze_mixpanel.http.failures import credentials_refused, unreachable
+from braze_mixpanel.http.send_loop import TryAgain
+from target_braze_cohorts.braze.client import ADDRESS_SETTINGS
+
+if TYPE_CHECKING:
+    from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
+
+HALVED: Final = frozenset({400, 413})
+"""Answers about one person's data, or about too much of it, not about the request."""
+UNAUTHORIZED: Final = frozenset({401, 403})
+LOCKED: Final = 423
+
+
+class CohortRefusedError(InputError):
+    """Braze does not take a cohort; the others go on."""
+
+
+class CohortLockedError(TemporaryError):
+    """Something else is at work on a cohort in Braze; the others go on."""
+
+
+def judge(answer: BrazeAnswer, client: BrazeClient) -> TryAgain | None:
+    """Decide what to do after an answer, see `SendLoop.send`.
+
+    Args:
+        answer: The answer.
+        client: The client that sent the request, for messages.
+
+    Returns:
+        None for a final answer: accepted, or one of `HALVED`.
+
+    Raises:
+        SettingsError: The credentials, the address or the request are wrong.
+    """
+    if answer.accepted or answer.status in HALVED:
+        return None
+    if not answer.is_temporary:
+        raise _permanent_failure(answer, client)
+
+    def failure(how_long: str) -> TemporaryError:
+        return _outage(answer, client.endpoint, how_long)
+
+    return TryAgain(describe(answer), answer.wait, failure)
+
+
+def require_braze(answer: BrazeAnswer) -> None:
+    """Make sure that it is Braze who answered.
+
+    Raises:
+        SettingsError: It is not.
+    """
+    if not answer.from_braze:
+        raise _not_braze(answer)
+
+
+def describe(answer: BrazeAnswer) -> str:
+    """Describe an answer, without its text where that could hold somebody's id."""
+    if answer.status in UNAUTHORIZED or not answer.status:
+        return f"{answer.status or 'no answer'}: {answer.message}"
+    return f"status {answer.status}"
+
+
+def _outage(answer: BrazeAnswer, endpoint: str, how_long: str) -> TemporaryError:
+    if answer.status == LOCKED:
+        return CohortLockedError(f"locked in Braze {how_long}")
+    if not answer.status:
+        return unreachable(
+            endpoint,
+            f"{answer.message}, {how_long}",
+            address=ADDRESS_SETTINGS,
+            result="What Braze acknowledged is kept: run again for the rest.",
+        )
+    return TemporaryError(
+        f"{endpoint}: {describe(answer)}, {how_long}. What Braze acknowledged is kept: run again "
+        "later for the rest."
+    )
+
+
+def _permanent_failure(answer: BrazeAnswer, client: BrazeClient) -> SettingsError:
+    if answer.is_success:
+        return _not_braze(answer)
+    if answer.status in UNAUTHORIZED:
+        return credentials_refused(
+            "Braze", describe(answer), credentials=client.credentials, address=ADDRESS_SETTINGS
+        )
+    return SettingsError(
+        f"Braze does not know this request ({describe(answer)}). Check {ADDRESS_SETTINGS}, and "
+        "partner_name."
+    )
+
+
+def _not_braze(answer: BrazeAnswer) -> SettingsError:
+    return SettingsError(
+        f"The answer (status {answer.status}) is not Braze's: another service is there, or a proxy "
+        f"answers in its place. Check {ADDRESS_SETTINGS}, and HTTPS_PROXY."
+    )
