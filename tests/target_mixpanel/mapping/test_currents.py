@@ -21,7 +21,7 @@ from target_mixpanel.mapping.currents import (
 )
 from target_mixpanel.mapping.event import Event, Skip
 from tests.currents_generator import event_types
-from tests.target_mixpanel.every_field import record_with_every_field
+from tests.target_mixpanel.mapping.every_field import record_with_every_field
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "documented_events.json").read_text())
 UNDOCUMENTED = sorted(set(event_types()) - set(GOLDEN))

@@ -19,7 +19,7 @@ from tests.target_mixpanel.harness import STREAM, record, schema, settings, stat
 
 pytestmark = pytest.mark.slow
 MOST_MEGABYTES = 250
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 COPIES = int(os.environ.get("LOAD_TEST_COPIES", "40"))
 """Times 5,000 events; 200 makes the load test of a million."""
 

@@ -14,8 +14,8 @@ from target_mixpanel.mapping.event import Event
 from target_mixpanel.mapping.fast_lane import fast_lane_for
 from target_mixpanel.mapping.rules import MAX_SECONDS_AHEAD, check_event, check_size
 from tests.currents_generator import event_types, records
-from tests.target_mixpanel.every_field import record_with_every_field
 from tests.target_mixpanel.harness import TIME, dry_run_events, open_record, record, run, schema
+from tests.target_mixpanel.mapping.every_field import record_with_every_field
 
 NOW = TIME + 10_000_000  # later than anything the generator makes
 EARLIEST = 1_262_304_000
