@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk import typing as th
 
+from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.private_files import find_problem
+from braze_mixpanel.report import page
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES
-from target_mixpanel.sending.client import REGIONS
+from target_mixpanel.sending.client import (
+    CREDENTIAL_SETTINGS,
+    REGIONS,
+    base_url,
+    choose_credentials,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_MIN_EVENT_TIME: Final = "2010-01-01"
 """Mixpanel's retention: it removes older events at import."""
@@ -166,3 +178,38 @@ def parse_min_event_time(text: str) -> float:
         ValueError: It is no ISO 8601 date or date-time.
     """
     return read_time(text).timestamp()
+
+
+def find_mistakes(config: Mapping[str, Any]) -> list[str]:
+    """Find the mistakes in the settings that the schema cannot describe.
+
+    Args:
+        config: The settings, which the schema accepts.
+
+    Returns:
+        One line for each mistake: the setting, what is wrong, what to write instead.
+    """
+    mistakes = []
+    for name, parse in (
+        ("min_event_time", parse_min_event_time),
+        ("max_rejected_ratio", parse_ratio),
+    ):
+        try:
+            parse(config[name])
+        except ValueError:
+            meaning = SCHEMA["properties"][name]["description"]
+            mistakes.append(f"Setting {name} is wrong: {config[name]!r}. {meaning}")
+    mistakes += [
+        f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
+        for name in CREDENTIAL_SETTINGS
+        if (value := config.get(name)) and value != value.strip()
+    ]
+    try:
+        base_url(config["region"], config.get("api_url"))
+        if not config["dry_run"]:
+            choose_credentials(config)
+    except SettingsError as error:
+        mistakes.append(str(error))
+    folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
+    found = (find_problem(folder, config[folder]), page.find_problem(config.get("report_path")))
+    return mistakes + [problem for problem in found if problem]

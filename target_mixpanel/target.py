@@ -22,10 +22,8 @@ from braze_mixpanel.errors import (
     TemporaryError,
 )
 from braze_mixpanel.files.dead_letter import DeadLetter
-from braze_mixpanel.files.private_files import find_problem
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
-from braze_mixpanel.report import page
 from braze_mixpanel.report.writer import ReportWriter
 from braze_mixpanel.sdk import SingerTarget
 from braze_mixpanel.settings.reading import parse_ratio
@@ -44,14 +42,14 @@ from braze_mixpanel.singer.stream_map_errors import (
     setting_up_maps,
 )
 from target_mixpanel import settings
-from target_mixpanel.mapping.choice import choose_mapper, doubtful_event_names
-from target_mixpanel.mapping.event import Refusal
-from target_mixpanel.run.pipeline import Pipeline
-from target_mixpanel.run.progress import Progress
+from target_mixpanel.mapping.event import RejectedEvent
+from target_mixpanel.mapping.mapper_choice import choose_mapper, doubtful_event_names
+from target_mixpanel.run.clock import SYSTEM_CLOCK
+from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
+from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
-    CREDENTIAL_SETTINGS,
     MixpanelClient,
     base_url,
     choose_credentials,
@@ -68,6 +66,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from target_mixpanel.mapping.event import Mapper
+    from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
 
 FILTERED = "filtered by stream_maps"
@@ -89,6 +88,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     ]
 
     retry_waits = staticmethod(retry_waits)
+    clock = SYSTEM_CLOCK
+    grace_seconds = GRACE_SECONDS
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
         """Read the settings; nothing is opened or sent yet.
@@ -113,16 +114,26 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     @cached_property
-    def sender(self) -> BatchDelivery | DryRun:
-        """What takes batches; its threads or its file begin with the run, not before."""
+    def client(self) -> MixpanelClient:
+        """The way to Mixpanel; a dry run has none, and needs no credentials."""
         config = self.config
-        if config["dry_run"]:
-            return DryRun(config["dry_run_path"], self.name)
-        client = MixpanelClient(
-            base_url(config["region"], config.get("api_url")), choose_credentials(config)
-        )
+        url = base_url(config["region"], config.get("api_url"))
+        return MixpanelClient(url, choose_credentials(config))
+
+    @cached_property
+    def dry_run(self) -> DryRun | None:
+        """The file of a dry run; None if events are sent."""
+        config = self.config
+        return DryRun(config["dry_run_path"], self.name) if config["dry_run"] else None
+
+    @cached_property
+    def sender(self) -> BatchSender:
+        """What takes batches: Mixpanel, or the file of a dry run."""
+        if self.dry_run is not None:
+            return self.dry_run
+        config = self.config
         return BatchDelivery(
-            client,
+            self.client,
             concurrency=config["concurrency"],
             retry_seconds=config["retry_seconds"],
             logger=self.logger,
@@ -131,7 +142,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """Where rejected records go; those of a dry run lie with it, apart from real ones."""
+        """Where rejected records go; those of a dry run go to a folder beside its events."""
         config = self.config
         if config["dry_run"]:
             return DeadLetter(Path(config["dry_run_path"]) / "rejected", self.name)
@@ -140,56 +151,39 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     @cached_property
     def pipeline(self) -> Pipeline:
         """What all sinks share."""
-        pipeline = Pipeline(
+        config = self.config
+        return Pipeline(
             self.sender,
             self.dead_letter,
             self.write_state,
-            batch_size=self.config["batch_size"],
-            batch_bytes=self.config["batch_bytes"],
-            min_event_time=settings.parse_min_event_time(self.config["min_event_time"]),
-            max_rejected_ratio=parse_ratio(self.config["max_rejected_ratio"]),
-            dry_run=self.config["dry_run"],
+            PipelineSettings(
+                batch_size=config["batch_size"],
+                batch_bytes=config["batch_bytes"],
+                min_event_time=settings.parse_min_event_time(config["min_event_time"]),
+                max_rejected_ratio=parse_ratio(config["max_rejected_ratio"]),
+                dry_run=config["dry_run"],
+                grace_seconds=self.grace_seconds,
+            ),
+            timeline=Timeline() if config.get("report_path") else None,
+            stopping=lambda: self._stopped_by is not None,
+            clock=self.clock,
         )
-        if self.config.get("report_path"):
-            pipeline.timeline = Timeline()
-        return pipeline
 
     @cached_property
-    def progress(self) -> Progress:
-        """What tells the user how far the run is."""
-        return Progress(self.pipeline, self.sender, self.logger, self.metrics_logger)
+    def progress(self) -> ProgressLog:
+        """What logs how far the run is."""
+        return ProgressLog(
+            self.pipeline,
+            self.sender,
+            self.logger,
+            self.metrics_logger,
+            dry_run=self.dry_run,
+            clock=self.clock,
+        )
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
-        problems = []
-        config = self.changeable_config
-        for name, parse in (
-            ("min_event_time", settings.parse_min_event_time),
-            ("max_rejected_ratio", parse_ratio),
-        ):
-            try:
-                parse(config[name])
-            except ValueError:
-                meaning = self.config_jsonschema["properties"][name]["description"]
-                problems.append(f"Setting {name} is wrong: {config[name]!r}. {meaning}")
-        problems += [
-            f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
-            for name in CREDENTIAL_SETTINGS
-            if (value := config.get(name)) and value != value.strip()
-        ]
-        with_credentials = not config["dry_run"]
-        try:
-            base_url(config["region"], config.get("api_url"))
-            if with_credentials:
-                choose_credentials(config)
-        except SettingsError as error:
-            problems.append(str(error))
-        folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
-        problems += filter(
-            None,
-            (find_problem(folder, config[folder]), page.find_problem(config.get("report_path"))),
-        )
-        return problems
+        return settings.find_mistakes(self.changeable_config)
 
     def check(self) -> str:
         """Try the credentials; without them, in a dry run, the settings were all there is to try.
@@ -225,8 +219,10 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # Messages
 
     def _begin(self) -> None:
-        if isinstance(self.sender, BatchDelivery):
-            client = self.sender.client
+        if self.dry_run is not None:
+            self.dry_run.open()
+        else:
+            client = self.client
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         doubtful = doubtful_event_names(self.config["event_names"])
         if doubtful:
@@ -237,7 +233,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
         self.pipeline.between_blocks()
-        self.progress.tell_when_due()
+        self.progress.log_if_due()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
         """Set up the stream's maps, sinks and lane; a stream that cannot be mapped fails here."""
@@ -272,7 +268,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 record = stream_map.transform(dict(values))
                 msgspec.json.encode(record)  # a map can make what is no JSON, such as a function
         except UnmappedRecordError as error:
-            refusal = Refusal(stream_map.stream_alias, UNMAPPED, None, str(error))
+            refusal = RejectedEvent(stream_map.stream_alias, UNMAPPED, None, str(error))
             self.pipeline.take(refusal, origin)
             return True
         if record is None:
@@ -319,12 +315,12 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             if error is None or isinstance(error, InputError | StoppedError):
                 self.pipeline.finish()
             else:
-                self.pipeline.stopping = True
+                # The error of the reading is the one to report. What could not be sent comes again.
                 with suppress(ConnectorError):
-                    self.pipeline.finish()
+                    self.pipeline.finish(abandon_unsent=True)
         finally:
             if error is None or self.pipeline.account.read:
-                self.progress.tell_end()
+                self.progress.log_end()
         if error is not None:
             raise error
         if self._stopped_by is None and not self._schema_messages:
@@ -344,11 +340,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_mixpanel.run.page import make_page  # noqa: PLC0415 - only for a report
+        from target_mixpanel.run.report_page import make_page  # noqa: PLC0415 - only for a report
 
         made = vars(self)
         retries = self.sender.retries if "sender" in made else 0
-        return make_page(ending, self.config, made.get("pipeline"), retries=retries)
+        return make_page(
+            ending, self.config, made.get("pipeline"), retries=retries, now=self.clock.wall()
+        )
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output.
@@ -370,5 +368,3 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """Let the reading end at the next line block."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
-        if "pipeline" in vars(self):
-            self.pipeline.stopping = True

@@ -18,7 +18,7 @@ import msgspec
 
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.lenient_json import UNREADABLE
-from target_mixpanel.mapping.event import Event, Skip, name_is_taken
+from target_mixpanel.mapping.event import Event, SkippedEvent, name_is_taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,7 +181,7 @@ class CurrentsMapper:
         if event_type == CUSTOM_EVENT:
             self._not_properties |= {"name"}
 
-    def __call__(self, record: Record) -> Event | Skip:
+    def __call__(self, record: Record) -> Event | SkippedEvent:
         """Map one record.
 
         Args:
@@ -203,7 +203,7 @@ class CurrentsMapper:
         if not properties["distinct_id"]:
             skipped = self._identify_anonymous(record, properties)
             if skipped:
-                return Skip(name, skipped)
+                return SkippedEvent(name, skipped)
         if self.documented_fields is None:
             self._add_all_fields(record, properties)
         else:

@@ -14,14 +14,14 @@ class Event(msgspec.Struct):
     properties: dict[str, Any]
 
 
-class Skip(msgspec.Struct, frozen=True):
+class SkippedEvent(msgspec.Struct, frozen=True):
     """A record that a named rule leaves out on purpose; it is counted and not kept."""
 
     event: str
     reason: str
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class RejectedEvent(msgspec.Struct, frozen=True):
     """A record that Mixpanel would not take; it goes to the dead letter.
 
     Attributes:
@@ -48,5 +48,5 @@ class Mapper(Protocol):
     remarks: list[str]
     """What was noticed in the last record; for the caller to take out."""
 
-    def __call__(self, record: dict[str, Any]) -> Event | Skip | Refusal:
+    def __call__(self, record: dict[str, Any]) -> Event | SkippedEvent | RejectedEvent:
         """Map one record."""

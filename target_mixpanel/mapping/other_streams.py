@@ -10,7 +10,7 @@ import msgspec
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.times import UnreadableTimeError, event_time
-from target_mixpanel.mapping.event import Event, Refusal, name_is_taken
+from target_mixpanel.mapping.event import Event, RejectedEvent, name_is_taken
 from target_mixpanel.mapping.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class OtherStreamMapper:
         if project_token:
             self._constants["token"] = project_token
 
-    def __call__(self, record: Record) -> Event | Refusal:
+    def __call__(self, record: Record) -> Event | RejectedEvent:
         """Map one record; what Mixpanel would not take in it is for the rules to say.
 
         Returns:
@@ -82,7 +82,7 @@ class OtherStreamMapper:
             self._look_for_missing(record)
         name = _name_of(record.get(self._event_field)) if self._event_field else self.event
         if name is None:
-            return Refusal(
+            return RejectedEvent(
                 self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
             )
         distinct_id = record.get(self._distinct_id) if self._distinct_id else None

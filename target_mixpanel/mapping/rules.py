@@ -12,7 +12,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from target_mixpanel.mapping.event import Event, Refusal, Skip
+from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,7 +71,9 @@ def seconds(time: float) -> float:
         return math.inf if time > 0 else -math.inf
 
 
-def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal | Skip | None:
+def check_event(
+    event: Event, *, now: float, min_event_time: float
+) -> RejectedEvent | SkippedEvent | None:
     """Hold one event against the rules, apart from its size.
 
     Args:
@@ -84,7 +86,7 @@ def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal |
     """
     properties = event.properties
     if not event.event:
-        return Refusal(event.event, "no event name", "event", "the event has no name")
+        return RejectedEvent(event.event, "no event name", "event", "the event has no name")
     time = properties["time"]
     if type(time) not in _NUMBERS:
         return _unreadable_time(event.event, time)
@@ -94,10 +96,12 @@ def check_event(event: Event, *, now: float, min_event_time: float) -> Refusal |
     return _check_ids(event) or _check_shape(event)
 
 
-def _check_ids(event: Event) -> Refusal | None:
+def _check_ids(event: Event) -> RejectedEvent | None:
     insert_id, distinct_id = event.properties["$insert_id"], event.properties["distinct_id"]
     if insert_id is None:
-        return Refusal(event.event, "no id", "$insert_id", "the field for $insert_id is missing")
+        return RejectedEvent(
+            event.event, "no id", "$insert_id", "the field for $insert_id is missing"
+        )
     if not (isinstance(insert_id, str) and _has_insert_id_form(insert_id)):
         return _forbidden(event, "$insert_id", "must be 1 to 36 letters, digits or hyphens")
     if not isinstance(distinct_id, str):
@@ -108,14 +112,14 @@ def _check_ids(event: Event) -> Refusal | None:
     return None
 
 
-def _forbidden(event: Event, field: str, why: str) -> Refusal:
-    return Refusal(event.event, f"{field} not allowed", field, f"{field} {why}")
+def _forbidden(event: Event, field: str, why: str) -> RejectedEvent:
+    return RejectedEvent(event.event, f"{field} not allowed", field, f"{field} {why}")
 
 
-def _check_shape(event: Event) -> Refusal | None:
+def _check_shape(event: Event) -> RejectedEvent | None:
     properties = event.properties
     if len(properties) > MAX_PROPERTIES:
-        return Refusal(
+        return RejectedEvent(
             event.event,
             "too many properties",
             None,
@@ -123,7 +127,7 @@ def _check_shape(event: Event) -> Refusal | None:
         )
     for name, value in properties.items():
         if type(value) in _CONTAINERS and (problem := find_nesting_problem(value)):
-            return Refusal(event.event, problem[0], name, problem[1])
+            return RejectedEvent(event.event, problem[0], name, problem[1])
     return None
 
 
@@ -131,27 +135,33 @@ _NUMBERS = frozenset({int, float})
 _CONTAINERS = frozenset({dict, list})
 
 
-def check_size(event: str, size: int) -> Refusal | None:
+def check_size(event: str, size: int) -> RejectedEvent | None:
     """Refuse an event that is too large as JSON (`size` in bytes)."""
     if size < MAX_EVENT_BYTES:
         return None
-    return Refusal(event, TOO_LARGE, None, f"{size} bytes as JSON, must be under {MAX_EVENT_BYTES}")
+    return RejectedEvent(
+        event, TOO_LARGE, None, f"{size} bytes as JSON, must be under {MAX_EVENT_BYTES}"
+    )
 
 
-def _unreadable_time(event: str, time: Any) -> Refusal:  # noqa: ANN401
+def _unreadable_time(event: str, time: Any) -> RejectedEvent:  # noqa: ANN401
     if time is None:
-        return Refusal(event, "no time", "time", "time is missing")
-    return Refusal(
+        return RejectedEvent(event, "no time", "time", "time is missing")
+    return RejectedEvent(
         event, "no time", "time", "time is neither a number nor ISO 8601 of the years 1990 to 2100"
     )
 
 
-def _wrong_time(event: str, at: float, now: float, min_event_time: float) -> Refusal | Skip:
+def _wrong_time(
+    event: str, at: float, now: float, min_event_time: float
+) -> RejectedEvent | SkippedEvent:
     if at > now + MAX_SECONDS_AHEAD:
-        return Refusal(event, IN_THE_FUTURE, "time", "time is more than one hour in the future")
+        return RejectedEvent(
+            event, IN_THE_FUTURE, "time", "time is more than one hour in the future"
+        )
     if at < min_event_time:
-        return Skip(event, "before min_event_time")
-    return Refusal(event, "time before 1971", "time", "time is before 1971-01-01")
+        return SkippedEvent(event, "before min_event_time")
+    return RejectedEvent(event, "time before 1971", "time", "time is before 1971-01-01")
 
 
 def find_nesting_problem(

@@ -1,15 +1,29 @@
-"""From a record to its outcome: the parts of the target in the order in which data flow."""
+"""The way of a record to its outcome, and of a STATE to standard output.
+
+A mapped record comes in by one of two doors: `take` for one record of any kind, `take_prepared` for
+many ordinary ones that the fast lane has already checked. From there:
+
+1. A skipped record is counted. A rejected one is counted and goes to the dead letter. An event
+   joins the open batch (`Batcher`).
+2. A full or old batch goes to the sender. `Batcher` numbers the batches in the order of the
+   records; the sender may finish them in any order.
+3. `settle` counts the outcome of every event of a finished batch. Rejected ones leave the imported
+   events and go to the dead letter.
+4. `Ledger` knows which batch holds the last record before each STATE. A STATE goes out when this
+   batch and all before it are settled.
+
+All methods are called by one thread, the one that reads the input.
+"""
 
 from __future__ import annotations
 
 import math
-import time
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from braze_mixpanel.errors import ConnectorError, InputError
-from target_mixpanel.mapping.event import Event, Refusal, Skip
+from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import (
     EARLIEST_SECONDS,
     IN_THE_FUTURE,
@@ -19,58 +33,48 @@ from target_mixpanel.mapping.rules import (
     seconds,
 )
 from target_mixpanel.run.account import Account
+from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.ledger import Ledger, State
+from target_mixpanel.run.rejection_guard import RejectionGuard
 from target_mixpanel.sending.batches import Batch, Batcher, Origin, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_mixpanel.mapping.fast_lane import Prepared
     from target_mixpanel.run.timeline import Timeline
+    from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.delivery import Delivered
 
 GRACE_SECONDS = 60.0
-"""How long a run that was told to stop may take to finish what is in flight."""
+"""How long a run that is stopped may take to finish what is in flight."""
 LINGER_SECONDS = 10.0
 """How long events of a slow tap wait for their batch to fill."""
-FEW_EVENTS = 100
-"""Up to here a ratio says nothing about the mapping."""
-MANY_EVENTS = 5000
-"""Up to here a bad beginning may become a good run: STATE waits, the run goes on."""
-
-
-class TooManyRejectedError(ConnectorError):
-    """So much was rejected that the mapping or the project must be wrong."""
-
-    exit_code = InputError.exit_code
-
-
-class Sender(Protocol):
-    """What takes batches: delivery, or a dry run."""
-
-    @property
-    def retries(self) -> int:
-        """How many requests were sent again."""
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests have no answer at this moment."""
-
-    def check_credentials(self) -> None:
-        """Fail, before anything is read, if nothing would be taken."""
-
-    def submit(self, batch: Batch, *, stopping: Callable[[], bool] = ...) -> None:
-        """Take a batch."""
-
-    def finished(self) -> Iterator[Delivered]:
-        """Give back the batches that are done."""
-
-    def drain(self, go_on: Callable[[], bool]) -> None:
-        """Finish what is under way."""
-
 
 _encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """The settings that the pipeline follows.
+
+    Attributes:
+        batch_size: Most events in a batch.
+        batch_bytes: Most bytes in a batch.
+        min_event_time: UNIX seconds; older events are skipped.
+        max_rejected_ratio: Above it the run fails.
+        dry_run: Nothing is sent, so no STATE is safe. An event in the future is only noted: what a
+            dry run writes depends on its input alone, not on the time of day.
+        grace_seconds: How long a stopped run waits for what is in flight.
+    """
+
+    batch_size: int
+    batch_bytes: int
+    min_event_time: float
+    max_rejected_ratio: float
+    dry_run: bool = False
+    grace_seconds: float = GRACE_SECONDS
 
 
 class Pipeline:
@@ -78,83 +82,85 @@ class Pipeline:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: BatchSender,
         dead_letter: DeadLetter,
         write_state: Callable[[State], None],
+        settings: PipelineSettings,
         *,
-        batch_size: int,
-        batch_bytes: int,
-        min_event_time: float,
-        max_rejected_ratio: float,
-        dry_run: bool = False,
+        timeline: Timeline | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Put the parts together.
+        """Connect the parts; nothing is sent or written yet.
 
         Args:
             sender: Delivery or dry run.
-            dead_letter: Takes what Mixpanel will not.
-            write_state: Passes a safe STATE on to Meltano.
-            batch_size: Most events in a batch.
-            batch_bytes: Most bytes in a batch.
-            min_event_time: UNIX seconds; older events are left out.
-            max_rejected_ratio: Above it the run fails.
-            dry_run: Nothing is sent, so no STATE is safe, and the one rule that depends on the
-                time of day only remarks: what a dry run writes depends on its input alone.
+            dead_letter: Takes rejected records.
+            write_state: Takes a STATE when it is safe.
+            settings: Those of the target.
+            timeline: Counts what was imported when, for a report; None if none is wanted.
+            stopping: Whether a signal has asked the run to stop.
+            clock: For the rules about an event's time, and for waits.
         """
         self.account = Account()
+        self.dead_letter = dead_letter
+        self.timeline = timeline
         self.newest_imported = 0.0
-        self.timeline: Timeline | None = None
-        """What was imported when, counted only where a report is wanted."""
-        self.stopping = False
-        self._input_ended = False
-        self._give_up_at: float | None = None
-        self._sender, self.dead_letter, self._write_state = sender, dead_letter, write_state
+        """Time of the newest imported event in UNIX seconds, 0 if there is none."""
+        self._sender, self._write_state = sender, write_state
+        self._stopping, self._clock, self._grace_seconds = stopping, clock, settings.grace_seconds
         self._batcher = Batcher(
-            self._submit, max_events=batch_size, max_bytes=batch_bytes, clock=time.monotonic
+            self._submit,
+            max_events=settings.batch_size,
+            max_bytes=settings.batch_bytes,
+            clock=clock.steady,
         )
         self._ledger = Ledger()
-        self._min_event_time = min_event_time
-        self._max_rejected_ratio = max_rejected_ratio
-        self._dry_run = dry_run
-        self.earliest = max(EARLIEST_SECONDS, min_event_time)
+        self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.path)
+        self._min_event_time, self._dry_run = settings.min_event_time, settings.dry_run
+        self._input_ended = False
+        self._abandoned = False
+        self._give_up_at: float | None = None
+        self.earliest = max(EARLIEST_SECONDS, settings.min_event_time)
         """The least `time` that is sent, in UNIX seconds."""
-        self._now, self.latest = self._look_at_clock()
-        """The greatest is `latest`; it moves on with the clock."""
+        self._now, self.latest = self._read_clock()
+        """`latest` is the greatest `time` that is sent. It moves on with the clock."""
 
-    def take(self, mapped: Event | Skip | Refusal, origin: Origin) -> None:
-        """Take a mapped record on its way.
+    # Records and STATE in
+
+    def take(self, mapped: Event | SkippedEvent | RejectedEvent, origin: Origin) -> None:
+        """Take what the mapping made of one record.
 
         Args:
-            mapped: What the mapping made of the record.
-            origin: The record, for the dead letter.
+            mapped: The event, or the reason why there is none.
+            origin: The record as it came, for the dead letter.
         """
         name = mapped.event
-        if isinstance(mapped, Skip):
+        if isinstance(mapped, SkippedEvent):
             self.account.skip(name, mapped.reason)
             return
         self.account.read[name] += 1
-        if isinstance(mapped, Refusal):
-            self._refuse(mapped, origin)
+        if isinstance(mapped, RejectedEvent):
+            self._reject(mapped, origin)
             return
-        verdict = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
-        body = _encode(mapped) if verdict is None else b""
-        verdict = verdict or check_size(name, len(body))
-        if verdict is None:
-            event_time = mapped.properties["time"]
-            self._batcher.add(name, seconds(event_time), body, origin)
-            if self._dry_run and seconds(event_time) > self.latest:
+        broken = check_event(mapped, now=self._now, min_event_time=self._min_event_time)
+        body = _encode(mapped) if broken is None else b""
+        broken = broken or check_size(name, len(body))
+        if broken is None:
+            event_time = seconds(mapped.properties["time"])
+            self._batcher.add(name, event_time, body, origin)
+            if self._dry_run and event_time > self.latest:
                 self.account.remarks[name, f"{IN_THE_FUTURE}, would be rejected"] += 1
-        elif isinstance(verdict, Skip):
-            self.account.skipped[name, verdict.reason] += 1
+        elif isinstance(broken, SkippedEvent):
+            self.account.skipped[name, broken.reason] += 1
         else:
-            self._refuse(verdict, origin)
-
-    def _refuse(self, refusal: Refusal, origin: Origin) -> None:
-        self.account.reject(refusal.event, refusal.reason)
-        self._bury(origin, refusal.reason, field=refusal.field, message=refusal.message)
+            self._reject(broken, origin)
 
     def take_prepared(self, prepared: Prepared, source: Source) -> None:
-        """Take events that the fast lane has mapped and checked already.
+        """Take events that the fast lane has mapped and checked.
+
+        They go straight to the batcher. The fast lane has applied the same rules as `take`, with
+        this pipeline's `earliest` and `latest`, and left every record that breaks one to `take`.
 
         Args:
             prepared: The events with their lines.
@@ -164,23 +170,102 @@ class Pipeline:
         self._batcher.add_many(prepared, source)
 
     def state_arrived(self, state: State) -> None:
-        """Note a STATE; it is passed on when every record before it has an outcome."""
+        """Note a STATE of the tap; it goes out when every earlier record has an outcome."""
+        # The last record before the STATE may be in a batch that is still open. The batch's number
+        # is fixed when it opens, so the STATE can already wait for it. Records that join the batch
+        # later delay the STATE a little, which is safe.
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
 
     def between_blocks(self) -> None:
-        """Do what is due: settle what came back, send what has waited long enough."""
-        self._now, self.latest = self._look_at_clock()
+        """Do what is due: send a batch that has waited long enough, settle finished ones."""
+        self._now, self.latest = self._read_clock()
         self._batcher.flush(older_than=LINGER_SECONDS)
         self.settle()
 
-    def finish(self) -> None:
-        """Deliver everything that was read, and pass the last STATE on.
+    def _read_clock(self) -> tuple[float, float]:
+        """Read the clock once for a block of records.
+
+        Returns:
+            The present for the rules, and the greatest `time` that Mixpanel accepts, both in UNIX
+            seconds.
+        """
+        today = self._clock.wall()
+        # To the rules of a dry run no event is in the future: see `PipelineSettings`.
+        return math.inf if self._dry_run else today, today + MAX_SECONDS_AHEAD
+
+    def _reject(self, rejected: RejectedEvent, origin: Origin) -> None:
+        self.account.reject(rejected.event, rejected.reason)
+        self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
+
+    def _submit(self, batch: Batch) -> None:
+        self._sender.submit(batch, stopping=self._stopping)
+        self.settle()
+
+    # Outcomes and STATE out
+
+    def settle(self) -> None:
+        """Count the outcomes of finished batches, then write the STATE that they make safe.
+
+        The order matters. STATE tells the tap never to send the earlier records again, so it may
+        go out only after the rejected ones are on the disk in the dead letter (`flush`).
+
+        Raises:
+            TooManyRejectedError: More events are rejected than `max_rejected_ratio` allows.
+        """
+        for delivered in self._sender.finished():
+            self._count(delivered)
+            self._ledger.batch_settled(delivered.batch.number)
+        if self._guard.holds_state_back(input_ended=self._input_ended):
+            return  # the ledger keeps the STATE: it goes out later if the ratio becomes good
+        state = self._ledger.take_safe_state()
+        if state is not None and not self._dry_run:
+            self.dead_letter.flush()
+            self._write_state(state)
+
+    def _count(self, delivered: Delivered) -> None:
+        """Count a batch as imported, then correct that for each rejection."""
+        batch = delivered.batch
+        self.account.settle(batch.names)
+        self.newest_imported = max(self.newest_imported, *batch.times)
+        if self.timeline is not None:
+            self.timeline.add(batch.names, batch.times)
+        for rejection in delivered.rejections:
+            name, event_time = batch.names[rejection.index], batch.times[rejection.index]
+            self.account.reject(name, rejection.reason, was_imported=True)
+            if self.timeline is not None:
+                self.timeline.take_back(name, event_time)
+            self._dead_letter(
+                batch.origins[rejection.index],
+                rejection.reason,
+                field=rejection.field,
+                message=rejection.message,
+                status=rejection.status,
+                attempted_at=rejection.attempted_at,
+            )
+
+    def _dead_letter(self, origin: Origin, reason: str, **details: Any) -> None:  # noqa: ANN401
+        source, line = origin
+        self.dead_letter.add(
+            source.stream, source.original(line), schema=source.schema, reason=reason, **details
+        )
+
+    # The end
+
+    def finish(self, *, abandon_unsent: bool = False) -> None:
+        """Deliver everything that was read, and write the last safe STATE.
+
+        A stopped run does not send its open batch, and waits only a grace period for the batches in
+        flight. What stays unsent comes again in the next run, because no STATE covers it.
+
+        Args:
+            abandon_unsent: Treat the run as stopped, because reading failed.
 
         Raises:
             ConnectorError: Why not everything could be delivered.
         """
+        self._abandoned = abandon_unsent
         try:
-            if not self.stopping:
+            if not self._is_stopped():
                 self._batcher.flush()
             self._sender.drain(self._may_go_on)
         finally:
@@ -190,85 +275,14 @@ class Pipeline:
             finally:
                 self.dead_letter.close()
 
+    def _is_stopped(self) -> bool:
+        return self._abandoned or self._stopping()
+
     def _may_go_on(self) -> bool:
-        """Settle what came back meanwhile, and tell whether there is time for the rest."""
+        """Settle finished batches, and return whether there is time to wait for more."""
         self.settle()
-        if self.stopping and self._give_up_at is None:
-            self._give_up_at = time.monotonic() + GRACE_SECONDS
-        return self._give_up_at is None or time.monotonic() < self._give_up_at
-
-    def settle(self) -> None:
-        """Account for the batches that came back, then pass on the STATE they make safe.
-
-        Raises:
-            TooManyRejectedError: Above `max_rejected_ratio`.
-        """
-        for delivered in self._sender.finished():
-            batch = delivered.batch
-            self.account.settle(batch.names)
-            self.newest_imported = max(self.newest_imported, *batch.times)
-            if self.timeline is not None:
-                self.timeline.add(batch.names, batch.times)
-            for rejection in delivered.rejections:
-                self.account.reject(
-                    batch.names[rejection.index], rejection.reason, was_imported=True
-                )
-                if self.timeline is not None:
-                    self.timeline.take_back(
-                        batch.names[rejection.index], batch.times[rejection.index]
-                    )
-                self._bury(
-                    batch.origins[rejection.index],
-                    rejection.reason,
-                    field=rejection.field,
-                    message=rejection.message,
-                    status=rejection.status,
-                    attempted_at=rejection.attempted_at,
-                )
-            self._ledger.batch_settled(batch.number)
-        if self._too_many_rejected():
-            return
-        state = self._ledger.take_safe_state()
-        if state is not None and not self._dry_run:
-            self.dead_letter.flush()
-            self._write_state(state)
-
-    def _look_at_clock(self) -> tuple[float, float]:
-        """Look at the clock once for many events.
-
-        Returns:
-            What the rules take for the present, and the greatest `time` that Mixpanel takes, in
-            UNIX seconds.
-        """
-        today = time.time()
-        return math.inf if self._dry_run else today, today + MAX_SECONDS_AHEAD
-
-    def _submit(self, batch: Batch) -> None:
-        self._sender.submit(batch, stopping=lambda: self.stopping)
-        self.settle()
-
-    def _bury(self, origin: Origin, reason: str, **details: Any) -> None:  # noqa: ANN401
-        source, line = origin
-        self.dead_letter.add(
-            source.stream, source.original(line), schema=source.schema, reason=reason, **details
-        )
-
-    def _too_many_rejected(self) -> bool:
-        """Hold what was rejected against what was read; what is under way counts as good.
-
-        Raises:
-            TooManyRejectedError: It is too much, and enough was read to say so.
-        """
-        rejected, ratio = self.account.rejected_count, self._max_rejected_ratio
-        if rejected <= ratio * FEW_EVENTS:  # spares the sums over all names
-            return False
-        meant = self.account.read.total() - self.account.skipped.total()
-        if meant <= FEW_EVENTS or rejected <= ratio * meant:
-            return False
-        if self._input_ended or meant > MANY_EVENTS:
-            raise TooManyRejectedError(
-                f"{rejected} of {meant} events were rejected, more than "
-                f"max_rejected_ratio ({ratio:g}) allows: the mapping or the "
-                f"project may be wrong. They are in {self.dead_letter.path}; STATE was held back."
-            )
-        return True
+        if self._give_up_at is None:
+            if not self._is_stopped():
+                return True
+            self._give_up_at = self._clock.steady() + self._grace_seconds
+        return self._clock.steady() < self._give_up_at

@@ -19,7 +19,7 @@ from target_mixpanel.mapping.currents import (
     event_type_of_stream,
     name_in_documented_style,
 )
-from target_mixpanel.mapping.event import Event, Skip
+from target_mixpanel.mapping.event import Event, SkippedEvent
 from tests.currents_generator import event_types
 from tests.target_mixpanel.mapping.every_field import record_with_every_field
 
@@ -163,7 +163,7 @@ def test_property_set_all_adds_the_fields_that_are_not_documented() -> None:
 @pytest.mark.parametrize("external_user_id", [None, ""])
 def test_anonymous_events_are_skipped_as_the_native_connector_does(external_user_id) -> None:
     mapper = CurrentsMapper("users.messages.email.Open")
-    assert mapper({**RECORD, "external_user_id": external_user_id}) == Skip(
+    assert mapper({**RECORD, "external_user_id": external_user_id}) == SkippedEvent(
         "Email Open", "anonymous"
     )
 
@@ -176,7 +176,9 @@ def test_anonymous_events_can_go_under_their_device() -> None:
     assert properties["distinct_id"] == "$device:d9"
     assert properties["$device_id"] == "d9"
     without = CurrentsMapper("users.messages.email.Open", **settings)
-    assert without({"id": "e", "time": 1}) == Skip("Email Open", "anonymous without device_id")
+    assert without({"id": "e", "time": 1}) == SkippedEvent(
+        "Email Open", "anonymous without device_id"
+    )
 
 
 def test_anonymous_events_can_go_under_the_braze_id() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from target_mixpanel.mapping.event import Event, Refusal, Skip
+from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import FORBIDDEN_IDS, MAX_EVENT_BYTES, check_event, check_size
 
 NOW = 1_790_000_000
@@ -50,18 +50,18 @@ def test_times_up_to_an_hour_ahead_pass_in_seconds_or_milliseconds(time) -> None
 )
 def test_other_times_are_refused(time, expected) -> None:
     found = verdict(time=time)
-    assert isinstance(found, Refusal)
+    assert isinstance(found, RejectedEvent)
     assert (found.reason, found.field) == (expected, "time")
 
 
 def test_events_before_min_event_time_are_skipped_not_refused() -> None:
-    assert verdict(time=SINCE_2010 - 1) == Skip("Opened", "before min_event_time")
+    assert verdict(time=SINCE_2010 - 1) == SkippedEvent("Opened", "before min_event_time")
 
 
 def test_a_lower_min_event_time_ends_at_1971() -> None:
     assert verdict(time=SINCE_1971, min_event_time=0) is None
     found = verdict(time=SINCE_1971 - 1, min_event_time=0)
-    assert isinstance(found, Refusal)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == "time before 1971"
 
 

@@ -85,7 +85,7 @@ class World:
             )
         )
         target.write_state = lambda value: self.store(value, fate)
-        client = target.sender.client
+        client = target.client
         send = client.import_events
 
         def mortal_send(events: Any) -> Any:

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from braze_mixpanel.report.writer import Ending
-from target_mixpanel.run.page import make_page
+from target_mixpanel.run.report_page import make_page
 
 
 @pytest.mark.parametrize(("dry_run", "word"), [(True, "Mapped"), (False, "Imported")])
@@ -15,7 +15,7 @@ from target_mixpanel.run.page import make_page
 def test_a_page_does_not_claim_what_a_dry_run_did_not_do(dry_run, word, failure) -> None:
     settings = {"dry_run": dry_run, "dry_run_path": "here", "region": "us"}
     ending = Ending(datetime.now(timezone.utc), 1.0, "Failed" if failure else "Finished", failure)
-    page = make_page(ending, settings, None, retries=2)
+    page = make_page(ending, settings, None, retries=2, now=0.0)
     names = [figure.label for figure in page.figures]
     assert names[0] == word
     assert "Sent again" in names

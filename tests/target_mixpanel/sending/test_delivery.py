@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
-from target_mixpanel.run.pipeline import TooManyRejectedError
+from target_mixpanel.run.rejection_guard import TooManyRejectedError
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.target_mixpanel.harness import (
@@ -351,12 +351,12 @@ def test_bookmarks_go_on_while_the_last_batches_are_delivered(mixpanel, tmp_path
     assert passed == [{"bookmarks": {STREAM: 5}}, {"bookmarks": {STREAM: 10}}]
 
 
-def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr("target_mixpanel.run.pipeline.GRACE_SECONDS", 0.0)
+def test_a_stop_during_an_outage_does_not_wait_for_its_end(mixpanel, tmp_path) -> None:
     mixpanel.policy = lambda request: faults.UNAVAILABLE if request.number else None
 
     class Patient(TargetMixpanel):
         retry_waits = staticmethod(lambda: itertools.repeat(3600.0))
+        grace_seconds = 0.0
 
     target = Patient(config=settings(mixpanel, tmp_path, retry_seconds=36_000))
     states: list[dict] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from target_mixpanel.run.pipeline import FEW_EVENTS, MANY_EVENTS, TooManyRejectedError
+from target_mixpanel.run.rejection_guard import FEW_EVENTS, MANY_EVENTS, TooManyRejectedError
 from tests.fakes import mixpanel_faults as faults
 from tests.target_mixpanel.harness import (
     STREAM,

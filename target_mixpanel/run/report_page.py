@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,12 @@ _MOST_NAMED = 4
 
 
 def make_page(
-    ending: Ending, settings: Mapping[str, Any], pipeline: Pipeline | None, *, retries: int
+    ending: Ending,
+    settings: Mapping[str, Any],
+    pipeline: Pipeline | None,
+    *,
+    retries: int,
+    now: float,
 ) -> Page:
     """Say what became of every record.
 
@@ -30,7 +34,9 @@ def make_page(
         settings: The target's settings.
         pipeline: Holds the account; None if the run failed before it began.
         retries: Requests that were sent again.
+        now: The present in UNIX seconds, for the age of the newest event.
     """
+    newest = pipeline.newest_imported if pipeline else 0.0
     account = pipeline.account if pipeline else Account()
     timeline = pipeline.timeline if pipeline else None
     imported = "Mapped" if settings["dry_run"] else "Imported"
@@ -41,7 +47,7 @@ def make_page(
         failure=ending.failure,
         figures=[
             _imported(account, imported),
-            *_figures(ending, account, pipeline.newest_imported if pipeline else 0, retries),
+            *_figures(ending, account, retries, lag=max(0.0, now - newest) if newest else None),
         ],
         notes=_notes(settings, pipeline, ending.failure),
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
@@ -69,7 +75,7 @@ def _imported(account: Account, name: str) -> Figure:
     )
 
 
-def _figures(ending: Ending, account: Account, newest: float, retries: int) -> list[Figure]:
+def _figures(ending: Ending, account: Account, retries: int, *, lag: float | None) -> list[Figure]:
     imported, rejected = account.imported.total(), account.rejected.total()
     figures = [
         Figure("Skipped", f"{account.skipped.total():,}", "left out by a rule"),
@@ -82,9 +88,9 @@ def _figures(ending: Ending, account: Account, newest: float, retries: int) -> l
         Figure("Duration", duration(ending.seconds)),
         Figure("Throughput", f"{imported / max(ending.seconds, 0.001):,.0f}", "events a second"),
         Figure("Sent again", f"{retries:,}", "requests, after a failure"),
-        Figure("Lag", duration(max(0.0, time.time() - newest)), "age of newest event")
-        if newest
-        else Figure("Lag", "-", "nothing was imported"),
+        Figure("Lag", "-", "nothing was imported")
+        if lag is None
+        else Figure("Lag", duration(lag), "age of newest event"),
     ]
 
 

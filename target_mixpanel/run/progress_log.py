@@ -1,54 +1,60 @@
-"""What a run tells while it goes and at its end."""
+"""What a run logs while it goes and at its end."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 
 from target_mixpanel.run.account import by_event
-from target_mixpanel.sending.dry_run import DryRun
+from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 
 if TYPE_CHECKING:
     import logging
 
     from target_mixpanel.run.pipeline import Pipeline
-    from target_mixpanel.sending.delivery import BatchDelivery
+    from target_mixpanel.sending.batch_sender import BatchSender
+    from target_mixpanel.sending.dry_run import DryRun
 
 INTERVAL_SECONDS = 10.0
 
 
-class Progress:
-    """A line every ten seconds, the closing table, and both as the SDK's metrics."""
+class ProgressLog:
+    """Logs a line every ten seconds and the closing table, both as the SDK's metrics too."""
 
     def __init__(
         self,
         pipeline: Pipeline,
-        sender: BatchDelivery | DryRun,
+        sender: BatchSender,
         logger: logging.Logger,
         metrics_logger: logging.Logger,
+        *,
+        dry_run: DryRun | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Start the clock.
+        """Note the time at which the run starts.
 
         Args:
-            pipeline: Whose account is told.
-            sender: Whose requests are told.
+            pipeline: Holds the account.
+            sender: Counts the requests.
             logger: Takes the lines.
             metrics_logger: Takes the metrics.
+            dry_run: The file of a dry run, None if events are sent.
+            clock: For the interval, and for the age of the newest event.
         """
-        self._pipeline, self._sender = pipeline, sender
+        self._pipeline, self._sender, self._dry_run = pipeline, sender, dry_run
         self._logger, self._metrics_logger = logger, metrics_logger
-        self._started = self._told = time.monotonic()
+        self._clock = clock
+        self._started = self._last_line = clock.steady()
 
-    def tell_when_due(self) -> None:
+    def log_if_due(self) -> None:
         """Log a line if the last one is ten seconds old."""
-        now = time.monotonic()
-        if now - self._told < INTERVAL_SECONDS:
+        now = self._clock.steady()
+        if now - self._last_line < INTERVAL_SECONDS:
             return
-        self._told = now
+        self._last_line = now
         imported = self._pipeline.account.imported.total()
-        lag = time.time() - self._pipeline.newest_imported if imported else 0.0
+        lag = self._clock.wall() - self._pipeline.newest_imported if imported else 0.0
         self._logger.info(
             "%d imported, %.0f a second, %d requests in flight, %d retries, "
             "newest event %.0f s old",
@@ -60,20 +66,19 @@ class Progress:
         )
         self._measure("imported", imported, {})
 
-    def tell_end(self) -> None:
-        """Log the closing table, and where everything lies."""
-        account, sender = self._pipeline.account, self._sender
-        lines = [account.table(dry_run=isinstance(sender, DryRun))]
-        if isinstance(sender, DryRun):
-            holds = "holds the events" if sender.whole else "is not whole"
-            lines.append(f"Dry run, nothing was sent: {sender.path} {holds}. STATE stays.")
-        dead_letter = self._pipeline.dead_letter
+    def log_end(self) -> None:
+        """Log the closing table, and the places of the files that the run wrote."""
+        account, dead_letter = self._pipeline.account, self._pipeline.dead_letter
+        lines = [account.table(dry_run=self._dry_run is not None)]
+        if self._dry_run is not None:
+            holds = "holds the events" if self._dry_run.whole else "is not whole"
+            lines.append(f"Dry run, nothing was sent: {self._dry_run.path} {holds}. STATE stays.")
         if dead_letter.count:
             lines.append(
                 f"{dead_letter.count} rejected records, with the reason: {dead_letter.path}"
             )
-        if sender.retries:
-            lines.append(f"{sender.retries} requests were sent again.")
+        if self._sender.retries:
+            lines.append(f"{self._sender.retries} requests were sent again.")
         for outcome, counts in (("read", account.read), ("imported", account.imported)):
             self._measure(outcome, counts.total(), {"by_event": dict(sorted(counts.items()))})
         for outcome, reasons in (("skipped", account.skipped), ("rejected", account.rejected)):

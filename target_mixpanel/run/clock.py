@@ -1,0 +1,26 @@
+"""The two clocks of a run, passed to the parts that need the time, so that tests can set it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Clock:
+    """A clock for dates and one for waits; those of this machine unless others are given.
+
+    Attributes:
+        wall: UNIX seconds, to compare with the times of events. It may jump.
+        steady: Seconds from any start, to measure waits. It never jumps.
+    """
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+
+SYSTEM_CLOCK: Final = Clock()

@@ -1,0 +1,35 @@
+"""What the pipeline needs of the part that takes its batches: `BatchDelivery`, or `DryRun`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from target_mixpanel.sending.batches import Batch
+    from target_mixpanel.sending.delivery import Delivered
+
+
+class BatchSender(Protocol):
+    """Takes batches, and returns each one when all its events have an outcome."""
+
+    @property
+    def retries(self) -> int:
+        """How many requests were sent again."""
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer at this moment."""
+
+    def check_credentials(self) -> None:
+        """Raise an error, before anything is read, if Mixpanel would accept nothing."""
+
+    def submit(self, batch: Batch, *, stopping: Callable[[], bool] = ...) -> None:
+        """Take a batch. May block; gives the batch up when `stopping` returns true."""
+
+    def finished(self) -> Iterator[Delivered]:
+        """Yield the batches whose events all have an outcome, each once."""
+
+    def drain(self, go_on: Callable[[], bool]) -> None:
+        """Wait for the batches in flight as long as `go_on`, asked often, returns true."""
