@@ -1,4 +1,4 @@
-"""A stream's records on their way into the pipeline."""
+"""Maps the records of a stream and passes them to the pipeline."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class MixpanelSink(Sink):
         self._records = Source(stream_name, message, whole_messages=False)
 
     def get_validator(self) -> None:
-        """Leave records to Mixpanel's own rules: a stream's schema says nothing about those."""
+        """Return no validator: Mixpanel's rules count, and a stream's schema does not know them."""
 
     @cached_property
     def mapper(self) -> Mapper:
@@ -87,7 +87,7 @@ class MixpanelSink(Sink):
             self.take_mapped(source.record_of(line), (source, line))
 
     def take_mapped(self, record: dict[str, Any], origin: Origin) -> None:
-        """Take a record whose stream maps, if there are any, have done their work.
+        """Map a record, after stream maps, and pass the result to the pipeline.
 
         Args:
             record: The record.
@@ -100,7 +100,7 @@ class MixpanelSink(Sink):
         pipeline.take(mapped, origin)
 
     def _take_ordinary(self, lines: list[bytes], source: Source) -> list[bytes]:
-        """Send what may go the fast lane on its way, and give back the rest."""
+        """Pass ordinary records to the pipeline by the fast lane, and return the other lines."""
         pipeline, lane = self._target.pipeline, self._fast_lane
         if lane is None:
             return lines

@@ -186,10 +186,10 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         return settings.find_mistakes(self.changeable_config)
 
     def check(self) -> str:
-        """Try the credentials; without them, in a dry run, the settings were all there is to try.
+        """Try the credentials; a dry run without credentials has only its settings to check.
 
         Raises:
-            ConnectorError: Mixpanel does not take them, or cannot be had.
+            ConnectorError: Mixpanel rejects them, or cannot be reached.
         """
         from target_mixpanel.sending.connection_check import check_account  # noqa: PLC0415 - not in a run
 
@@ -204,7 +204,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
     ) -> Mapper:
-        """Choose how the records of a stream become events.
+        """Choose the mapper for the records of a stream.
 
         Args:
             stream: The stream, after stream maps.
@@ -251,7 +251,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self._reader.lanes[stream] = sink.take_messages
 
     def take_record_message(self, message: dict[str, Any]) -> None:
-        """Take a record through the stream maps; those without maps have the reader's fast lane."""
+        """Apply the stream maps to a record. Streams without maps go through the reader's lanes."""
         stream = message["stream"]
         require_schema(stream, self._schema_messages)
         values = record_of(message, stream)
@@ -262,14 +262,15 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.pipeline.account.skip(stream, FILTERED)
 
     def _take_mapped(self, stream_map: StreamMap, values: dict[str, Any], origin: Origin) -> bool:
-        """Take a record through one map, and tell whether the map lets it pass."""
+        """Apply one map to a record, and return whether the map lets it pass."""
         try:
             with applying_map(stream_map):
                 record = stream_map.transform(dict(values))
-                msgspec.json.encode(record)  # a map can make what is no JSON, such as a function
+                # A map can return a value that JSON lacks, such as a function.
+                msgspec.json.encode(record)
         except UnmappedRecordError as error:
-            refusal = RejectedEvent(stream_map.stream_alias, UNMAPPED, None, str(error))
-            self.pipeline.take(refusal, origin)
+            rejected = RejectedEvent(stream_map.stream_alias, UNMAPPED, None, str(error))
+            self.pipeline.take(rejected, origin)
             return True
         if record is None:
             return False
@@ -301,10 +302,10 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # The end
 
     def process_endofpipe(self) -> None:
-        """Bring what was read to its end, tell the account, and fail if anything failed.
+        """Deliver what was read, log the account, and raise the error of the run if it has one.
 
         Raises:
-            ConnectorError: What ended the reading, or what kept events from being delivered.
+            ConnectorError: Why the reading ended early, or why not all events were delivered.
         """
         with self._report.after(last_step=True):
             self._end()
@@ -357,7 +358,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         try:
             super().write_state(state)
         except OSError as error:
-            # What is left in the buffer would fail again when Python closes it.
+            # Python flushes the rest of the buffer at exit: without this it would fail again there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise TemporaryError(
                 f"STATE cannot be written to standard output: {error.strerror}. Was the program "
@@ -365,6 +366,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             ) from error
 
     def handle_signal(self, signum: int) -> None:
-        """Let the reading end at the next line block."""
+        """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum

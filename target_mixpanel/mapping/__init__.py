@@ -1,1 +1,1 @@
-"""From a record to a Mixpanel event, and the rules it must meet. Pure: no I/O and no clock."""
+"""From a record to a Mixpanel event, and the rules that it must meet. Pure: no I/O, no clock."""

@@ -1,9 +1,11 @@
-"""Braze Currents records as Mixpanel events. Pure: the same record gives the same event.
+"""Maps Braze Currents records to Mixpanel events. Pure: the same record gives the same event.
 
 Source: the Mixpanel tabs of Braze's Currents event glossaries, written down in
 `event_mapping.json`: for 84 event types the event's name and the fields it carries (`native` marks
 the 54 that the native connector sends). The types there without `fields` are not documented for
-Mixpanel; they, and whatever Braze adds next, follow the same rules by their name.
+Mixpanel. They, and all types that Braze adds later, follow the same rules by their name.
+
+`fast_lane` is the second half of this module: it makes the same bytes of ordinary records, faster.
 """
 
 from __future__ import annotations
@@ -73,7 +75,7 @@ _parse_json = msgspec.json.Decoder().decode
 
 @cache
 def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
-    """Load what is known of event types: type → `event`, and if documented `fields`, `native`."""
+    """Load the known event types: type → `event`, and if documented `fields` and `native`."""
     text = resources.files(__package__).joinpath("event_mapping.json").read_text("utf-8")
     mapping: dict[str, dict[str, Any]] = json.loads(text)
     return mapping
@@ -86,7 +88,7 @@ def _known_types_by_stream() -> Mapping[str, str]:
 
 @cache
 def _known_families() -> frozenset[tuple[str, ...]]:
-    """Give what the stream ids of families of event types begin with, such as users, messages."""
+    """Return the first two words of all event types of three or more, such as users, messages."""
     types = (event_type.lower().split(".") for event_type in documented_mapping())
     return frozenset(tuple(names[:2]) for names in types if len(names) > 2)  # noqa: PLR2004
 
@@ -94,15 +96,15 @@ def _known_families() -> frozenset[tuple[str, ...]]:
 def event_type_of_stream(stream: str) -> str | None:
     """Find the Currents event type of a stream by its id.
 
-    Another tap may have streams that begin with `users` too: taken for Currents, all their records
-    would be left out as anonymous. So an unknown id counts only in a family that Braze has.
+    Streams of another tap may begin with `users` too. As Currents events all their records would be
+    skipped as anonymous. So an unknown id counts only if Braze has types with the same beginning.
 
     Args:
         stream: A stream id as tap-braze-currents names them.
 
     Returns:
-        The event type; for one outside the mapping the stream id with dots, its letters' case
-        being lost; None for a stream that does not come from Currents.
+        The event type; for a type outside the mapping the stream id with dots, in lower case;
+        None for a stream that is not from Currents.
     """
     known = _known_types_by_stream().get(stream)
     if known:
@@ -112,20 +114,20 @@ def event_type_of_stream(stream: str) -> str | None:
 
 
 def event_name(event_type: str) -> str:
-    """Name the Mixpanel event of a type: as documented, or made in the same style.
+    """Return the Mixpanel event name of a type: the documented one, or one in the same style.
 
     Args:
         event_type: For instance `users.messages.email.Retry`.
 
     Returns:
-        In this case "Email Retry". For custom events the part before the event's own name.
+        In this case "Email Retry". For custom events, the part before the event's own name.
     """
     known = documented_mapping().get(event_type)
     return str(known["event"]) if known else name_in_documented_style(event_type)
 
 
 def name_in_documented_style(event_type: str) -> str:
-    """Make a name for a type that has none: the channel in words, then the action in words."""
+    """Make a name for an undocumented type: the channel in words, then the action in words."""
     *channel, action = event_type.split(".")
     words = [_channel_words(segment) for segment in channel if segment not in _SILENT_SEGMENTS]
     split_action = [word[:1].upper() + word[1:] for word in _CAMEL_WORD.findall(action)]
@@ -188,8 +190,8 @@ class CurrentsMapper:
             record: A Currents record; any field but `id` and `time` may be missing.
 
         Returns:
-            The event, or the rule by which it is left out. What is missing or wrong in `id` and
-            `time` is for the rules to say, so they are passed on as they are.
+            The event, or the rule that skips it. `id` and `time` are passed on unchanged, even if
+            they are missing or wrong: `rules` rejects such events.
         """
         name = self.event
         if self.event_type == CUSTOM_EVENT and record.get("name"):

@@ -1,4 +1,4 @@
-"""What can become of a record before it leaves: an event, a skip or a refusal."""
+"""The three results of the mapping: an event, a skipped event or a rejected event."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import msgspec
 
 
 class Event(msgspec.Struct):
-    """A Mixpanel event as `/import` takes it."""
+    """A Mixpanel event in the form that `/import` accepts."""
 
     event: str
     properties: dict[str, Any]
 
 
 class SkippedEvent(msgspec.Struct, frozen=True):
-    """A record that a named rule leaves out on purpose; it is counted and not kept."""
+    """A record that a named rule leaves out on purpose; it is counted, not kept."""
 
     event: str
     reason: str
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):
-    """A record that Mixpanel would not take; it goes to the dead letter.
+    """A record that Mixpanel would not accept; it goes to the dead letter.
 
     Attributes:
         event: Mixpanel event name, as far as it is known.
-        reason: Short name of the rule, the same for all records it stops.
-        field: The Mixpanel property at fault, if it is one.
-        message: What is wrong with this record, in words.
+        reason: Short name of the rule, the same for all records that break it.
+        field: The Mixpanel property that breaks the rule; None if it is not a single one.
+        message: What is wrong with this record, in one sentence without its values.
     """
 
     event: str
@@ -38,7 +38,7 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 
 def name_is_taken(field: str) -> str:
-    """Say that a record's own field would stand in the place of one of ours."""
+    """Return the remark for a field of the record whose name the target uses itself."""
     return f"property {field} of the record left out, the name is taken"
 
 
@@ -46,7 +46,7 @@ class Mapper(Protocol):
     """Makes an event of a record."""
 
     remarks: list[str]
-    """What was noticed in the last record; for the caller to take out."""
+    """Notes on records that were mapped all the same. The caller empties the list."""
 
     def __call__(self, record: dict[str, Any]) -> Event | SkippedEvent | RejectedEvent:
         """Map one record."""

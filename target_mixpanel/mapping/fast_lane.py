@@ -1,10 +1,16 @@
-"""The ordinary record, straight from its line to the JSON of its event.
+"""The second half of `currents`: ordinary records, from the line to the event's JSON in one go.
 
-Nearly every record of Currents is mapped by its documented fields and breaks no rule. For these the
-work of a dict per record is spared: a line is decoded into a struct of just the fields that are
-sent, moved into a struct that encodes under Mixpanel's names, and checked on the way. Whatever is
-not ordinary is left to the general way (`mapping`, `rules`), which alone decides about skipping and
-refusing; where both give an event, they give the same bytes.
+Why there are two halves: `currents` maps any record, by way of a dict, and `rules` checks the
+result. That is easy to read and slow. Nearly every Currents record has text ids, a whole number as
+its time, only documented fields, and breaks no rule. For such a record this module decodes the line
+into a struct that has only the fields that are sent, and encodes a second struct, whose fields have
+Mixpanel's names. No dict is made.
+
+What holds them together: the fast lane never skips, rejects or changes anything. Where it is not
+sure, it returns the line, and `currents` and `rules` decide. Where both make an event, the bytes
+are the same: `tests/target_mixpanel/mapping/test_fast_lane.py` compares them for every documented
+event type and for records with odd values. A change to the mapping or to a rule needs its
+counterpart here, and this test finds it if it is missing.
 """
 
 from __future__ import annotations
@@ -30,9 +36,13 @@ from target_mixpanel.mapping.rules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+# The types are the first check: msgspec does not decode a record with an object in a field that is
+# sent, with a nested or long array, with a float as `time`, or with an empty `external_user_id`.
+# Such lines go the general way.
 Scalar = str | int | float | bool | None
 Value = Scalar | Annotated[list[Scalar], msgspec.Meta(max_length=MAX_ARRAY_ITEMS)]
 InsertId = Annotated[str, msgspec.Meta(pattern=rf"\A{INSERT_ID_FORM}\Z")]
+"""The anchors are needed, because msgspec searches for a pattern anywhere in the text."""
 DistinctId = Annotated[str, msgspec.Meta(min_length=1)]
 _CONTAINERS = frozenset({dict, list})
 
@@ -42,13 +52,13 @@ _decode_properties = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass
 class Prepared:
-    """Events that may be sent, each with the line that it came from.
+    """Events that may be sent, each with its line. The four lists run in parallel.
 
     Attributes:
         names: Mixpanel event names.
         times: Their `time` in UNIX seconds.
         bodies: The events as JSON.
-        lines: The lines.
+        lines: The lines, for the dead letter.
     """
 
     names: list[str] = field(default_factory=list)
@@ -63,11 +73,12 @@ class FastLane:
     def __init__(
         self, mapper: CurrentsMapper, documented_fields: Sequence[tuple[str, str]]
     ) -> None:
-        """Compile a mapping.
+        """Compile a mapping into two structs and the fixed beginning of every event.
 
         Args:
             mapper: The mapping.
-            documented_fields: Its Mixpanel properties and their fields.
+            documented_fields: Pairs of Mixpanel property and field of the record, in the order in
+                which they are sent.
         """
         self._name = mapper.event
         self._prefix = PROPERTY_PREFIXES.get(mapper.event_type)
@@ -76,8 +87,13 @@ class FastLane:
             documented_fields, has_properties=self._prefix is not None, has_name=self._names_itself
         )
         self._properties = _properties_struct(documented_fields)
+        # The record's struct begins with the fields of the properties' struct, in the same order.
+        # So `properties(*astuple(record))` renames all fields at once. `_sent` is their number: what
+        # follows in the record's struct (`properties`, `name`) is not sent as it is.
         self._sent = len(self._properties.__struct_fields__)
+        # Custom properties may fill up what the limit leaves, even if some fields are null.
         self._room = MAX_PROPERTIES - self._sent - len(mapper.constants)
+        # JSON without its braces, to be put in front of the other properties.
         self._constants = _encode(mapper.constants)[1:-1] + b","
         self._head = self._head_of(mapper.event)
         message = msgspec.defstruct("Message", [("record", record)], gc=False)
@@ -96,16 +112,19 @@ class FastLane:
             latest: The greatest.
 
         Returns:
-            The events, and the lines that must go the general way.
+            The events, and the lines that must go the general way (`currents`, then `rules`).
         """
         done = Prepared()
         others: list[bytes] = []
         properties, head = self._properties, self._head
         has_custom_properties = self._prefix is not None
+        # Bound once, because this loop runs for every record of every run.
         add_name, add_time = done.names.append, done.times.append
         add_body, add_line = done.bodies.append, done.lines.append
         for line, record in self._readable(lines, others, whole_messages=whole_messages):
             time, distinct_id = record.time, record.external_user_id
+            # The checks of `rules` that the types do not make. The length comes first: it spares
+            # lower-casing nearly every distinct_id.
             if (
                 not earliest <= time <= latest
                 or (
@@ -119,8 +138,11 @@ class FastLane:
             if has_custom_properties:
                 name, body = self._with_custom_properties(record)
             else:
+                # Joined by hand: the head has {"event":…,"properties":{ and the constants, the
+                # encoded struct loses its own opening brace, and one brace closes the event.
                 name = self._name
                 body = head + _encode(properties(*astuple(record)))[1:] + b"}"
+            # Empty: `_with_custom_properties` was not sure. Too large: `rules` rejects it.
             if not 0 < len(body) < MAX_EVENT_BYTES:
                 others.append(line)
                 continue
@@ -133,7 +155,7 @@ class FastLane:
     def _readable(
         self, lines: list[bytes], others: list[bytes], *, whole_messages: bool
     ) -> Iterator[tuple[bytes, Any]]:
-        """Give lines with their records; `others` gets the lines that are no ordinary records."""
+        """Yield lines with their records; add the lines that cannot be decoded to `others`."""
         decode = self._decode_message if whole_messages else self._decode_record
         for line in lines:
             try:
@@ -144,7 +166,7 @@ class FastLane:
             yield line, record.record if whole_messages else record
 
     def _with_custom_properties(self, record: Any) -> tuple[str, bytes]:  # noqa: ANN401
-        """Make the name and the JSON of a custom event or purchase; no JSON if not ordinary."""
+        """Return name and JSON of a custom event or purchase; empty JSON if it is not ordinary."""
         name, head = self._name, self._head
         values = astuple(record)
         if self._names_itself and record.name:
@@ -154,10 +176,11 @@ class FastLane:
         if custom is None or not name:
             return name, b""
         body = head + _encode(self._properties(*values[: self._sent]))[1:]
+        # The struct is never empty (it has `time`), so a comma joins it to the custom properties.
         return name, (body[:-1] + b"," + _encode(custom)[1:] if custom else body) + b"}"
 
     def _custom_properties(self, text: str | None) -> dict[str, Any] | None:
-        """Read and prefix custom properties; None if they are not ordinary."""
+        """Return the custom properties with their prefix; None if they are not ordinary."""
         if text is None:
             return {}
         try:
@@ -177,18 +200,18 @@ class FastLane:
 
 
 def fast_lane_for(mapper: object) -> FastLane | None:
-    """Give the fast lane of a mapper, or None where all its records go the general way."""
+    """Return the fast lane of a mapper, or None if all its records must go the general way."""
     if not isinstance(mapper, CurrentsMapper) or mapper.documented_fields is None:
         return None
     if not mapper.event and mapper.event_type != CUSTOM_EVENT:
-        return None  # the rules refuse events without a name
+        return None  # the rules reject events without a name
     return FastLane(mapper, mapper.documented_fields)
 
 
 def _record_struct(
     documented_fields: Sequence[tuple[str, str]], *, has_properties: bool, has_name: bool
 ) -> type[msgspec.Struct]:
-    """Make the struct that lines are decoded into: what is sent, in order, then the rest."""
+    """Make the struct that a line is decoded into: first the fields that are sent, in order."""
     return msgspec.defstruct(
         "Record",
         [
@@ -204,7 +227,10 @@ def _record_struct(
 
 
 def _properties_struct(documented_fields: Sequence[tuple[str, str]]) -> type[msgspec.Struct]:
-    """Make the struct that encodes what is sent, under Mixpanel's names."""
+    """Make the struct that is encoded: the fields that are sent, under Mixpanel's names.
+
+    `omit_defaults` leaves null fields out, as the mapping does.
+    """
     return msgspec.defstruct(
         "Properties",
         [

@@ -1,4 +1,4 @@
-"""Which mapping makes events of a stream's records."""
+"""Chooses the mapper for the records of a stream."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def choose_mapper(
 
 
 def doubtful_event_names(event_types: Iterable[str]) -> str | None:
-    """Look for event types in the setting `event_names` that Braze has not published.
+    """Find event types in the setting `event_names` that the mapping does not have.
 
     Args:
         event_types: Its keys.
 
     Returns:
-        One line of warning: Braze adds types, so it need not be a mistake. None if there are none.
+        A warning in one line, None if there are none. It is no error, because Braze adds types.
     """
     known = documented_mapping()
     doubtful = []

@@ -1,4 +1,4 @@
-"""Records of any other tap as Mixpanel events, as the setting `streams` describes them. Pure."""
+"""Maps records of any other tap to Mixpanel events, as the setting `streams` says. Pure."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ MAX_INSERT_ID = 36
 NOBODY = "distinct_id is empty, imported as nobody's event"
 NO_NAME = "no event name"
 FIELD_PARTS = ("distinct_id", "time", "insert_id")
-"""What the setting names a field for; `event` may be a name of its own, so nothing tells it from
-a misspelt field."""
+"""Parts of the setting that are always names of fields. `event` is not among them: it may be an
+event name, so a misspelt field cannot be recognised."""
 SOME_FIELDS = 10
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -32,7 +32,7 @@ class OtherStreamMapper:
     """Maps the records of one stream that does not come from Currents.
 
     The four parts of an event come from the fields that the setting names. `event` is the event's
-    name, unless the stream has a field so called, which then holds it. All other fields become
+    name, or the field with the name if the stream has a field called so. All other fields become
     properties under their own names; nulls are left out.
     """
 
@@ -70,13 +70,13 @@ class OtherStreamMapper:
             self._constants["token"] = project_token
 
     def __call__(self, record: Record) -> Event | RejectedEvent:
-        """Map one record; what Mixpanel would not take in it is for the rules to say.
+        """Map one record; `rules` checks the result.
 
         Returns:
-            The event; a refusal if the field for its name holds none.
+            The event; a rejected event if the field for its name holds no name.
 
         Raises:
-            SettingsError: A field that the setting names is neither in the schema nor here.
+            SettingsError: Neither the schema nor the record has a field that the setting names.
         """
         if self._missing:
             self._look_for_missing(record)
@@ -104,7 +104,7 @@ class OtherStreamMapper:
         return Event(name, properties)
 
     def _look_for_missing(self, record: Record) -> None:
-        """Take a schema's word that there is no such field only if the record says so too."""
+        """Raise an error for a field that neither the schema nor this record has."""
         self._missing = {
             part: field for part, field in self._missing.items() if field not in record
         }
@@ -120,7 +120,7 @@ class OtherStreamMapper:
             )
 
     def _insert_id(self, record: Record) -> str | None:
-        """Take the id as it is where Mixpanel allows it, else a digest of it."""
+        """Return the id unchanged if Mixpanel accepts it, else a digest of it."""
         if self._id_fields:
             values = [record.get(field) for field in self._id_fields]
             if None in values:
@@ -135,7 +135,7 @@ class OtherStreamMapper:
 
 
 def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
-    """Find the parts whose fields a schema does not list, unless it says that there are others."""
+    """Find the parts whose fields the schema does not list, if it allows no others."""
     fields = schema["properties"]
     if not fields or schema.get("additionalProperties") or schema.get("patternProperties"):
         return {}
@@ -147,14 +147,14 @@ def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> 
 
 
 def _name_of(value: Any) -> str | None:  # noqa: ANN401
-    """Read an event's name; None for what is none: null, a truth value, a list, empty text."""
+    """Read an event's name; None for null, a boolean, a list, an object or empty text."""
     is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     name = str(value).strip() if is_name else ""
     return str(value) if name else None
 
 
 def _time_or_text(value: object) -> int | str | None:
-    """Read the time of an event; what is none becomes text, for the rules to refuse."""
+    """Read the time of an event; an unreadable one becomes text, which the rules reject."""
     if value is None:
         return None
     try:

@@ -1,9 +1,10 @@
-"""Mixpanel's limits for one event. Pure: the time of day is passed in.
+"""Mixpanel's limits for one event. Pure: the present is passed in.
 
-Source: Mixpanel's reference of the `/import` endpoint and its guide to properties. What is checked
-here would be refused by Mixpanel as well; checking first keeps one bad event from costing a
-request, and says which rule it is. Where the vendor's words leave room, the wider reading is taken
-and the last word left to Mixpanel's own answer.
+Source: Mixpanel's reference of the `/import` endpoint and its guide to properties. Mixpanel would
+reject these events too. Checking first saves a request for each, and names the rule. Where the
+documentation is not clear, the wider limit is used here and Mixpanel's answer decides.
+
+The `fast_lane` makes the same checks in its own way: a new rule needs its counterpart there.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_OBJECT_KEYS: Final = 254
 MAX_ARRAY_ITEMS: Final = 254
 MAX_OBJECT_DEPTH: Final = 3
 MAX_ARRAY_DEPTH: Final = 50
-"""Mixpanel names no limit; but somewhere every JSON reader ends."""
+"""Mixpanel documents no limit, but every JSON reader has one."""
 MAX_SECONDS_AHEAD: Final = 3600
 EARLIEST_SECONDS: Final = 365 * 86_400
 """1971-01-01T00:00:00Z."""
@@ -74,15 +75,15 @@ def seconds(time: float) -> float:
 def check_event(
     event: Event, *, now: float, min_event_time: float
 ) -> RejectedEvent | SkippedEvent | None:
-    """Hold one event against the rules, apart from its size.
+    """Check one event against all rules except its size.
 
     Args:
         event: A mapped event.
         now: The present, in UNIX seconds.
-        min_event_time: Older events are left out, in UNIX seconds.
+        min_event_time: Older events are skipped, in UNIX seconds.
 
     Returns:
-        None if Mixpanel will take it, else the first rule that it breaks.
+        None if Mixpanel will accept it, else the first rule that it breaks.
     """
     properties = event.properties
     if not event.event:
@@ -136,7 +137,7 @@ _CONTAINERS = frozenset({dict, list})
 
 
 def check_size(event: str, size: int) -> RejectedEvent | None:
-    """Refuse an event that is too large as JSON (`size` in bytes)."""
+    """Check the size of an event as JSON, in bytes."""
     if size < MAX_EVENT_BYTES:
         return None
     return RejectedEvent(
@@ -169,7 +170,7 @@ def find_nesting_problem(
     depth: int = 1,
     arrays: int = 1,
 ) -> tuple[str, str] | None:
-    """Find the limit that an object or array breaks: its short name, and in words."""
+    """Find the limit that an object or array exceeds: its short name, and a sentence."""
     children: Iterable[Any]
     if isinstance(value, dict):
         if depth > MAX_OBJECT_DEPTH:

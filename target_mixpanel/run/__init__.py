@@ -1,1 +1,1 @@
-"""One run: every record gets an outcome, STATE follows the outcomes, and the end is reported."""
+"""One run: every record gets an outcome, STATE follows the outcomes, the end is reported."""

@@ -14,7 +14,7 @@ _NOTHING: Counter[str] = Counter()
 
 
 class Account:
-    """Counts records; `read` is always imported + skipped + rejected + under way."""
+    """Counts records; `read` is always imported + skipped + rejected + in flight."""
 
     def __init__(self) -> None:
         """Start with nothing read."""
@@ -23,19 +23,19 @@ class Account:
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.rejected_count = 0
-        """Its sum, which is asked for after each batch."""
+        """The sum of `rejected`, kept because it is needed after each batch."""
         self.remarks: Counter[tuple[str, str]] = Counter()
-        """What was noticed in events that were sent all the same."""
+        """Notes on events that were sent all the same."""
 
     @property
     def under_way(self) -> int:
-        """Records without an outcome."""
+        """How many records have no outcome yet."""
         return self.read.total() - (
             self.imported.total() + self.skipped.total() + self.rejected.total()
         )
 
     def skip(self, event: str, reason: str) -> None:
-        """Count one record as read and left out."""
+        """Count one record as read and skipped."""
         self.read[event] += 1
         self.skipped[event, reason] += 1
 
@@ -44,14 +44,14 @@ class Account:
         self.imported.update(names)
 
     def reject(self, event: str, reason: str, *, was_imported: bool = False) -> None:
-        """Count one record as rejected; `was_imported` takes it back from the imported ones."""
+        """Count one record as rejected; `was_imported` corrects the imported ones."""
         self.rejected[event, reason] += 1
         self.rejected_count += 1
         if was_imported:
             self.imported[event] -= 1
 
     def table(self, *, dry_run: bool = False) -> str:
-        """Give the closing table: one line an event, the sums last."""
+        """Return the closing table: one line for each event name, the sums last."""
         why = {
             what: by_event(counts)
             for what, counts in (
@@ -96,5 +96,5 @@ def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
 
 
 def by_reason(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
-    """Group them the other way round: reason → event → count."""
+    """Group counts of event and reason: reason → event → count."""
     return by_event(Counter({(reason, event): count for (event, reason), count in counts.items()}))

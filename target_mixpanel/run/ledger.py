@@ -1,4 +1,12 @@
-"""Which STATE is safe to pass on. Pure bookkeeping of batches and the STATE between them."""
+"""Which STATE is safe to write. Pure bookkeeping of batches and of the STATE between them.
+
+A STATE tells the tap: do not read the earlier records again. It is safe when each of them has an
+outcome. Batches finish in any order, so the ledger waits for the unbroken row of settled batches to
+reach the batch with the last record before the STATE.
+
+Example: STATE a came after batch 0, STATE b after batch 2. Batch 2 settles: nothing is safe.
+Batch 0 settles: a is safe. Batch 1 settles: the row reaches 2, b is safe.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +17,7 @@ State = dict[str, Any]
 
 
 class Ledger:
-    """Batches get numbers in the order of their records; STATE waits for all batches before it."""
+    """Batches have numbers in the order of their records; STATE waits for all batches before it."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -25,6 +33,7 @@ class Ledger:
             state: Its value.
             last_batch: Number of the batch that holds the last record before it, -1 if none.
         """
+        # A newer STATE that waits for the same batch replaces the older one.
         if self._waiting and self._waiting[-1][0] == last_batch:
             self._waiting.pop()
         self._waiting.append((last_batch, state))
@@ -41,6 +50,7 @@ class Ledger:
         return safe
 
     def _advance(self) -> None:
+        # Batches beyond a gap stay in `_settled_early` until the gap is closed.
         while self._settled_through + 1 in self._settled_early:
             self._settled_through += 1
             self._settled_early.discard(self._settled_through)

@@ -1,4 +1,4 @@
-"""The page about a run: what `Account` counted, in the words of `braze_mixpanel.report`."""
+"""The report of a run: what `Account` counted, as a page of `braze_mixpanel.report`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_mixpanel.run.pipeline import Pipeline
 
 _MOST_NAMED = 4
-"""Events named beside a reason; the others are in the table of events."""
+"""How many events a reason names; the others are in the table of events."""
 
 
 def make_page(
@@ -27,7 +27,7 @@ def make_page(
     retries: int,
     now: float,
 ) -> Page:
-    """Say what became of every record.
+    """Make the page with the outcome of every record.
 
     Args:
         ending: How the run ended.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_CELLS: Final = 50_000
-"""Above it cells become wider: years of custom events by the hour would fill the memory."""
+"""More cells make all cells wider: years of custom events by the hour would fill the memory."""
 WIDTHS: Final = (HOUR, DAY, WEEK)
 
 
@@ -37,11 +37,11 @@ class Timeline:
             self._widen()
 
     def take_back(self, name: str, time: float) -> None:
-        """Count one event less."""
+        """Remove one event that was counted but then rejected."""
         self._cells[name, (time - MONDAY) // self.width] -= 1
 
     def counts(self) -> dict[tuple[str, int], int]:
-        """Give the counts by name and the beginning of the cell in UNIX seconds."""
+        """Return the counts by name and by the start of the cell in UNIX seconds."""
         return {
             (name, int(cell) * self.width + MONDAY): count
             for (name, cell), count in self._cells.items()

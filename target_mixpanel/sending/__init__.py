@@ -1,1 +1,1 @@
-"""From events to Mixpanel: batches, requests, answers, retries; or the file of a dry run."""
+"""From events to Mixpanel: batches, requests, answers and retries; or the file of a dry run."""

@@ -1,4 +1,4 @@
-"""Events on their way: gathered into requests of the allowed size, with what they came from."""
+"""Gathers events into batches of the size of a request, each with the record it came from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _BYTES_BETWEEN = 1
 """The comma or bracket beside each event in the body."""
 _MANY = 64
-"""Events moved into a batch at once: few enough that one by one is only the end of a batch."""
+"""Events that join a batch at once. If they do not all fit, they join one by one: with a small
+number that is only the end of each batch."""
 
 
 class _RawRecordOf(msgspec.Struct):
@@ -31,12 +32,12 @@ _decode_raw_record = msgspec.json.Decoder(msgspec.Raw).decode
 
 @dataclass(frozen=True)
 class Source:
-    """Where records come from, for the dead letter.
+    """A stream of records in one form, for the dead letter.
 
     Attributes:
         stream: Their stream.
         schema: The stream's SCHEMA message.
-        whole_messages: Whether a record is kept as its RECORD message or as its own JSON.
+        whole_messages: Whether a line is a whole RECORD message, or the JSON of a record.
     """
 
     stream: str
@@ -47,12 +48,12 @@ class Source:
         """Read the record of one of its lines.
 
         Raises:
-            InputError: There is none.
+            InputError: The line holds no record.
         """
         return read_record(line, self.stream, whole_message=self.whole_messages)
 
     def original(self, line: bytes) -> msgspec.Raw | dict[str, Any]:
-        """Give the record of a line unaltered; as it was read if it is not quite JSON."""
+        """Return the record of a line byte for byte; parsed, if the line is not strict JSON."""
         try:
             line.decode()
             if self.whole_messages:
@@ -63,12 +64,12 @@ class Source:
 
 
 Origin = tuple[Source, bytes]
-"""One record as it came: its source, and the line."""
+"""One record as it came: its source and its line. Kept as a line, because few are needed again."""
 
 
 @dataclass
 class Batch:
-    """The events of one request, in order; its number is its place among all batches."""
+    """The events of one request, in order, as parallel lists; `number` counts all batches."""
 
     number: int
     opened_at: float
@@ -88,7 +89,7 @@ class Batch:
 
 
 class Batcher:
-    """One stream of batches for all sinks: ninety event types make one request, not ninety."""
+    """Makes one row of batches for all sinks: ninety event types share a request."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class Batcher:
         """Start with no open batch.
 
         Args:
-            submit: Takes a finished batch; may block while too many are under way.
+            submit: Takes a full batch; may block while too many are in flight.
             max_events: Most events in one batch.
             max_bytes: Most bytes of one request body before compression; a single event that is
                 larger goes alone.
@@ -118,7 +119,7 @@ class Batcher:
         return self._last_number
 
     def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
-        """Add one event, closing the open batch where it would grow too large."""
+        """Add one event, submitting the open batch first if the event does not fit."""
         batch = self._open
         if batch is not None and batch.size + len(body) + _BYTES_BETWEEN > self._max_bytes:
             self.flush()
@@ -131,7 +132,7 @@ class Batcher:
             self.flush()
 
     def add_many(self, prepared: Prepared, source: Source) -> None:
-        """Add events of one source, many at a time where they fit."""
+        """Add events of one source, many at a time if they fit."""
         for start in range(0, len(prepared.bodies), _MANY):
             names = prepared.names[start : start + _MANY]
             times = prepared.times[start : start + _MANY]
@@ -139,6 +140,7 @@ class Batcher:
             lines = prepared.lines[start : start + _MANY]
             batch = self._open
             size = sum(map(len, bodies)) + len(bodies) * _BYTES_BETWEEN
+            # Fewer than `max_events`, not equal: `add` alone submits a full batch.
             if (
                 batch is not None
                 and len(batch.bodies) + len(bodies) < self._max_events
@@ -154,7 +156,7 @@ class Batcher:
                 self.add(name, time, body, (source, line))
 
     def flush(self, *, older_than: float = 0.0) -> None:
-        """Submit the open batch, if there is one that is at least so many seconds old."""
+        """Submit the open batch if it is at least `older_than` seconds old."""
         batch = self._open
         if batch is not None and self._clock() - batch.opened_at >= older_than:
             self._open = None

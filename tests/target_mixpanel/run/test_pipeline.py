@@ -100,6 +100,7 @@ def test_the_limit_of_an_hour_ahead_moves_on_with_the_clock(tmp_path, states, cl
     pipeline.take(event(2, TIME + 3601), ORIGIN)
     assert pipeline.account.rejected == {("Open", "time in the future"): 1}
     assert pipeline.account.under_way == 1
+    pipeline.finish()
 
 
 def test_a_stopped_run_waits_only_its_grace_period_and_sends_nothing_new(
