@@ -88,7 +88,7 @@ class FastLane:
         )
         self._properties = _properties_struct(documented_fields)
         # The record's struct begins with the fields of the properties' struct, in the same order.
-        # So `properties(*astuple(record))` renames all fields at once. `_sent` is their number: what
+        # So `properties(*astuple(record))` renames all fields. `_sent` is their number: what
         # follows in the record's struct (`properties`, `name`) is not sent as it is.
         self._sent = len(self._properties.__struct_fields__)
         # Custom properties may fill up what the limit leaves, even if some fields are null.
