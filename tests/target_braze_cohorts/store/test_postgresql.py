@@ -14,6 +14,7 @@ from target_braze_cohorts.store import staging
 from target_braze_cohorts.store.database import open_database
 from target_braze_cohorts.store.membership import MembershipStore
 from tests.fakes.fake_braze import LOST_ANSWER
+from tests.target_braze_cohorts.braze.test_faults import first
 from tests.target_braze_cohorts.harness import (
     LENIENT,
     SCHEMAS,
@@ -23,8 +24,7 @@ from tests.target_braze_cohorts.harness import (
     run,
     tap,
 )
-from tests.target_braze_cohorts.test_faults import first
-from tests.target_braze_cohorts.test_profiles import BY_BRAZE_ID, profiles
+from tests.target_braze_cohorts.intake.test_profiles import BY_BRAZE_ID, profiles
 
 pytestmark = pytest.mark.slow
 
