@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_braze_cohorts.braze.delivery import RefusedMember
-    from target_braze_cohorts.store.membership import KnownList
+    from target_braze_cohorts.planning.changes import KnownList
 
 
 class Rejects:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.settings.reading import parse_ratio
+from target_braze_cohorts.planning.changes import StagedCounts
 from target_braze_cohorts.planning.decision import (
     CohortCounts,
     Decision,
@@ -18,13 +19,13 @@ from target_braze_cohorts.planning.decision import (
 )
 from target_braze_cohorts.run.plan_table import CohortReport
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
-from target_braze_cohorts.store.staging import Staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from target_braze_cohorts.intake.intake import Cohort, Intake
-    from target_braze_cohorts.store.membership import KnownList, MembershipStore
+    from target_braze_cohorts.planning.changes import KnownList
+    from target_braze_cohorts.store.membership import MembershipStore
     from target_braze_cohorts.store.staging import Staging
 
 
@@ -183,7 +184,7 @@ class Planner:
         if not (delivered and self._mode is SyncMode.ONE_TIME):
             adds, removals = self._staging.diff(cohort.number, known, generation, retired)
         held, sure = self._store.count(known.id) if known else (0, 0)
-        staged = self._staged.get(cohort.number, Staged())
+        staged = self._staged.get(cohort.number, StagedCounts())
         counts = CohortCounts(
             received=self._received(cohort),
             without_identifier=staged.without_identifier + cohort.nameless,
@@ -217,7 +218,7 @@ class Planner:
     def _note(
         self,
         cohort: Cohort,
-        staged: Staged,
+        staged: StagedCounts,
         decision: Decision,
         retired: Iterable[KnownList],
         *,
@@ -251,12 +252,12 @@ class Planner:
         return counts
 
     def _received(self, cohort: Cohort) -> int:
-        return self._staged.get(cohort.number, Staged()).received + cohort.nameless
+        return self._staged.get(cohort.number, StagedCounts()).received + cohort.nameless
 
-    def _differs(self, cohort: Cohort, staged: Staged) -> bool:
+    def _differs(self, cohort: Cohort, staged: StagedCounts) -> bool:
         return not self._changes and cohort.count not in {None, staged.received}
 
-    def _is_complete(self, cohort: Cohort, staged: Staged) -> bool:
+    def _is_complete(self, cohort: Cohort, staged: StagedCounts) -> bool:
         """Tell whether whoever is not wanted has really left."""
         if self._cut:
             return False

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.store.membership import KnownList
+    from target_braze_cohorts.planning.changes import KnownList
 
 
 def require_something(

@@ -10,11 +10,11 @@ from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
 from braze_mixpanel.times import UnreadableTimeError, read_time
 from target_braze_cohorts.braze.delivery import ListDelivery
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
+from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode
 from target_braze_cohorts.planning.jobs import Planner
 from target_braze_cohorts.run.nothing_found import require_something
 from target_braze_cohorts.run.plan_table import CohortReport, RunReport
-from target_braze_cohorts.store.membership import Change
 from target_braze_cohorts.store.staging import emptying
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from target_braze_cohorts.braze.client import BrazeClient
     from target_braze_cohorts.intake.intake import Intake
     from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.planning.jobs import Job
-    from target_braze_cohorts.store.membership import KnownList, MembershipStore
+    from target_braze_cohorts.store.membership import MembershipStore
     from target_braze_cohorts.store.staging import Staging
 
 _VANISHED = "no longer in the source"

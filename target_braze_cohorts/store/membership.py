@@ -15,14 +15,14 @@ adds and removals can be repeated.
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from braze_mixpanel.errors import SettingsError
+from target_braze_cohorts.planning.changes import RENAMING, Change, KnownList, ListSize
 from target_braze_cohorts.store.database import POSTGRESQL, SQLITE, wait_for_turn
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 UNSURE_ADD: Final = 0
 UNSURE_REMOVAL: Final = -1
 REFUSED: Final = -2
-
-RENAMING: Final = ""
 
 IDENTIFIER: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 """Compared byte by byte: a database's language must not change the order of pages."""
@@ -94,38 +92,6 @@ WHERE list_id = :list AND identifier ANY_ELEMENT
 """
 
 
-class Change(enum.IntEnum):
-    """What a request does with the people in it."""
-
-    ADD = 0
-    REMOVE = 1
-
-
-class KnownList(NamedTuple):
-    """One list that Braze was told of.
-
-    Attributes:
-        id: Its key in the store.
-        label: What Braze knows it by.
-        kind: The kind of its members' identifiers.
-        cohort_id: The cohort that it holds.
-        name: The name that Braze acknowledged; None if there never was one, `RENAMING` if it is not
-            known whether Braze took another one.
-        generation: Members acknowledged in an earlier one are due again.
-        resynced_at: When this generation began, UNIX seconds.
-        delivered_at: When Braze first had the whole list, UNIX seconds; None if it never had.
-    """
-
-    id: int
-    label: str
-    kind: str
-    cohort_id: str
-    name: str | None
-    generation: int
-    resynced_at: int
-    delivered_at: int | None
-
-
 class MembershipStore:
     """Known membership of one Braze workspace."""
 
@@ -169,17 +135,12 @@ class MembershipStore:
                 "(those who left the cohorts until then stay in Braze)."
             )
 
-    def count(self, list_id: int) -> tuple[int, int]:
-        """Count a list's members.
-
-        Returns:
-            All whom Braze may hold; those of them whose add it acknowledged.
-        """
+    def count(self, list_id: int) -> ListSize:
+        """Count a list's members."""
         query = sa.select(
             sa.func.count(), sa.func.count().filter(MEMBERS.c.generation > UNSURE_ADD)
         ).where(MEMBERS.c.list_id == list_id, MEMBERS.c.generation > REFUSED)
-        every, sure = self._connection.execute(query).one()
-        return every, sure
+        return ListSize(*self._connection.execute(query).one())
 
     def open_list(self, label: str, cohort_id: str, kind: str, now: int) -> KnownList:
         """Find a list, or begin it.

@@ -12,17 +12,18 @@ with the run however it ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from target_braze_cohorts.planning.changes import StagedCounts
 from target_braze_cohorts.store.database import POSTGRESQL
-from target_braze_cohorts.store.membership import IDENTIFIER, REFUSED, UNSURE_REMOVAL, Change
+from target_braze_cohorts.store.membership import IDENTIFIER, REFUSED, UNSURE_REMOVAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from target_braze_cohorts.store.membership import KnownList
+    from target_braze_cohorts.planning.changes import Change, KnownList
 
 CHUNK_ROWS: Final = 20_000
 """How many records are held before they go to the database."""
@@ -212,20 +213,6 @@ def emptying(known: KnownList) -> int:
     return -known.id
 
 
-class Staged(NamedTuple):
-    """How many members of a cohort came.
-
-    Attributes:
-        received: Different members.
-        without_identifier: Those of them without an identifier.
-        without_profile: Those of them of whom not even the profile came.
-    """
-
-    received: int = 0
-    without_identifier: int = 0
-    without_profile: int = 0
-
-
 class Staging:
     """One run's input. Cohorts go by numbers above 0 that the caller gives out."""
 
@@ -278,10 +265,10 @@ class Staging:
         self._connection.commit()
         self._analyze(*_ANALYZED[: None if self._joined else -2])
 
-    def counts(self) -> dict[int, Staged]:
+    def counts(self) -> dict[int, StagedCounts]:
         """Count the staged members by cohort; those of whom none came are missing."""
         rows = self._connection.execute(sa.text(_COUNT), {"joined": int(self._joined)})
-        return {cohort: Staged(*numbers) for cohort, *numbers in rows}
+        return {cohort: StagedCounts(*numbers) for cohort, *numbers in rows}
 
     def without_identifier(self) -> Iterator[tuple[int, str]]:
         """Yield cohort and member of all whose profile has no identifier, or did not come."""
