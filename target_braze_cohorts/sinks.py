@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from singer_sdk import Target
 
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
 
 
 class _Message(msgspec.Struct):
@@ -38,7 +38,7 @@ class CohortsTarget(Protocol):
         """What takes records."""
 
     @property
-    def rejects(self) -> Rejects:
+    def rejects(self) -> RejectedMembers:
         """Where members who are left out are written."""
 
 

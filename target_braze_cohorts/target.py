@@ -27,7 +27,7 @@ from braze_mixpanel.singer.message_reader import (
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
-from target_braze_cohorts.intake.rejected_members import Rejects
+from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
 from target_braze_cohorts.settings.instances import endpoint
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from target_braze_cohorts.braze.client import BrazeClient
+    from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.completeness import StreamEvidence
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.run.plan_table import RunReport
+    from target_braze_cohorts.run.results import RunResult
     from target_braze_cohorts.run.sync import Sync
 
 
@@ -116,11 +116,11 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return check_account(self._client(CHECK_TIMEOUTS))
 
     @cached_property
-    def rejects(self) -> Rejects:
+    def rejects(self) -> RejectedMembers:
         """Where members go who are left out."""
         secrets = secret_values(self.config, self.config_jsonschema)
         dead_letter = DeadLetter(self.config["dead_letter_path"], self.name)
-        return Rejects(self.config, dead_letter, secrets)
+        return RejectedMembers(self.config, dead_letter, secrets)
 
     @property
     def intake(self) -> Intake:
@@ -134,7 +134,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return self._intake
 
     @property
-    def report(self) -> RunReport | None:
+    def report(self) -> RunResult | None:
         """What the run did; None before it began."""
         return self._sync.report if self._sync else None
 
@@ -143,7 +143,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
         # These cost a third of a second, which --about and --version need not spend.
-        from target_braze_cohorts.intake.intake import Intake, is_joined  # noqa: PLC0415
+        from target_braze_cohorts.intake.cohort_records import Intake, is_joined  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
         from target_braze_cohorts.store.membership import MembershipStore  # noqa: PLC0415
@@ -270,7 +270,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             self.rejects.flush()
             self._tell(sync.report)
 
-    def _tell(self, report: RunReport) -> None:
+    def _tell(self, report: RunResult) -> None:
         if report.cohorts:
             planned = "What would be done" if report.dry_run else "What was done"
             self.logger.info("%s with each cohort:\n%s", planned, report.table())
@@ -294,7 +294,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_braze_cohorts.run.page import make_page  # noqa: PLC0415 - only for a report
+        from target_braze_cohorts.run.report_page import make_page  # noqa: PLC0415 - only for a report
 
         return make_page(
             ending, self.config, self.report, dead_letter=str(self.rejects.where or "")

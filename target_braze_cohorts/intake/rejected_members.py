@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.planning.changes import KnownList
 
 
-class Rejects:
+class RejectedMembers:
     """Writes records of the members stream, so that the file can be sent through the target."""
 
     def __init__(

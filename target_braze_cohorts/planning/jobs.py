@@ -17,13 +17,13 @@ from target_braze_cohorts.planning.decision import (
     resync_due,
     vanished_guard,
 )
-from target_braze_cohorts.run.plan_table import CohortReport
+from target_braze_cohorts.run.results import CohortResult
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from target_braze_cohorts.intake.intake import Cohort, Intake
+    from target_braze_cohorts.intake.cohort_records import Cohort, Intake
     from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.store.membership import MembershipStore
     from target_braze_cohorts.store.staging import Staging
@@ -48,7 +48,7 @@ class Job:
     known: KnownList | None
     generation: int
     decision: Decision
-    report: CohortReport
+    report: CohortResult
     retired: list[KnownList] = field(default_factory=list)
 
 
@@ -274,6 +274,6 @@ class Planner:
     @staticmethod
     def _report(
         cohort: Cohort, counts: CohortCounts, known: KnownList | None = None
-    ) -> CohortReport:
+    ) -> CohortResult:
         name = cohort.name or (known and known.name) or cohort.id
-        return CohortReport(cohort.id, name, counts)
+        return CohortResult(cohort.id, name, counts)

@@ -12,7 +12,7 @@ from braze_mixpanel.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from target_braze_cohorts.intake.intake import Intake
+    from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.planning.changes import KnownList
 
 

@@ -14,7 +14,7 @@ from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode
 from target_braze_cohorts.planning.jobs import Planner
 from target_braze_cohorts.run.nothing_found import require_something
-from target_braze_cohorts.run.plan_table import CohortReport, RunReport
+from target_braze_cohorts.run.results import CohortResult, RunResult
 from target_braze_cohorts.store.staging import emptying
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from braze_mixpanel.errors import ConnectorError
     from braze_mixpanel.http.send_loop import SendLoop
     from target_braze_cohorts.braze.client import BrazeClient
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.planning.jobs import Job
     from target_braze_cohorts.store.membership import MembershipStore
@@ -55,7 +55,7 @@ class Sync:
         store: MembershipStore,
         client: BrazeClient,
         loop: SendLoop,
-        rejects: Rejects,
+        rejects: RejectedMembers,
         now: datetime,
     ) -> None:
         """Wire the parts.
@@ -85,7 +85,7 @@ class Sync:
         self._delivery = ListDelivery(
             client, loop, store, rejects.refused, retry_seconds=config["retry_seconds"]
         )
-        self.report = RunReport(dry_run=config["dry_run"])
+        self.report = RunResult(dry_run=config["dry_run"])
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
@@ -164,7 +164,7 @@ class Sync:
 
     def _plan_clearing(
         self, planner: Planner, jobs: list[Job]
-    ) -> list[tuple[KnownList, CohortReport]]:
+    ) -> list[tuple[KnownList, CohortResult]]:
         """Report the cohorts that the source does not have any more; give those to be emptied."""
         vanished = planner.vanished(jobs)
         # An input without any record is no proof that there is none.
@@ -182,11 +182,11 @@ class Sync:
 
     def _report_vanished(
         self, known: KnownList, stopped: str | None, *, clear: bool
-    ) -> CohortReport:
+    ) -> CohortResult:
         held, sure = self._store.count(known.id)
         counts = CohortCounts(known=held, to_remove=self._staging.remove_all(known) if clear else 0)
         note = _VANISHED if clear else f"{_VANISHED}: members kept"
-        return CohortReport(
+        return CohortResult(
             known.cohort_id,
             known.name or known.label,
             counts,
@@ -207,7 +207,7 @@ class Sync:
         told = job.known.name if job.known else None
         return told is None or job.cohort.name not in {None, told}
 
-    def _attempt(self, report: CohortReport, work: Callable[[], None]) -> None:
+    def _attempt(self, report: CohortResult, work: Callable[[], None]) -> None:
         """Do what there is to do for one cohort; the others go on without it."""
         try:
             work()
@@ -240,13 +240,13 @@ class Sync:
         if job.decision.finishes and not report.done.refused and known.delivered_at is None:
             self._store.set_delivered(known.id, self._seconds)
 
-    def _send(self, known: KnownList, number: int, change: Change, report: CohortReport) -> None:
+    def _send(self, known: KnownList, number: int, change: Change, report: CohortResult) -> None:
         pages = self._staging.pages(number, change, self._client.most_users)
         staying = partial(self._staging.someone_staying, number, known)
         witness = {"someone_staying": staying} if change is Change.ADD else {}
         self._delivery.send_changes(known, change, pages, report.done, **witness)
 
-    def _empty(self, known: KnownList, report: CohortReport) -> None:
+    def _empty(self, known: KnownList, report: CohortResult) -> None:
         """Take everybody out of a list that is not wanted any more, and forget it."""
         self._send(known, emptying(known), Change.REMOVE, report)
         if not any(self._store.count(known.id)):

@@ -8,8 +8,8 @@ from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import find_problem
 from braze_mixpanel.report import page
 from braze_mixpanel.settings.reading import parse_ratio
+from target_braze_cohorts.intake.cohort_records import is_joined
 from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
-from target_braze_cohorts.intake.intake import is_joined
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.instances import endpoint
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from target_braze_cohorts.run.plan_table import CohortReport
+    from target_braze_cohorts.run.results import CohortResult
 
 
 class ImpatientTarget(TargetBrazeCohorts):
@@ -113,7 +113,7 @@ class Run:
     error: BaseException | None
     stdout: str
     stderr: str
-    rows: dict[str, CohortReport] = field(default_factory=dict)
+    rows: dict[str, CohortResult] = field(default_factory=dict)
     dead: list[dict[str, Any]] = field(default_factory=list)
 
     def ok(self) -> Run:

@@ -13,7 +13,7 @@ from target_braze_cohorts.settings.definitions import DISTINCT_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.store.staging import Staging
 
     Take = Callable[[dict[str, Any]], None]
@@ -45,7 +45,9 @@ class Cohort:
 class Intake:
     """Takes records by the role of their stream."""
 
-    def __init__(self, config: Mapping[str, Any], staging: Staging, rejects: Rejects) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], staging: Staging, rejects: RejectedMembers
+    ) -> None:
         """Read the settings.
 
         Args:

@@ -24,7 +24,7 @@ _DONE_HEADINGS = ("added", "removed", "refused")
 
 
 @dataclass
-class CohortReport:
+class CohortResult:
     """One cohort of a run.
 
     Attributes:
@@ -47,7 +47,7 @@ class CohortReport:
 
 
 @dataclass
-class RunReport:
+class RunResult:
     """A whole run.
 
     Attributes:
@@ -60,14 +60,14 @@ class RunReport:
     """
 
     dry_run: bool
-    cohorts: list[CohortReport] = field(default_factory=list)
+    cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
     plan_seconds: float = 0.0
     seconds: float = 0.0
 
     @property
-    def stopped(self) -> list[CohortReport]:
+    def stopped(self) -> list[CohortResult]:
         """The cohorts that were stopped."""
         return [cohort for cohort in self.cohorts if cohort.stopped]
 
@@ -76,7 +76,7 @@ class RunReport:
         done = () if self.dry_run else _DONE_HEADINGS
         return text_table((*_PLAN_HEADINGS, *done, "note"), map(self._row, self.cohorts))
 
-    def _row(self, cohort: CohortReport) -> tuple[str | int, ...]:
+    def _row(self, cohort: CohortResult) -> tuple[str | int, ...]:
         counts, done = cohort.counts, cohort.done
         stopped = f"STOPPED: {cohort.stopped}" if cohort.stopped else ""
         return (

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.report.page import Figure, Page, Table
 from braze_mixpanel.report.writer import duration
-from target_braze_cohorts.run.plan_table import RunReport
+from target_braze_cohorts.run.results import RunResult
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from braze_mixpanel.report.writer import Ending
-    from target_braze_cohorts.run.plan_table import CohortReport
+    from target_braze_cohorts.run.results import CohortResult
 
 
 def make_page(
-    ending: Ending, settings: Mapping[str, Any], report: RunReport | None, *, dead_letter: str
+    ending: Ending, settings: Mapping[str, Any], report: RunResult | None, *, dead_letter: str
 ) -> Page:
     """Say what was planned and done.
 
@@ -27,7 +27,7 @@ def make_page(
         report: What is known of the cohorts; None if the run failed before it began.
         dead_letter: Where members lie who were left out; empty if there are none.
     """
-    report = report or RunReport(dry_run=settings["dry_run"])
+    report = report or RunResult(dry_run=settings["dry_run"])
     notes = [f"Members who were left out, with the reason: {dead_letter}"] if dead_letter else []
     if report.incomplete:
         notes.append("Some lists are not known to be complete: nobody was taken out of those.")
@@ -52,7 +52,7 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _figures(ending: Ending, report: RunReport) -> list[Figure]:
+def _figures(ending: Ending, report: RunResult) -> list[Figure]:
     cohorts = report.cohorts
     stopped = len(report.stopped)
     planned = [
@@ -83,7 +83,7 @@ def _figures(ending: Ending, report: RunReport) -> list[Figure]:
     return [*figures, Figure("Duration", duration(ending.seconds))]
 
 
-def _cohorts(report: RunReport) -> Table:
+def _cohorts(report: RunResult) -> Table:
     done = () if report.dry_run else ("Added", "Removed", "Refused")
     plan = ("Received", "Without id", "In Braze", "To add", "To remove")
     return Table(
@@ -94,7 +94,7 @@ def _cohorts(report: RunReport) -> Table:
     )
 
 
-def _row(cohort: CohortReport, *, dry_run: bool) -> tuple[str | int, ...]:
+def _row(cohort: CohortResult, *, dry_run: bool) -> tuple[str | int, ...]:
     counts, done = cohort.counts, cohort.done
     stopped = f"Stopped: {cohort.stopped}" if cohort.stopped else ""
     return (
