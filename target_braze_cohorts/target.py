@@ -134,9 +134,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return self._intake
 
     @property
-    def report(self) -> RunResult | None:
+    def result(self) -> RunResult | None:
         """What the run did; None before it began."""
-        return self._sync.report if self._sync else None
+        return self._sync.result if self._sync else None
 
     # Messages
 
@@ -146,8 +146,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         from target_braze_cohorts.intake.cohort_records import Intake, is_joined  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
-        from target_braze_cohorts.store.membership import MembershipStore  # noqa: PLC0415
-        from target_braze_cohorts.store.staging import Staging  # noqa: PLC0415
+        from target_braze_cohorts.store.run_tables import create_tables  # noqa: PLC0415
 
         config = self.config
         self._protect_database_password()
@@ -158,14 +157,15 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        staging = Staging(connection, joined=is_joined(config), changes=config["changes_stream"])
-        self._intake = Intake(config, staging, self.rejects)
+        tables = create_tables(
+            connection, workspace, joined=is_joined(config), changes=config["changes_stream"]
+        )
+        self._intake = Intake(config, tables.staging, self.rejects)
         self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
             config,
             intake=self._intake,
-            staging=staging,
-            store=MembershipStore(connection, workspace),
+            tables=tables,
             client=client,
             loop=self._loop,
             rejects=self.rejects,
@@ -268,19 +268,19 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             sync.run(cut=cut, streams=self._streams)
         finally:
             self.rejects.flush()
-            self._tell(sync.report)
+            self._log(sync.result)
 
-    def _tell(self, report: RunResult) -> None:
-        if report.cohorts:
-            planned = "What would be done" if report.dry_run else "What was done"
-            self.logger.info("%s with each cohort:\n%s", planned, report.table())
+    def _log(self, result: RunResult) -> None:
+        if result.cohorts:
+            planned = "What would be done" if result.dry_run else "What was done"
+            self.logger.info("%s with each cohort:\n%s", planned, result.table())
             self.logger.info(
                 "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
-                report.plan_seconds,
-                report.requests,
-                report.seconds,
+                result.plan_seconds,
+                result.requests,
+                result.seconds,
             )
-        elif report.plan_seconds:
+        elif result.plan_seconds:
             self.logger.warning(
                 "No cohorts came. Streams in the input: %s. Read are the streams %s and %s "
                 "(settings cohorts_stream and members_stream).",
@@ -297,7 +297,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         from target_braze_cohorts.run.report_page import make_page  # noqa: PLC0415 - only for a report
 
         return make_page(
-            ending, self.config, self.report, dead_letter=str(self.rejects.where or "")
+            ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
         )
 
     def handle_signal(self, signum: int) -> None:

@@ -171,7 +171,7 @@ def run(braze: FakeBraze | None, folder: Path, lines: bytes, **changes: Any) -> 
             target.listen(io.BytesIO(lines))
         except (ConnectorError, Crash) as caught:
             error = caught
-    reports = target.report.cohorts if target.report else []
+    reports = target.result.cohorts if target.result else []
     result = Run(
         error, stdout.getvalue(), stderr.getvalue(), {row.cohort_id: row for row in reports}
     )
