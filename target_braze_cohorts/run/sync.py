@@ -129,7 +129,7 @@ class Sync:
             InputError: The input is empty.
             SettingsError: The input has nothing that the settings name, or profiles are needed and
                 were not selected.
-            ConnectorError: What `SendLoop.send` raises. What stopped single cohorts is in `failure`.
+            ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
         """
         known = self._store.lists()
         if not self._require_usable_input(cut=cut, streams=streams, known=known):

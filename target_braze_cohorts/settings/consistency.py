@@ -1,4 +1,4 @@
-"""Mistakes in the settings that their schema cannot say. Pure but for a look at folders."""
+"""Checks of the settings that the schema cannot express. Pure, except that it looks at folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREDENTIALS = {
 
 
 def find_problems(config: Mapping[str, Any]) -> list[str]:
-    """Look for settings that need or exclude each other, and for values that cannot be used.
+    """Find settings that need or exclude each other, and values that cannot be used.
 
     Args:
         config: Settings that fit the schema.
@@ -39,7 +39,7 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def missing_credentials(config: Mapping[str, Any]) -> list[str]:
-    """Give the settings that hold the credentials of the chosen delivery and are not set."""
+    """Return the credentials settings of the chosen delivery that are not set."""
     return [name for name in CREDENTIALS[config["delivery"]] if not config.get(name)]
 
 
