@@ -1,4 +1,4 @@
-"""A stream's records on their way into staging."""
+"""Reads the records of one stream into staging."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from singer_sdk import Target
 
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
 
 
 class _Message(msgspec.Struct):
@@ -35,15 +35,15 @@ class CohortsTarget(Protocol):
 
     @property
     def intake(self) -> Intake:
-        """What takes records."""
+        """Reads records by the role of their stream."""
 
     @property
-    def rejects(self) -> Rejects:
-        """Where members who are left out are written."""
+    def rejects(self) -> RejectedMembers:
+        """Writes members that cannot be delivered to the dead letter."""
 
 
 class CohortSink(Sink):
-    """Hands the records of one stream to what they mean; see `Intake`."""
+    """Passes the records of one stream to the readers of its roles; see `Intake`."""
 
     def __init__(
         self,
@@ -66,10 +66,10 @@ class CohortSink(Sink):
             target.rejects.set_schema(schema, key_properties)
 
     def get_validator(self) -> None:
-        """Leave records as they are: schemas such as tap-mixpanel's say little that is true."""
+        """Do not validate records: the schemas of taps such as tap-mixpanel are not reliable."""
 
     def take_lines(self, lines: list[bytes]) -> None:
-        """Take RECORD lines as they came, for a stream without maps.
+        """Read RECORD lines of a stream without maps, without the SDK's steps in between.
 
         Raises:
             InputError: One of them is broken.
@@ -87,11 +87,11 @@ class CohortSink(Sink):
                 take(record)
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Take a record, after stream maps."""
+        """Read a record, after stream maps."""
         del context
         self.record_counter_metric.increment()
         for take in self._takes:
             take(record)
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Do nothing: records were staged as they came."""
+        """Do nothing: each record is staged when it is read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
@@ -27,7 +27,7 @@ from braze_mixpanel.singer.message_reader import (
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
-from target_braze_cohorts.intake.rejected_members import Rejects
+from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
 from target_braze_cohorts.settings.instances import endpoint
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from target_braze_cohorts.braze.client import BrazeClient
+    from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.completeness import StreamEvidence
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.run.plan_table import RunReport
+    from target_braze_cohorts.run.results import RunResult
     from target_braze_cohorts.run.sync import Sync
 
 
 class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
-    """Brings Mixpanel cohorts, and other lists of people, into Braze."""
+    """Delivers Mixpanel cohorts, and other lists of people, to Braze."""
 
     name = "target-braze-cohorts"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
@@ -59,6 +59,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     ]
 
     retry_waits = staticmethod(retry_waits)
+    now = staticmethod(partial(datetime.now, timezone.utc))
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
         """Read the settings; nothing is opened or sent yet.
@@ -94,11 +95,11 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return super().validate_settings(raise_errors=raise_errors)
 
     def check_settings(self) -> list[str]:
-        """Find what the schema cannot say."""
+        """Find mistakes that the schema cannot express."""
         return find_problems(self.changeable_config)
 
     def check(self) -> str:
-        """Try the credentials and the database, in seconds; nothing is written.
+        """Check the credentials and the database, in seconds; nothing is written.
 
         Returns:
             What is good, in one line.
@@ -111,43 +112,42 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
         self._protect_database_password()
         check_database(self.config["membership_db"])
-        if missing_credentials(self.config):  # which the settings allow for a dry run only
+        if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
         return check_account(self._client(CHECK_TIMEOUTS))
 
     @cached_property
-    def rejects(self) -> Rejects:
-        """Where members go who are left out."""
+    def rejects(self) -> RejectedMembers:
+        """Writes members that cannot be delivered to the dead letter."""
         secrets = secret_values(self.config, self.config_jsonschema)
         dead_letter = DeadLetter(self.config["dead_letter_path"], self.name)
-        return Rejects(self.config, dead_letter, secrets)
+        return RejectedMembers(self.config, dead_letter, secrets)
 
     @property
     def intake(self) -> Intake:
-        """What takes records.
+        """Reads records by the role of their stream.
 
         Raises:
-            RuntimeError: Nothing has been read yet.
+            RuntimeError: The reading has not begun.
         """
         if self._intake is None:
             raise RuntimeError("The run has not begun.")
         return self._intake
 
     @property
-    def report(self) -> RunReport | None:
-        """What the run did; None before it began."""
-        return self._sync.report if self._sync else None
+    def result(self) -> RunResult | None:
+        """What the run planned and did; None before it began."""
+        return self._sync.result if self._sync else None
 
     # Messages
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
-        # These cost a third of a second, which --about and --version need not spend.
-        from target_braze_cohorts.intake.intake import Intake, is_joined  # noqa: PLC0415
+        # These imports take a third of a second, which --about and --version do not need.
+        from target_braze_cohorts.intake.cohort_records import Intake, is_joined  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
-        from target_braze_cohorts.store.membership import MembershipStore  # noqa: PLC0415
-        from target_braze_cohorts.store.staging import Staging  # noqa: PLC0415
+        from target_braze_cohorts.store.run_tables import create_tables  # noqa: PLC0415
 
         config = self.config
         self._protect_database_password()
@@ -158,23 +158,24 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        staging = Staging(connection, joined=is_joined(config), changes=config["changes_stream"])
-        self._intake = Intake(config, staging, self.rejects)
+        tables = create_tables(
+            connection, workspace, joined=is_joined(config), changes=config["changes_stream"]
+        )
+        self._intake = Intake(config, tables.staging, self.rejects)
         self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
             config,
             intake=self._intake,
-            staging=staging,
-            store=MembershipStore(connection, workspace),
+            tables=tables,
             client=client,
             loop=self._loop,
             rejects=self.rejects,
-            now=datetime.now(timezone.utc),
+            now=self.now(),
         )
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
-        """Tell what the database raises, whenever that is, in one line."""
+        """Turn errors of the database, at any time, into one line."""
         from target_braze_cohorts.store.database_errors import database_errors  # noqa: PLC0415
 
         with database_errors():
@@ -211,8 +212,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
 
-        Meltano ignores an empty STATE, so that one that was passed on would stay, and the tap's
-        next run would begin elsewhere.
+        Meltano ignores an empty STATE, so a `currently_syncing` that was passed on would stay in
+        the stored state, and the tap's next run would begin at another stream.
         """
         state = message["value"]
         for evidence in self.intake.evidence():
@@ -220,34 +221,34 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self.keep_state({k: value for k, value in state.items() if k != CURRENTLY_SYNCING})
 
     def take_activate_version_message(self, message: dict[str, Any]) -> None:
-        """Count it as evidence that the list of a stream is complete."""
+        """Note it as proof that the list of a stream is complete."""
         for evidence in self._evidence_of(message["stream"]):
             evidence.saw_activate_version()
 
     def _evidence_of(self, source: str) -> list[StreamEvidence]:
-        """Give the evidence of what a tap's stream becomes through the stream maps."""
+        """Return the evidence of the streams that a tap's stream becomes after stream maps."""
         maps = self.mapper.stream_maps.get(source, ())
         aliases = {stream_map.stream_alias for stream_map in maps}
         return [evidence for evidence in self.intake.evidence() if evidence.stream in aliases]
 
     def take_batch_message(self, message: dict[str, Any]) -> None:
-        """Refuse BATCH files.
+        """Reject BATCH files.
 
         Raises:
             InputError: Always.
         """
         raise InputError(
             f"Stream {message['stream']} comes in BATCH files, which this target does not "
-            "read: remove batch_config from the tap's settings."
+            "read. Remove batch_config from the tap's settings."
         )
 
     # The end
 
     def process_endofpipe(self) -> None:
-        """Deliver what was read, tell what was done, and give STATE out if all of it was.
+        """Deliver what was read, log what was done, and write STATE if everything was delivered.
 
         Raises:
-            ConnectorError: What ended the reading, or kept something from being delivered.
+            ConnectorError: The reading failed, or something was not delivered.
         """
         with self._page.after(last_step=True):
             self._end()
@@ -268,21 +269,21 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             sync.run(cut=cut, streams=self._streams)
         finally:
             self.rejects.flush()
-            self._tell(sync.report)
+            self._log(sync.result)
 
-    def _tell(self, report: RunReport) -> None:
-        if report.cohorts:
-            planned = "What would be done" if report.dry_run else "What was done"
-            self.logger.info("%s with each cohort:\n%s", planned, report.table())
+    def _log(self, result: RunResult) -> None:
+        if result.cohorts:
+            planned = "What would be done" if result.dry_run else "What was done"
+            self.logger.info("%s with each cohort:\n%s", planned, result.table())
             self.logger.info(
                 "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
-                report.plan_seconds,
-                report.requests,
-                report.seconds,
+                result.plan_seconds,
+                result.requests,
+                result.seconds,
             )
-        elif report.plan_seconds:
+        elif result.plan_seconds:
             self.logger.warning(
-                "No cohorts came. Streams in the input: %s. Read are the streams %s and %s "
+                "The input has no cohorts. Its streams: %s. The target reads the streams %s and %s "
                 "(settings cohorts_stream and members_stream).",
                 ", ".join(sorted(self._streams)) or "none",
                 self.config["cohorts_stream"],
@@ -290,14 +291,14 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             )
         if self.rejects.where:
             self.logger.warning(
-                "Members who were left out, with the reason: %s", self.rejects.where
+                "Members that were not delivered, with the reason: %s", self.rejects.where
             )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_braze_cohorts.run.page import make_page  # noqa: PLC0415 - only for a report
+        from target_braze_cohorts.run.report_page import make_page  # noqa: PLC0415 - only for a report
 
         return make_page(
-            ending, self.config, self.report, dead_letter=str(self.rejects.where or "")
+            ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
         )
 
     def handle_signal(self, signum: int) -> None:
@@ -316,7 +317,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return make_client(self.config, timeouts or TIMEOUTS)
 
     def _workspace(self) -> str:
-        """Say what the known membership is about: another one of these knows other members."""
+        """Return the key of the known membership: each workspace, endpoint and list has its own."""
         config = self.config
         url = endpoint(config.get("instance"), config.get("rest_endpoint"))
         if config["delivery"] == settings.ATTRIBUTE:
@@ -329,5 +330,5 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         from target_braze_cohorts.store.database import parse_url  # noqa: PLC0415
 
         password = parse_url(self.config["membership_db"]).password
-        # As the setting's own value is: too short a password would garble every line.
+        # By the same rule as for settings: masking a very short password would garble every line.
         protect_logs(secret_values({"membership_db": password}, self.config_jsonschema))

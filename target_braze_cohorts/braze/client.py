@@ -15,9 +15,9 @@ from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import retry_after_seconds
 from target_braze_cohorts.intake.identity import cohort_lists, track_identity
+from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
 from target_braze_cohorts.settings.instances import endpoint
-from target_braze_cohorts.store.membership import Change
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,14 +13,15 @@ from target_braze_cohorts.braze.outcomes import (
     judge,
     require_braze,
 )
-from target_braze_cohorts.store.membership import Change
+from target_braze_cohorts.planning.changes import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from braze_mixpanel.http.send_loop import SendLoop, TryAgain
     from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
-    from target_braze_cohorts.store.membership import KnownList, MembershipStore
+    from target_braze_cohorts.planning.changes import KnownList
+    from target_braze_cohorts.store.membership import MembershipStore
 
 MOST_CULPRITS: Final = 20
 """After so many refused alone and nobody accepted, one more request shows if it is at fault."""

@@ -1,1 +1,1 @@
-"""What comes in: cohorts, members and changes, and whether a list is complete."""
+"""Reads the input: cohorts, members and changes, and the proof that a list is complete."""

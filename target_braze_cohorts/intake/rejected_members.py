@@ -1,4 +1,4 @@
-"""Members who are left out, as records in the dead letter."""
+"""Writes the members that cannot be delivered to the dead letter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_braze_cohorts.braze.delivery import RefusedMember
-    from target_braze_cohorts.store.membership import KnownList
+    from target_braze_cohorts.planning.changes import KnownList
 
 
-class Rejects:
-    """Writes records of the members stream, so that the file can be sent through the target."""
+class RejectedMembers:
+    """Writes dead letters as records of the members stream, so that the file can be replayed."""
 
     def __init__(
         self, config: Mapping[str, Any], dead_letter: DeadLetter, secrets: set[str]
@@ -25,8 +25,8 @@ class Rejects:
 
         Args:
             config: The target's settings.
-            dead_letter: Takes the records.
-            secrets: What no message of Braze may bring into the file.
+            dead_letter: The file of the run.
+            secrets: Values that are masked in the messages of Braze.
         """
         self._config = config
         self._dead_letter = dead_letter
@@ -39,7 +39,7 @@ class Rejects:
         }
 
     def set_schema(self, schema: Mapping[str, Any], key_properties: Sequence[str] | None) -> None:
-        """Take over the schema of the members stream, when its SCHEMA message is read.
+        """Use the schema in the SCHEMA message of the members stream.
 
         Args:
             schema: Its JSON Schema.
@@ -49,19 +49,19 @@ class Rejects:
 
     @property
     def where(self) -> str | None:
-        """The file, if there is one."""
+        """Path of the file; None if nothing was written."""
         return str(self._dead_letter.path) if self._dead_letter.count else None
 
     def nameless(self, record: Mapping[str, Any], reason: str) -> None:
-        """Keep a member record that lacks an id of its member or cohort."""
+        """Write a member record without an id of its member or cohort."""
         self._add(record, reason)
 
     def without_identifier(self, cohort_id: str, member: str) -> None:
-        """Keep a member whose profile holds no identifier, or did not come."""
+        """Write a member whose profile has no identifier, or is not in the input."""
         self._add(self._record(cohort_id, member), "without_identifier")
 
     def refused(self, known: KnownList, refusal: RefusedMember) -> None:
-        """Keep somebody whom Braze did not take."""
+        """Write a member whom Braze refused."""
         record = self._record(known.cohort_id, refusal.identifier)
         self._add(
             {**record, "should_remove": bool(refusal.change)},
@@ -71,7 +71,7 @@ class Rejects:
         )
 
     def flush(self) -> None:
-        """Put everything on the disk."""
+        """Write everything to the disk."""
         self._dead_letter.flush()
 
     def close(self) -> None:

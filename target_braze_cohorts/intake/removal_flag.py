@@ -1,4 +1,4 @@
-"""Whether a member record takes its member out. Pure, and asked for every record."""
+"""Reads whether a member record takes its member out. Pure; runs for every record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DELETED_AT: Final = "_sdc_deleted_at"
 _FALSE: Final = frozenset(
     {"", "0", "0.0", "f", "false", "n", "nan", "nat", "no", "none", "null", "off"}
 )
-"""Also how databases and data frames write that there is no value."""
+"""Includes the spellings of "no value" in databases and data frames."""
 _TRUE: Final = frozenset({"1", "1.0", "on", "t", "true", "y", "yes"})
 _KINDS: Final = {
     str: "another text",
@@ -26,19 +26,19 @@ _KINDS: Final = {
 
 
 def is_removal(record: Mapping[str, Any], stream: str) -> bool:
-    """Tell whether a record says that its member is none, or none any more.
+    """Return whether a record says that its member is not in the cohort, or has left it.
 
     Args:
         record: A record of the members stream.
-        stream: The stream, for the message.
+        stream: The stream, for the error message.
 
     Raises:
-        InputError: `should_remove` is neither true nor false. A guess would take people out, or
-            leave them in, against what the source means.
+        InputError: `should_remove` is neither true nor false. A guess could remove people who
+            are in the cohort, or keep people who have left it.
     """
     flag, deleted = record.get(SHOULD_REMOVE), record.get(DELETED_AT)
     removed = flag is not None and _is_true(flag, stream)
-    # A time of deletion may be written in any way.
+    # A time of deletion has no fixed format: any value counts, unless it means "no value".
     return removed or (deleted is not None and _word(deleted) not in _FALSE)
 
 
@@ -53,7 +53,7 @@ def _is_true(flag: Any, stream: str) -> bool:  # noqa: ANN401
     kind = _KINDS.get(type(flag), "an object")
     raise InputError(
         f"A record of stream {stream} has {kind} in the field {SHOULD_REMOVE}, which must be true "
-        "or false (or null, 1 or 0, yes or no): mend it in the source or with stream_maps. "
+        "or false (or null, 1 or 0, yes or no). Fix it in the source or with stream_maps. "
         "What came before it was processed, and nobody was removed."
     )
 

@@ -1,1 +1,1 @@
-"""What to do with each cohort: the difference, and the guards against wrong removals."""
+"""Decides what to do with each cohort, and guards against wrong removals. Pure."""

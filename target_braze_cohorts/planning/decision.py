@@ -1,4 +1,4 @@
-"""What a run does with each cohort. Pure: counts in, decision out; no I/O and no clock."""
+"""The guards: what a run may do with each cohort. Pure: counts in, decision out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class SyncMode(str, enum.Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Guards:
-    """What stops a cohort before too many people leave it.
+    """The limits that stop a cohort before too many people leave it.
 
     Attributes:
-        max_removal_ratio: Largest part of the known members that may leave in one run, 0 to 1.
+        max_removal_ratio: Largest share of the known members that may leave in one run, 0 to 1.
         allow_empty_cohorts: Whether a cohort may lose its last member.
     """
 
@@ -30,14 +30,14 @@ class Guards:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortCounts:
-    """How a cohort's list and the known membership differ, in numbers of people.
+    """How a cohort's list differs from the known membership, in numbers of people.
 
     Attributes:
         received: Different members in the input.
-        without_identifier: Those of them that cannot be named to Braze.
+        without_identifier: Those of them without an identifier for Braze.
         known: Members that Braze holds or may hold.
-        to_add: Members that Braze must be told of.
-        to_remove: Known members that are not wanted any more.
+        to_add: Members to add in Braze.
+        to_remove: Known members who have left the cohort.
     """
 
     received: int = 0
@@ -48,19 +48,19 @@ class CohortCounts:
 
     @property
     def becomes_empty(self) -> bool:
-        """Whether nobody is left when all of this is done."""
+        """Whether the cohort has no member left after the run."""
         return not self.to_add and self.to_remove == self.known
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What is done with one cohort.
+    """What may be sent for one cohort.
 
     Attributes:
-        send: Whether anything may be sent for it.
+        send: Whether anything may be sent.
         remove: Whether removals may be sent.
         finishes: Whether Braze has the whole list afterwards.
-        stopped: Why a guard stops it, in words; None if none does.
+        stopped: Why a guard stops the cohort, for the user; None if no guard does.
         note: What else the user should know.
     """
 
@@ -81,14 +81,14 @@ def decide(
 
     Args:
         counts: The numbers.
-        complete: Whether there is evidence that the whole list came.
-        mode: Adds and removals, or adds only.
+        complete: Whether there is proof that the list is complete.
+        mode: The setting `sync_mode`.
         delivered: Whether Braze once had the whole list.
         guards: The limits.
 
     Returns:
-        The decision. A guard stops the whole cohort, its adds too: a list that looks wrong is not
-        to be trusted in the other direction either.
+        The decision. A guard stops the whole cohort, its adds too: a list with too many removals
+        looks wrong, so its adds cannot be trusted either.
     """
     if mode is SyncMode.ONE_TIME:
         if delivered:
@@ -117,15 +117,15 @@ def _guard(counts: CohortCounts, guards: Guards) -> str | None:
 
 
 def vanished_guard(leaving: int, known: int, guards: Guards) -> str | None:
-    """Decide about all cohorts that are no longer in the source; for these as one.
+    """Decide about all cohorts that are no longer in the source, together.
 
     Args:
         leaving: Their known members.
         known: The known members of all cohorts.
-        guards: The limits; `allow_empty_cohorts` is about cohorts that are still there.
+        guards: The limits; `allow_empty_cohorts` does not apply to cohorts that are gone.
 
     Returns:
-        Why they are not to be emptied, in words; None if they may be.
+        Why they must not be emptied, for the user; None if they may be.
     """
     if leaving <= guards.max_removal_ratio * known:
         return None
@@ -136,13 +136,13 @@ def vanished_guard(leaving: int, known: int, guards: Guards) -> str | None:
 
 
 def resync_due(resynced_at: int, now: int, days: int) -> bool:
-    """Tell whether all adds are to be sent again.
+    """Return whether it is time to send all adds again.
 
-    Braze ignores ids that it does not know yet, without a word; only adding them again lets them
-    in.
+    Braze silently ignores ids that it does not know yet. Such a user enters the cohort only when
+    the add is sent again.
 
     Args:
-        resynced_at: When that was last begun, UNIX seconds.
+        resynced_at: When the last full round began, UNIX seconds.
         now: UNIX seconds.
         days: The setting `full_resync_days`.
     """

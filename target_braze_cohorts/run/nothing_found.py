@@ -1,6 +1,7 @@
-"""Input that a run could only pass over: the settings look for something else than what came.
+"""Raises if the input has nothing that the settings name.
 
-To end well there would pass STATE on, and nobody would learn that nothing is ever delivered.
+Such a run would do nothing, end with success and pass STATE on, and nobody would notice that
+nothing is ever delivered.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from braze_mixpanel.errors import InputError, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.store.membership import KnownList
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.planning.changes import KnownList
 
 
 def require_something(
@@ -23,42 +24,43 @@ def require_something(
     streams: Collection[str],
     known: Collection[KnownList],
 ) -> None:
-    """Make sure that what came has to do with the settings; a source without cohorts is good.
+    """Require that the input fits the settings; a source without cohorts does.
 
     Args:
         config: The target's settings.
-        intake: What came.
-        streams: The streams whose SCHEMA came, as the tap calls them.
-        known: What Braze was told of before: a cohort of these that does not come has vanished, or
-            has no changes.
+        intake: What the input holds.
+        streams: The streams whose SCHEMA is in the input, by the tap's names.
+        known: The lists of earlier runs: if none of their cohorts is in the input, they have
+            vanished from the source, or have no changes.
 
     Raises:
-        InputError: Nothing came at all.
-        SettingsError: None of the streams, cohorts or fields that the settings name came.
+        InputError: The input is empty.
+        SettingsError: The input has none of the streams, cohorts or fields in the settings.
     """
     if not streams:
         raise InputError(
-            "The input is empty: not even a SCHEMA message came. Did the tap start, and is a "
+            "The input is empty, without even a SCHEMA message. Did the tap start, and is a "
             "stream selected? Nothing was sent."
         )
     if not (intake.cohorts_evidence.began or intake.members_evidence.began):
         raise SettingsError(
-            f"Neither the stream {config['cohorts_stream']} nor {config['members_stream']} came, "
-            f"but {_some(streams)}. Select them in the tap, or set cohorts_stream and "
-            "members_stream to what it calls them. Nothing was sent."
+            f"The input has neither the stream {config['cohorts_stream']} nor "
+            f"{config['members_stream']}, but {_some(streams)}. Select them in the tap, or set "
+            "cohorts_stream and members_stream to the tap's names. Nothing was sent."
         )
     if intake.has_only_profiles_without_id:
         raise SettingsError(
             f"No profile has the property {config['external_id_property']}. Check the spelling of "
-            "external_id_property, and that the tap selects that property (its catalog may have to "
-            "be made anew). Nothing was sent."
+            "external_id_property, and that the tap selects that property (you may have to run its "
+            "discovery again). Nothing was sent."
         )
     if intake.cohorts or any(intake.is_selected(one.cohort_id) for one in known):
         return
     if intake.passed_over:
         raise SettingsError(
-            f"None of the cohorts that came is in cohort_ids. Came: {_some(intake.passed_over)}. "
-            "Mend cohort_ids, or run again if the tap ended early. Nothing was sent."
+            f"None of the cohorts in the input is in cohort_ids. The input has: "
+            f"{_some(intake.passed_over)}. Fix cohort_ids, or run again if the tap ended early. "
+            "Nothing was sent."
         )
     if intake.has_records and not known:
         raise SettingsError(
@@ -70,6 +72,6 @@ def require_something(
 
 
 def _some(names: Collection[str], most: int = 5) -> str:
-    """Name a few, and say that there are more."""
+    """Name the first few, with … if there are more."""
     found = sorted(names)
     return ", ".join(found[:most]) + (", …" if len(found) > most else "")

@@ -1,8 +1,17 @@
-"""One run from the end of its input: plan, deliver, report."""
+"""One run from the end of its input: plan, deliver, judge.
+
+The heart of the target. `Sync.run` reads from top to bottom:
+
+    _require_usable_input    the input has to do with the settings
+    _plan                    staged members and known membership become jobs
+    _deliver                 each job becomes requests; acknowledgements go to the store
+    failure                  what the run must fail with although it reached its end
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,25 +19,28 @@ from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
 from braze_mixpanel.times import UnreadableTimeError, read_time
 from target_braze_cohorts.braze.delivery import ListDelivery
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
-from target_braze_cohorts.planning.decision import CohortCounts, SyncMode
-from target_braze_cohorts.planning.jobs import Planner
+from target_braze_cohorts.planning.changes import Change, Difference, StagedCounts
+from target_braze_cohorts.planning.decision import CohortCounts, SyncMode, vanished_guard
+from target_braze_cohorts.planning.jobs import Planner, is_incomplete
+from target_braze_cohorts.planning.matching import Matcher
 from target_braze_cohorts.run.nothing_found import require_something
-from target_braze_cohorts.run.plan_table import CohortReport, RunReport
-from target_braze_cohorts.store.membership import Change
-from target_braze_cohorts.store.staging import emptying
+from target_braze_cohorts.run.results import CohortResult, RunResult
+from target_braze_cohorts.store.staged_changes import emptying_queue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from braze_mixpanel.errors import ConnectorError
     from braze_mixpanel.http.send_loop import SendLoop
     from target_braze_cohorts.braze.client import BrazeClient
-    from target_braze_cohorts.intake.intake import Intake
-    from target_braze_cohorts.intake.rejected_members import Rejects
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
+    from target_braze_cohorts.planning.changes import KnownList, ListSize
+    from target_braze_cohorts.planning.decision import Guards
     from target_braze_cohorts.planning.jobs import Job
-    from target_braze_cohorts.store.membership import KnownList, MembershipStore
-    from target_braze_cohorts.store.staging import Staging
+    from target_braze_cohorts.planning.matching import Match
+    from target_braze_cohorts.store.run_tables import RunTables
 
 _VANISHED = "no longer in the source"
 _NO_PROFILES = (
@@ -36,112 +48,104 @@ _NO_PROFILES = (
     "meltano select tap-mixpanel {stream} '*'"
 )
 _INCOMPLETE = (
-    "Nothing shows that the lists of members are complete, so nobody was removed: did the tap end "
-    "early? Needed is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
+    "Nothing proves that the lists of members are complete, so nobody was removed. Did the tap end "
+    "early? Proof is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
     "moved on, or the right count of the cohort."
 )
 
 
+@dataclass(frozen=True)
+class _Step:
+    """What to send for one cohort.
+
+    Attributes:
+        result: Where the outcome is noted.
+        send: Sends it.
+        is_needed: Whether it sends anything; False if it only updates the store.
+    """
+
+    result: CohortResult
+    send: Callable[[], None]
+    is_needed: bool = True
+
+
 class Sync:
-    """Brings Braze to what the input says, as far as that is safe."""
+    """Makes the cohorts in Braze equal to the input, as far as that is safe."""
 
     def __init__(
         self,
         config: Mapping[str, Any],
         *,
         intake: Intake,
-        staging: Staging,
-        store: MembershipStore,
+        tables: RunTables,
         client: BrazeClient,
         loop: SendLoop,
-        rejects: Rejects,
+        rejects: RejectedMembers,
         now: datetime,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wire the parts.
+        """Wire the parts; the run's time starts to count.
 
         Args:
             config: The target's settings.
-            intake: The cohorts that came.
-            staging: Their members.
-            store: Known membership.
+            intake: The cohorts of the input.
+            tables: The staged members and the known membership.
             client: Makes the requests.
-            loop: Sends them.
-            rejects: Takes members who are left out.
-            now: The time, with its zone.
+            loop: Sends them, and retries.
+            rejects: Writes the dead letters.
+            now: The time of the run, with its zone.
+            clock: Seconds that only grow.
         """
         self._config = config
         self._intake = intake
-        self._staging = staging
-        self._store = store
+        self._staging = tables.staging
+        self._changes = tables.changes
+        self._store = tables.membership
         self._client = client
         self._loop = loop
         self._rejects = rejects
         self._now = now
-        self._started = time.monotonic()
-        self._mode = SyncMode(config["sync_mode"])
+        self._clock = clock
+        self._started = clock()
         self._guarded = False
         self._refused = False
         self._delivery = ListDelivery(
-            client, loop, store, rejects.refused, retry_seconds=config["retry_seconds"]
+            client,
+            loop,
+            tables.membership,
+            rejects.refused,
+            retry_seconds=config["retry_seconds"],
         )
-        self.report = RunReport(dry_run=config["dry_run"])
+        self.result = RunResult(dry_run=config["dry_run"])
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
 
         Args:
-            cut: Whether the input ended in the middle of a line.
-            streams: The streams whose SCHEMA came, as the tap calls them.
+            cut: Whether the input ended in the middle of a line: then nobody is removed.
+            streams: The streams whose SCHEMA is in the input, by the tap's names.
 
         Raises:
-            InputError: Nothing came.
-            SettingsError: Nothing came that the settings name, or profiles are needed and were not
-                selected.
-            ConnectorError: What `SendLoop.send` raises; see `failure` for single cohorts.
+            InputError: The input is empty.
+            SettingsError: The input has nothing that the settings name, or profiles are needed and
+                were not selected.
+            ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
         """
-        if not cut:
-            require_something(
-                self._config, self._intake, streams=streams, known=self._store.lists()
-            )
-        if self._intake.lacks_profiles:
-            if cut:
-                return
-            raise SettingsError(_NO_PROFILES.format(stream=self._config["profiles_stream"]))
+        known = self._store.lists()
+        if not self._require_usable_input(cut=cut, streams=streams, known=known):
+            return
         self._store.require_kind(self._config["identifier"])
         self._staging.settle()
-        self._list_without_identifier()
-        planner = Planner(
-            self._config,
-            self._intake,
-            self._staging,
-            self._store,
-            now=self._seconds,
-            cut=cut,
-        )
-        jobs = planner.jobs()
-        self.report.cohorts = [job.report for job in jobs]
-        self.report.incomplete = planner.is_incomplete(jobs)
-        clearing = self._plan_clearing(planner, jobs)
-        self._guarded = bool(self.report.stopped)
-        self.report.plan_seconds = self.report.seconds = time.monotonic() - self._started
-        if self._config["dry_run"]:
-            return
-        if clearing or any(map(self._has_work, jobs)):
-            self._delivery.check_credentials()
-        try:
-            for job in jobs:
-                if job.decision.send:
-                    self._attempt(job.report, partial(self._bring, job))
-            for known, report in clearing:
-                self._attempt(report, partial(self._empty, known, report))
-        finally:
-            self.report.requests = self._loop.requests
-            self.report.seconds = time.monotonic() - self._started
+        self._reject_without_identifier()
+        steps = self._plan(known, cut=cut)
+        self.result.plan_seconds = self.result.seconds = self._clock() - self._started
+        if not self._config["dry_run"]:
+            self._deliver(steps)
 
     def failure(self) -> ConnectorError | None:
-        """Give what the run must fail with although it went to its end; None if nothing."""
-        stopped = self.report.stopped
-        incomplete = _INCOMPLETE if self.report.incomplete else ""
+        """Return what the run must fail with although it reached its end; None if nothing."""
+        stopped = self.result.stopped
+        incomplete = _INCOMPLETE if self.result.incomplete else ""
         if not stopped:
             return TemporaryError(incomplete) if incomplete else None
         cohorts = ", ".join(f"{cohort.cohort_id} ({cohort.stopped})" for cohort in stopped)
@@ -152,112 +156,202 @@ class Sync:
             return TemporaryError(f"{message} Run again later.")
         return SettingsError(f"{message} If the lists are right, allow it in the settings named.")
 
-    @property
-    def _seconds(self) -> int:
-        return int(self._now.timestamp())
+    # The input
 
-    def _list_without_identifier(self) -> None:
+    def _require_usable_input(
+        self, *, cut: bool, streams: Collection[str], known: Collection[KnownList]
+    ) -> bool:
+        """Raise if the settings do not fit the input; return whether there is enough to go on."""
+        if not cut:
+            require_something(self._config, self._intake, streams=streams, known=known)
+        if not self._intake.lacks_profiles:
+            return True
+        if not cut:
+            raise SettingsError(_NO_PROFILES.format(stream=self._config["profiles_stream"]))
+        return False  # the profiles may be in the part that is missing
+
+    def _reject_without_identifier(self) -> None:
+        """Dead-letter the members whose profile gives no identifier."""
         ids = {cohort.number: cohort.id for cohort in self._intake.cohorts.values()}
         for number, member in self._staging.without_identifier():
             self._rejects.without_identifier(ids[number], member)
 
-    def _plan_clearing(
-        self, planner: Planner, jobs: list[Job]
-    ) -> list[tuple[KnownList, CohortReport]]:
-        """Report the cohorts that the source does not have any more; give those to be emptied."""
-        vanished = planner.vanished(jobs)
-        # An input without any record is no proof that there is none.
+    # The plan
+
+    def _plan(self, known: Sequence[KnownList], *, cut: bool) -> list[_Step]:
+        """Decide about every cohort, note the plan in the result, and return what to send.
+
+        The decisions are pure, in `planning`. This method gets them their numbers: it reads the
+        store, and lets the database compare who is wanted with who is known.
+
+        Args:
+            known: Every list of the workspace.
+            cut: Whether the input ended in the middle of a line.
+        """
+        intake, config = self._intake, self._config
+        if config["changes_stream"]:
+            # A known cohort without changes may still have something to do: an unsure request of
+            # an earlier run, or a full round.
+            for one in known:
+                intake.recall(one.cohort_id)
+        evidence = intake.evidence_at_end(cut=cut)
+        matcher = Matcher(
+            config,
+            cohorts=intake.cohorts,
+            known=known,
+            evidence=evidence,
+            is_selected=intake.is_selected,
+            now=self._seconds,
+        )
+        sizes = {
+            one.id: self._store.count(one.id) for one in known if intake.is_selected(one.cohort_id)
+        }
+        planner = Planner(config, evidence=evidence, sizes=sizes)
+        staged = self._staging.counts()
+        matches = matcher.matches()
+        jobs = [
+            planner.job(
+                match,
+                staged.get(match.cohort.number, StagedCounts()),
+                self._difference(match) if planner.needs_difference(match) else Difference(),
+            )
+            for match in matches
+        ]
+        results = [CohortResult.of(job) for job in jobs]
+        vanished, clearing = self._plan_vanished(matcher.vanished(matches), sizes, planner.guards)
+        self.result.cohorts = [*results, *vanished]
+        self.result.incomplete = is_incomplete(jobs, evidence, known)
+        self._guarded = bool(self.result.stopped)
+        return [
+            *(
+                _Step(result, partial(self._update_cohort, job, result), self._has_work(job))
+                for job, result in zip(jobs, results, strict=True)
+                if job.decision.send
+            ),
+            *clearing,
+        ]
+
+    def _difference(self, match: Match) -> Difference:
+        return self._changes.queue_difference(
+            match.cohort.number, match.known, match.generation, match.former
+        )
+
+    def _plan_vanished(
+        self, vanished: Sequence[KnownList], sizes: Mapping[int, ListSize], guards: Guards
+    ) -> tuple[list[CohortResult], list[_Step]]:
+        """Plan the lists of cohorts that are no longer in the source.
+
+        Returns:
+            Their results, and what to send for them: nothing if their members are kept.
+        """
+        # An input without any record does not prove that the source has no cohorts.
         clear = (
             self._config["clear_vanished_cohorts"]
-            and self._mode is SyncMode.DYNAMIC
+            and self._config["sync_mode"] == SyncMode.DYNAMIC
             and self._intake.has_records
         )
-        stopped = planner.vanished_guard(vanished) if clear else None
-        reports = [
-            self._report_vanished(known, stopped, clear=clear and not stopped) for known in vanished
+        leaving = sum(sizes[known.id].held for known in vanished)
+        everybody = sum(size.held for size in sizes.values())
+        stopped = vanished_guard(leaving, everybody, guards) if clear else None
+        clear = clear and not stopped
+        results = [
+            CohortResult(
+                known.cohort_id,
+                known.name or known.label,
+                CohortCounts(
+                    known=sizes[known.id].held,
+                    to_remove=self._changes.queue_everybody(known) if clear else 0,
+                ),
+                sizes[known.id].acknowledged,
+                stopped=stopped,
+                note="" if stopped else _VANISHED if clear else f"{_VANISHED}: members kept",
+            )
+            for known in vanished
         ]
-        self.report.cohorts += reports
-        return list(zip(vanished, reports, strict=True)) if clear and not stopped else []
-
-    def _report_vanished(
-        self, known: KnownList, stopped: str | None, *, clear: bool
-    ) -> CohortReport:
-        held, sure = self._store.count(known.id)
-        counts = CohortCounts(known=held, to_remove=self._staging.remove_all(known) if clear else 0)
-        note = _VANISHED if clear else f"{_VANISHED}: members kept"
-        return CohortReport(
-            known.cohort_id,
-            known.name or known.label,
-            counts,
-            sure,
-            stopped=stopped,
-            note="" if stopped else note,
-        )
+        steps = [
+            _Step(result, partial(self._empty, known, result))
+            for known, result in zip(vanished, results, strict=True)
+            if clear
+        ]
+        return results, steps
 
     def _has_work(self, job: Job) -> bool:
-        counts, decision = job.report.counts, job.decision
-        return decision.send and bool(
-            counts.to_add or counts.to_remove or job.retired or self._needs_name(job)
+        return bool(
+            job.counts.to_add or job.counts.to_remove or job.match.former or self._needs_name(job)
         )
 
     def _needs_name(self, job: Job) -> bool:
+        """Return whether Braze must still get the cohort's name, or may hold another one."""
         if not self._client.names_cohorts:
             return False
-        told = job.known.name if job.known else None
-        return told is None or job.cohort.name not in {None, told}
+        acknowledged = job.match.known.name if job.match.known else None
+        return acknowledged is None or job.match.cohort.name not in {None, acknowledged}
 
-    def _attempt(self, report: CohortReport, work: Callable[[], None]) -> None:
-        """Do what there is to do for one cohort; the others go on without it."""
+    # Delivery
+
+    def _deliver(self, steps: Sequence[_Step]) -> None:
+        """Send every step. A cohort that Braze refuses or locks does not stop the others."""
+        if any(step.is_needed for step in steps):
+            self._delivery.check_credentials()
         try:
-            work()
-        except CohortRefusedError as error:
-            self._refused = True
-            report.stopped = str(error)
-        except CohortLockedError as error:
-            report.stopped = str(error)
+            for step in steps:
+                try:
+                    step.send()
+                except CohortRefusedError as error:
+                    self._refused = True
+                    step.result.stopped = str(error)
+                except CohortLockedError as error:
+                    step.result.stopped = str(error)
+        finally:
+            self.result.requests = self._loop.requests
+            self.result.seconds = self._clock() - self._started
 
-    def _bring(self, job: Job) -> None:
-        """Bring one cohort to what is wanted: its name, who entered, who left."""
-        cohort, report = job.cohort, job.report
+    def _update_cohort(self, job: Job, result: CohortResult) -> None:
+        """Send one cohort's changes: its name first, then adds, then removals."""
+        match, cohort = job.match, job.match.cohort
         known = self._store.open_list(
-            job.label, cohort.id, self._config["identifier"], self._seconds
+            match.label, cohort.id, self._config["identifier"], self._seconds
         )
         if self._needs_name(job):
             self._delivery.send_name(
                 known, cohort.name or cohort.id, created_at(cohort.created, self._now)
             )
-        if known.generation != job.generation:
-            self._store.begin_resync(known.id, job.generation, self._seconds)
-            known = known._replace(generation=job.generation)
-        self._send(known, cohort.number, Change.ADD, report)
+        if known.generation != match.generation:
+            self._store.begin_resync(known.id, match.generation, self._seconds)
+            known = known._replace(generation=match.generation)
+        self._send(known, cohort.number, Change.ADD, result)
         if job.decision.remove:
-            self._staging.forget_refused(cohort.number, known)
-            self._send(known, cohort.number, Change.REMOVE, report)
-            for former in job.retired:
-                self._staging.remove_all(former)
-                self._empty(former, report)
-        if job.decision.finishes and not report.done.refused and known.delivered_at is None:
+            self._changes.forget_refused(cohort.number, known)
+            self._send(known, cohort.number, Change.REMOVE, result)
+            for former in match.former:
+                self._changes.queue_everybody(former)
+                self._empty(former, result)
+        if job.decision.finishes and not result.done.refused and known.delivered_at is None:
             self._store.set_delivered(known.id, self._seconds)
 
-    def _send(self, known: KnownList, number: int, change: Change, report: CohortReport) -> None:
-        pages = self._staging.pages(number, change, self._client.most_users)
-        staying = partial(self._staging.someone_staying, number, known)
+    def _send(self, known: KnownList, queue: int, change: Change, result: CohortResult) -> None:
+        pages = self._changes.pages(queue, change, self._client.most_users)
+        staying = partial(self._changes.someone_staying, queue, known)
         witness = {"someone_staying": staying} if change is Change.ADD else {}
-        self._delivery.send_changes(known, change, pages, report.done, **witness)
+        self._delivery.send_changes(known, change, pages, result.done, **witness)
 
-    def _empty(self, known: KnownList, report: CohortReport) -> None:
-        """Take everybody out of a list that is not wanted any more, and forget it."""
-        self._send(known, emptying(known), Change.REMOVE, report)
-        if not any(self._store.count(known.id)):
+    def _empty(self, known: KnownList, result: CohortResult) -> None:
+        """Remove everybody from a list, and forget the list once Braze has accepted that."""
+        self._send(known, emptying_queue(known), Change.REMOVE, result)
+        if not self._store.count(known.id).held:
             self._store.drop_list(known.id)
+
+    @property
+    def _seconds(self) -> int:
+        return int(self._now.timestamp())
 
 
 def created_at(text: str | None, now: datetime) -> str:
-    """Write the time at which a cohort was made as Braze wants it.
+    """Return the time at which a cohort was created, in the form that Braze requires.
 
     Args:
         text: As the source writes it, see `braze_mixpanel.times`.
-        now: Used where the source says nothing that can be read.
+        now: Used if the source gives no time that can be read.
 
     Returns:
         ISO 8601 with zone.

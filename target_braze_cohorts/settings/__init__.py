@@ -1,1 +1,1 @@
-"""The settings, where Braze is reached, and mistakes that their schema cannot express."""
+"""The settings, Braze's endpoints, and the checks that a schema cannot express."""

@@ -1,4 +1,4 @@
-"""Mistakes in the settings that their schema cannot say. Pure but for a look at folders."""
+"""Checks of the settings that the schema cannot express. Pure, except that it looks at folders."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import find_problem
 from braze_mixpanel.report import page
 from braze_mixpanel.settings.reading import parse_ratio
+from target_braze_cohorts.intake.cohort_records import is_joined
 from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
-from target_braze_cohorts.intake.intake import is_joined
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.instances import endpoint
 
@@ -23,7 +23,7 @@ CREDENTIALS = {
 
 
 def find_problems(config: Mapping[str, Any]) -> list[str]:
-    """Look for settings that need or exclude each other, and for values that cannot be used.
+    """Find settings that need or exclude each other, and values that cannot be used.
 
     Args:
         config: Settings that fit the schema.
@@ -39,7 +39,7 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def missing_credentials(config: Mapping[str, Any]) -> list[str]:
-    """Give the settings that hold the credentials of the chosen delivery and are not set."""
+    """Return the credentials settings of the chosen delivery that are not set."""
     return [name for name in CREDENTIALS[config["delivery"]] if not config.get(name)]
 
 

@@ -132,7 +132,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "cohort_created_field",
         th.StringType,
         default="created",
-        description="Field of cohorts_stream with the date-time at which the cohort was made.",
+        description="Field of cohorts_stream with the date-time at which the cohort was created.",
     ),
     th.Property(
         "cohort_count_field",
@@ -172,15 +172,15 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "alias_label",
         th.StringType,
-        description="For identifier alias: the label of those whose record has none.",
+        description="For identifier alias: the label of members whose record has none.",
     ),
     th.Property(
         "changes_stream",
         th.BooleanType,
         default=False,
         description=(
-            "members_stream holds changes instead of full lists: a record with should_remove, or "
-            "with _sdc_deleted_at, takes its member out, any other adds them; nobody else moves."
+            "members_stream holds changes instead of full lists: a record with should_remove or "
+            "_sdc_deleted_at removes its member, any other record adds them; others stay."
         ),
     ),
     th.Property(
@@ -189,8 +189,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="sqlite:///braze_cohorts.db",
         secret=True,
         description=(
-            "SQLAlchemy URL of the database that holds what Braze was last told: SQLite or "
-            "PostgreSQL. Keep it: without it nobody can be taken out."
+            "SQLAlchemy URL of the database with the members that Braze acknowledged: SQLite or "
+            "PostgreSQL. Keep it: without it nobody can be removed."
         ),
     ),
     th.Property(
@@ -221,7 +221,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.BooleanType,
         default=False,
         description=(
-            "Take everybody out of a cohort that is no longer in the source; otherwise it keeps "
+            "Remove everybody from a cohort that is no longer in the source; otherwise it keeps "
             "its members and is reported."
         ),
     ),
@@ -230,7 +230,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.IntegerType(minimum=0),
         default=7,
         description=(
-            "After so many days all adds are sent again, for users whom Braze did not know when "
+            "After this many days all adds are sent again, for users whom Braze did not know when "
             "they were added; 0: in each run."
         ),
     ),
@@ -238,7 +238,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "retry_seconds",
         th.IntegerType(minimum=0),
         default=600,
-        description="How long one request is retried while Braze cannot be had.",
+        description="How many seconds one request is retried while Braze is unavailable.",
     ),
     th.Property(
         "dead_letter_path",

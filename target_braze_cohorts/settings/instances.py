@@ -1,4 +1,4 @@
-"""Where Braze is reached."""
+"""Braze's REST endpoints by instance."""
 
 from __future__ import annotations
 
@@ -25,24 +25,23 @@ ENDPOINTS: Final[Mapping[str, str]] = {
 
 
 def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
-    """Choose the REST endpoint.
+    """Return the REST endpoint to use.
 
     Args:
         instance: A key of `ENDPOINTS`.
-        rest_endpoint: A URL; goes before the instance.
+        rest_endpoint: A URL; takes precedence over the instance.
 
     Returns:
         The URL without a slash at its end.
 
     Raises:
-        SettingsError: Neither is given, or the URL would carry keys and ids unencrypted, or is
-            that of the dashboard.
+        SettingsError: Neither is given, or the URL is not encrypted, or belongs to the dashboard.
     """
     if not rest_endpoint:
         if not instance:
             raise SettingsError(
-                "Setting instance is missing: the Braze instance such as US-01 or EU-02, as the "
-                "dashboard's URL tells, or its URL in rest_endpoint."
+                "Setting instance is missing: give the Braze instance such as US-01 or EU-02 (the "
+                "dashboard's URL shows it), or its URL in rest_endpoint."
             )
         return ENDPOINTS[instance]
     if not is_safe_url(rest_endpoint):

@@ -1,4 +1,4 @@
-"""The connection to the membership database, and the lock that lets one run at a time use it."""
+"""Opens the membership database, and locks it so that one run at a time uses it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def parse_url(url: str) -> URL:
         The URL, with psycopg 3 as the driver of PostgreSQL.
 
     Raises:
-        SettingsError: It is no URL, or names another database. Staging, COPY and a lock that ends
-            with its process are particular to each.
+        SettingsError: It is not a URL, or it names another kind of database. Staging, COPY and a
+            lock that ends with its process are different in each database.
     """
     try:
         parsed = make_url(url)
@@ -64,14 +64,14 @@ def parse_url(url: str) -> URL:
 
 @contextmanager
 def open_database(url: str, workspace: str) -> Iterator[Connection]:
-    """Connect, and keep every other run out until the end.
+    """Connect, and lock every other run out until the block ends.
 
-    All work of a run goes through this one connection: should it break, the lock and the work end
+    All work of a run goes through this one connection: if it breaks, the lock and the work end
     together.
 
     Args:
         url: The setting `membership_db`.
-        workspace: What the lock is for, where the database can tell workspaces apart.
+        workspace: The lock is for this workspace only, except in SQLite, which locks the file.
 
     Raises:
         SettingsError: The database cannot be opened or, later, written.
@@ -92,8 +92,8 @@ def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[C
         engine = create_engine(
             url,
             connect_args=arguments,
-            hide_parameters=True,  # people's ids, which no stack trace may show
-            pool_reset_on_return=None,  # it is closed then; a broken one only brings a stack trace
+            hide_parameters=True,  # people's ids, which must not be in a stack trace
+            pool_reset_on_return=None,  # it is closed anyway; a reset of a broken one logs a trace
         )
     except (ImportError, NoSuchModuleError):
         raise SettingsError(
@@ -109,9 +109,9 @@ def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[C
 
 
 def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
-    # A plan that PostgreSQL prepared for an empty table would be kept while that fills.
+    # PostgreSQL would keep a plan that it prepared while a table was empty.
     arguments: dict[str, int | None] = {"prepare_threshold": None}
-    # Without a limit somebody who takes the connection and says nothing is waited for for ever.
+    # Without a limit the run waits for ever for a server that accepts and stays silent.
     return (
         arguments
         if "connect_timeout" in url.query
@@ -121,7 +121,7 @@ def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
 
 @contextmanager
 def _file_lock(url: URL) -> Iterator[None]:
-    """Hold a lock beside the database file; it ends with the process, however that ends."""
+    """Hold a lock file beside the database; the lock ends with the process, however that ends."""
     if not url.database or url.database == ":memory:":
         yield
         return
@@ -148,18 +148,18 @@ def _file_lock(url: URL) -> Iterator[None]:
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    # An acknowledgement that is lost in a power cut would be a lie about Braze: FULL.
+    # FULL: an acknowledgement that a power cut loses would make the store wrong about Braze.
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
-    # Staging lies in temporary tables, and those in a file: members do not fit into memory.
+    # FILE: staging uses temporary tables, and millions of members do not fit into memory.
     cursor.execute("PRAGMA temp_store = FILE")
     cursor.execute(f"PRAGMA temp.cache_size = -{_SQLITE_CACHE_KIB}")
     cursor.close()
 
 
 def _advisory_lock(connection: Connection, workspace: str) -> None:
-    """Take a lock that ends with the connection."""
+    """Take a lock that ends with the connection, or raise TemporaryError."""
     key = {"key": _lock_key(workspace)}
     taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar()
     connection.commit()
@@ -168,9 +168,10 @@ def _advisory_lock(connection: Connection, workspace: str) -> None:
 
 
 def wait_for_turn(connection: Connection) -> None:
-    """Let one run at a time make tables, until it commits; PostgreSQL cannot do two at once.
+    """Wait until no other run is creating tables; the turn ends with the next commit.
 
-    The first runs of several workspaces may well begin together, and on SQLite they cannot.
+    PostgreSQL fails when two connections create the same table at once, and the first runs of
+    several workspaces may start together. In SQLite they cannot: the file is locked.
     """
     if connection.dialect.name == POSTGRESQL:
         key = {"key": _lock_key("(tables)")}
@@ -183,7 +184,7 @@ def _lock_key(name: str) -> int:
 
 
 def check_database(url: str) -> None:
-    """Try to reach the database; nothing is written.
+    """Check that the database can be used; nothing is written.
 
     Args:
         url: The setting `membership_db`.
@@ -201,7 +202,7 @@ def check_database(url: str) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Look at a file as SQLite does when it opens one; SQLite itself would write beside it."""
+    """Check a file without opening it in SQLite, which would write files beside it."""
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise SettingsError(
             f"The membership database {path} cannot be written. "
@@ -219,6 +220,6 @@ def _check_file(path: Path) -> None:
         ) from error
     if header not in {b"", _SQLITE_HEADER}:
         raise SettingsError(
-            f"{path} is no SQLite database. Give another file, or one that does not exist yet, in "
-            "membership_db."
+            f"{path} is not a SQLite database. Give another file, or one that does not exist yet, "
+            "in membership_db."
         )

@@ -1,4 +1,4 @@
-"""Errors of the membership database, told in one line that holds nobody's id."""
+"""Turns errors of the membership database into one line without anybody's id."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from braze_mixpanel.errors import ConnectorError
 
 _CONNECTION_STATES: Final = ("08", "57P")
-"""How the SQLSTATE of a broken connection, and of a server that shuts down, begins."""
+"""First characters of the SQLSTATE of a broken connection, and of a server that shuts down."""
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Tell errors of the database as ours; others pass.
+    """Turn errors of the database into `ConnectorError`; other errors pass.
 
     Raises:
         SettingsError: The database cannot be opened, read or written.
@@ -30,17 +30,17 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        # The statement's parameters would be people's ids: only the driver's own words are told.
-        raise _told(str(error.orig), broke=error.connection_invalidated) from error
+        # The statement's parameters are people's ids: only the driver's own message is used.
+        raise _connector_error(str(error.orig), broke=error.connection_invalidated) from error
     except _driver_errors() as error:
-        # COPY goes past SQLAlchemy to the driver.
+        # COPY goes past SQLAlchemy to the driver, so its errors are not wrapped.
         state = getattr(error, "sqlstate", None)
         broke = _is_operational(error) and (state is None or state.startswith(_CONNECTION_STATES))
-        raise _told(str(error), broke=broke) from error
+        raise _connector_error(str(error), broke=broke) from error
 
 
-def _told(words: str, *, broke: bool) -> ConnectorError:
-    reason = words.strip().partition("\n")[0]
+def _connector_error(message: str, *, broke: bool) -> ConnectorError:
+    reason = message.strip().partition("\n")[0]
     if broke:
         return TemporaryError(
             f"The connection to the membership database broke: {reason}. Run again: what Braze "
@@ -53,7 +53,7 @@ def _told(words: str, *, broke: bool) -> ConnectorError:
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
-    """Give the base of psycopg's errors, if this run uses it; it need not be installed."""
+    """Return the base of psycopg's errors if this run uses psycopg, which is optional."""
     driver = sys.modules.get("psycopg")
     return (driver.Error,) if driver else ()
 

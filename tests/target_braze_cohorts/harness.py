@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from target_braze_cohorts.run.plan_table import CohortReport
+    from target_braze_cohorts.run.results import CohortResult
 
 
 class ImpatientTarget(TargetBrazeCohorts):
@@ -113,7 +113,7 @@ class Run:
     error: BaseException | None
     stdout: str
     stderr: str
-    rows: dict[str, CohortReport] = field(default_factory=dict)
+    rows: dict[str, CohortResult] = field(default_factory=dict)
     dead: list[dict[str, Any]] = field(default_factory=list)
 
     def ok(self) -> Run:
@@ -171,7 +171,7 @@ def run(braze: FakeBraze | None, folder: Path, lines: bytes, **changes: Any) -> 
             target.listen(io.BytesIO(lines))
         except (ConnectorError, Crash) as caught:
             error = caught
-    reports = target.report.cohorts if target.report else []
+    reports = target.result.cohorts if target.result else []
     result = Run(
         error, stdout.getvalue(), stderr.getvalue(), {row.cohort_id: row for row in reports}
     )

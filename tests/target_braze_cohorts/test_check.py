@@ -114,7 +114,7 @@ def test_a_dry_run_without_credentials_has_only_the_rest_to_check(braze, tmp_pat
 def test_a_file_that_is_no_database_is_told(braze, tmp_path, caplog):
     (tmp_path / "cohorts.db").write_text("not a database, but some other file")
     assert try_it(braze, tmp_path).exit_code == 78
-    assert "no SQLite database" in caplog.text
+    assert "not a SQLite database" in caplog.text
 
 
 def test_a_database_that_is_there_is_good(braze, tmp_path):

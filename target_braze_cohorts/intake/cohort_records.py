@@ -1,11 +1,11 @@
-"""What the records of each stream mean, staged as they come."""
+"""Reads each record by the role of its stream, and stages members and profiles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from target_braze_cohorts.intake.completeness import StreamEvidence
+from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
 from target_braze_cohorts.intake.identity import ALIAS, alias_identifier, text_of
 from target_braze_cohorts.intake.removal_flag import is_removal
 from target_braze_cohorts.settings.definitions import DISTINCT_ID
@@ -13,24 +13,33 @@ from target_braze_cohorts.settings.definitions import DISTINCT_ID
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from target_braze_cohorts.intake.rejected_members import Rejects
-    from target_braze_cohorts.store.staging import Staging
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
 
     Take = Callable[[dict[str, Any]], None]
 
 
+class MemberStage(Protocol):
+    """Stores what the intake reads, until the input ends."""
+
+    def add_member(self, cohort: int, member: str, removed: bool) -> None:  # noqa: FBT001 - hot
+        """Store a member record of the cohort with this number."""
+
+    def add_profile(self, member: str, identifier: str | None) -> None:
+        """Store the identifier in a member's profile; None if the profile has none."""
+
+
 @dataclass
 class Cohort:
-    """A cohort that the input named.
+    """A cohort in the input.
 
     Attributes:
-        number: What staging knows it by.
+        number: Its number in staging, from 1.
         id: Its id in the source, as text.
-        name: Its name; None until its own record came.
-        created: When it was made, as the source writes it.
-        count: How many members the source says it has.
+        name: Its name; None until its own record is read.
+        created: When it was created, as the source writes it.
+        count: How many members the source counts.
         nameless: Member records without a usable id; they are not staged.
-        not_members: Records that say that their member is none; they are not staged either.
+        not_members: Records marked as removed in a stream of full lists; they are not staged.
     """
 
     number: int
@@ -45,17 +54,19 @@ class Cohort:
 class Intake:
     """Takes records by the role of their stream."""
 
-    def __init__(self, config: Mapping[str, Any], staging: Staging, rejects: Rejects) -> None:
-        """Read the settings.
+    def __init__(
+        self, config: Mapping[str, Any], staging: MemberStage, rejects: RejectedMembers
+    ) -> None:
+        """Start without cohorts.
 
         Args:
             config: The target's settings.
-            staging: Takes members and profiles.
-            rejects: Takes member records that name nobody.
+            staging: Stores members and profiles.
+            rejects: Stores member records without an id of the cohort or the member.
         """
         self.cohorts: dict[str, Cohort] = {}
         self.passed_over: set[str] = set()
-        """Ids of cohorts that came and that `cohort_ids` does not take in."""
+        """Ids of cohorts in the input that the setting `cohort_ids` excludes."""
         self._config = config
         self._staging = staging
         self._rejects = rejects
@@ -78,25 +89,40 @@ class Intake:
 
     @property
     def has_records(self) -> bool:
-        """Whether any record of a cohort or a member came."""
+        """Whether the input has any record of a cohort or a member."""
         return self.cohorts_evidence.has_records or self.members_evidence.has_records
 
     @property
     def lacks_profiles(self) -> bool:
-        """Whether identifiers come from profiles, and those were not even selected."""
+        """Whether identifiers come from profiles and the profiles stream was not selected."""
         return self.joined and self.has_records and not self.profiles_evidence.began
 
     @property
     def has_only_profiles_without_id(self) -> bool:
-        """Whether profiles came, and none had the property that holds the identifier."""
+        """Whether the input has profiles, and none has the property with the identifier."""
         return self.profiles_evidence.has_records and not self._has_identified_profile
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
-        """Give what is known of the end of each stream."""
+        """Return what proves the end of each stream."""
         return (self.cohorts_evidence, self.members_evidence, self.profiles_evidence)
 
+    def evidence_at_end(self, *, cut: bool) -> InputEvidence:
+        """Return what proves that the input is complete, once it has ended.
+
+        Args:
+            cut: Whether the input ended in the middle of a line.
+        """
+        cohorts, members = self.cohorts_evidence, self.members_evidence.complete
+        return InputEvidence(
+            cut=cut,
+            members_complete=members,
+            # Without a stream of cohorts, the complete members name every cohort that has any.
+            every_cohort_came=members and (cohorts.complete or not cohorts.began),
+            profiles_complete=not self.joined or self.profiles_evidence.complete,
+        )
+
     def roles(self, stream: str) -> list[Take]:
-        """Give what takes the records of a stream; empty if the stream means nothing here."""
+        """Return what reads a stream's records; empty if the settings do not name the stream."""
         config = self._config
         takes: list[Take] = []
         if stream == config["cohorts_stream"]:
@@ -108,15 +134,15 @@ class Intake:
         return takes
 
     def is_selected(self, cohort_id: str) -> bool:
-        """Tell whether `cohort_ids` takes a cohort in."""
+        """Return whether the setting `cohort_ids` includes a cohort."""
         return self._selected is None or cohort_id in self._selected
 
     def recall(self, cohort_id: str) -> None:
-        """Take a cohort in that an earlier run brought, as if it had come without members."""
+        """Add a cohort of an earlier run, as if the input had it without members."""
         self._cohort(cohort_id)
 
     def take_cohort(self, record: dict[str, Any]) -> None:
-        """Take a record of the cohorts stream."""
+        """Read a record of the cohorts stream."""
         self.cohorts_evidence.saw_record()
         config = self._config
         cohort = self._cohort(text_of(record.get(config["cohort_id_field"])))
@@ -128,7 +154,7 @@ class Intake:
         cohort.count = count if isinstance(count, int) and not isinstance(count, bool) else None
 
     def take_member(self, record: dict[str, Any]) -> None:
-        """Take a record of the members stream."""
+        """Read a record of the members stream."""
         self.members_evidence.saw_record()
         cohort_field, member_field = self._member_fields
         cohort_id = text_of(record.get(cohort_field))
@@ -151,7 +177,7 @@ class Intake:
         self._staging.add_member(cohort.number, member, removed)
 
     def take_profile(self, record: dict[str, Any]) -> None:
-        """Take a record of the profiles stream."""
+        """Read a record of the profiles stream."""
         self.profiles_evidence.saw_record()
         member = text_of(record.get(self._config["member_id_field"]))
         if member is None:
@@ -181,12 +207,12 @@ class Intake:
 
 
 def is_joined(config: Mapping[str, Any]) -> bool:
-    """Tell from the settings whether identifiers come from profiles."""
+    """Return whether, by the settings, identifiers come from profiles."""
     return bool(config["external_id_property"] != DISTINCT_ID)
 
 
 def profile_fields(name: str) -> tuple[str, ...]:
-    """Give the fields in which a profile property may stand.
+    """Return the fields that may hold a profile property.
 
     tap-mixpanel writes a leading `$` as `mp_reserved_`.
     """

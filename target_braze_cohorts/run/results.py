@@ -1,4 +1,4 @@
-"""What a run tells about each cohort: the plan, and what was done."""
+"""What a run planned and did with each cohort, and the log table of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from target_braze_cohorts.braze.delivery import MembersChanged
 
 if TYPE_CHECKING:
     from target_braze_cohorts.planning.decision import CohortCounts
+    from target_braze_cohorts.planning.jobs import Job
 
 _PLAN_HEADINGS = (
     "cohort",
@@ -24,17 +25,17 @@ _DONE_HEADINGS = ("added", "removed", "refused")
 
 
 @dataclass
-class CohortReport:
+class CohortResult:
     """One cohort of a run.
 
     Attributes:
         cohort_id: Its id.
         name: Its name; its id until the name is known.
-        counts: The differences that the plan rests on.
+        counts: The numbers of the plan.
         in_braze: Members whose add Braze had acknowledged before the run.
-        done: What was done.
-        stopped: Why nothing or not everything was sent; None if nothing stopped it.
-        note: What else is worth knowing.
+        done: How many were added, removed and refused.
+        stopped: Why nothing or not everything was sent; None if nothing stopped the cohort.
+        note: What else the user should know.
     """
 
     cohort_id: str
@@ -45,38 +46,50 @@ class CohortReport:
     stopped: str | None = None
     note: str = ""
 
+    @classmethod
+    def of(cls, job: Job) -> CohortResult:
+        """Make the result of a job before anything is done."""
+        return cls(
+            cohort_id=job.match.cohort.id,
+            name=job.name,
+            counts=job.counts,
+            in_braze=job.in_braze,
+            stopped=job.decision.stopped,
+            note=job.note,
+        )
+
 
 @dataclass
-class RunReport:
+class RunResult:
     """A whole run.
 
     Attributes:
         dry_run: Whether nothing was sent.
-        cohorts: In the order of the input, then those that did not come.
+        cohorts: In the order of the input, then those that are no longer in the source.
         incomplete: Whether some list was not complete.
         requests: How many requests were sent to Braze.
-        plan_seconds: How long reading, staging and comparing took.
-        seconds: How long everything took.
+        plan_seconds: How long reading, staging and comparing took, in seconds.
+        seconds: How long the run took, in seconds.
     """
 
     dry_run: bool
-    cohorts: list[CohortReport] = field(default_factory=list)
+    cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
     plan_seconds: float = 0.0
     seconds: float = 0.0
 
     @property
-    def stopped(self) -> list[CohortReport]:
-        """The cohorts that were stopped."""
+    def stopped(self) -> list[CohortResult]:
+        """The cohorts that a guard or Braze stopped."""
         return [cohort for cohort in self.cohorts if cohort.stopped]
 
     def table(self) -> str:
-        """Write it as plain text, one line a cohort."""
+        """Return the plan, and what was done, as plain text with one line per cohort."""
         done = () if self.dry_run else _DONE_HEADINGS
         return text_table((*_PLAN_HEADINGS, *done, "note"), map(self._row, self.cohorts))
 
-    def _row(self, cohort: CohortReport) -> tuple[str | int, ...]:
+    def _row(self, cohort: CohortResult) -> tuple[str | int, ...]:
         counts, done = cohort.counts, cohort.done
         stopped = f"STOPPED: {cohort.stopped}" if cohort.stopped else ""
         return (

@@ -14,6 +14,7 @@ from target_braze_cohorts.store import staging
 from target_braze_cohorts.store.database import open_database
 from target_braze_cohorts.store.membership import MembershipStore
 from tests.fakes.fake_braze import LOST_ANSWER
+from tests.target_braze_cohorts.braze.test_faults import first
 from tests.target_braze_cohorts.harness import (
     LENIENT,
     SCHEMAS,
@@ -23,8 +24,7 @@ from tests.target_braze_cohorts.harness import (
     run,
     tap,
 )
-from tests.target_braze_cohorts.test_faults import first
-from tests.target_braze_cohorts.test_profiles import BY_BRAZE_ID, profiles
+from tests.target_braze_cohorts.intake.test_profiles import BY_BRAZE_ID, profiles
 
 pytestmark = pytest.mark.slow
 
@@ -127,11 +127,11 @@ def test_a_connection_that_breaks_while_reading_is_told_in_one_line(
     monkeypatch.setattr(staging, "CHUNK_ROWS", 5)
     write = staging.Staging._write
 
-    def killing(self, table, columns, rows):
+    def killing(self, statements, rows):
         if rows and self._place > KILLED_AT:
             with database(url, isolation_level="AUTOCOMMIT") as other:
                 other.execute(text(KILL))
-        write(self, table, columns, rows)
+        write(self, statements, rows)
 
     monkeypatch.setattr(staging.Staging, "_write", killing)
     people = [f"person{number}@example.com" for number in range(100)]
@@ -146,7 +146,9 @@ def test_a_connection_that_breaks_while_reading_is_told_in_one_line(
 def test_first_runs_of_several_workspaces_may_begin_at_once(url):
     def begin(number):
         with open_database(url, str(number)) as connection:
-            return MembershipStore(connection, str(number)).lists()
+            store = MembershipStore(connection, str(number))
+            store.create_tables()
+            return store.lists()
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(begin, range(8))) == [[]] * 8

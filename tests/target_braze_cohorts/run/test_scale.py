@@ -2,7 +2,7 @@
 
 The size is lean. For the full one:
 
-    SCALE_MEMBERS=1000000 pytest -s tests/target_braze_cohorts/test_scale.py
+    SCALE_MEMBERS=1000000 pytest -s tests/target_braze_cohorts/run/test_scale.py
 """
 
 from __future__ import annotations

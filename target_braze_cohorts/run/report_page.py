@@ -1,4 +1,4 @@
-"""The page about a run: the plan for each cohort and what was done."""
+"""Makes the report page of a run: the plan for each cohort and what was done."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.report.page import Figure, Page, Table
 from braze_mixpanel.report.writer import duration
-from target_braze_cohorts.run.plan_table import RunReport
+from target_braze_cohorts.run.results import RunResult
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from braze_mixpanel.report.writer import Ending
-    from target_braze_cohorts.run.plan_table import CohortReport
+    from target_braze_cohorts.run.results import CohortResult
 
 
 def make_page(
-    ending: Ending, settings: Mapping[str, Any], report: RunReport | None, *, dead_letter: str
+    ending: Ending, settings: Mapping[str, Any], result: RunResult | None, *, dead_letter: str
 ) -> Page:
-    """Say what was planned and done.
+    """Make the page.
 
     Args:
         ending: How the run ended.
         settings: The target's settings.
-        report: What is known of the cohorts; None if the run failed before it began.
-        dead_letter: Where members lie who were left out; empty if there are none.
+        result: What was planned and done; None if the run failed before it began.
+        dead_letter: Path of the dead letter file; empty if nothing was written.
     """
-    report = report or RunReport(dry_run=settings["dry_run"])
+    result = result or RunResult(dry_run=settings["dry_run"])
     notes = [f"Members who were left out, with the reason: {dead_letter}"] if dead_letter else []
-    if report.incomplete:
+    if result.incomplete:
         notes.append("Some lists are not known to be complete: nobody was taken out of those.")
     return Page(
         title="Cohorts to Braze",
         facts=_facts(ending, settings),
         status=ending.status,
         failure=ending.failure,
-        figures=_figures(ending, report),
+        figures=_figures(ending, result),
         notes=notes,
-        tables=[_cohorts(report)],
+        tables=[_cohorts(result)],
     )
 
 
@@ -52,9 +52,9 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _figures(ending: Ending, report: RunReport) -> list[Figure]:
-    cohorts = report.cohorts
-    stopped = len(report.stopped)
+def _figures(ending: Ending, result: RunResult) -> list[Figure]:
+    cohorts = result.cohorts
+    stopped = len(result.stopped)
     planned = [
         sum(cohort.counts.to_add for cohort in cohorts),
         sum(cohort.counts.to_remove for cohort in cohorts),
@@ -65,7 +65,7 @@ def _figures(ending: Ending, report: RunReport) -> list[Figure]:
         ),
         Figure("Received", f"{sum(one.counts.received for one in cohorts):,}", "members"),
     ]
-    if report.dry_run:
+    if result.dry_run:
         figures += [
             Figure("To add", f"{planned[0]:,}", "members"),
             Figure("To remove", f"{planned[1]:,}", "members"),
@@ -78,23 +78,23 @@ def _figures(ending: Ending, report: RunReport) -> list[Figure]:
             Figure("Added", f"{added:,}", f"of {planned[0]:,} planned", "good" * bool(added)),
             Figure("Removed", f"{removed:,}", f"of {planned[1]:,} planned"),
             Figure("Refused", f"{refused:,}", "by Braze", "bad" * bool(refused)),
-            Figure("Requests", f"{report.requests:,}", "to Braze"),
+            Figure("Requests", f"{result.requests:,}", "to Braze"),
         ]
     return [*figures, Figure("Duration", duration(ending.seconds))]
 
 
-def _cohorts(report: RunReport) -> Table:
-    done = () if report.dry_run else ("Added", "Removed", "Refused")
+def _cohorts(result: RunResult) -> Table:
+    done = () if result.dry_run else ("Added", "Removed", "Refused")
     plan = ("Received", "Without id", "In Braze", "To add", "To remove")
     return Table(
         title="Cohorts",
-        note="the plan" if report.dry_run else "the plan, and what was done",
+        note="the plan" if result.dry_run else "the plan, and what was done",
         headings=("Cohort", "Id", *plan, *done, "Note"),
-        rows=[_row(cohort, dry_run=report.dry_run) for cohort in report.cohorts],
+        rows=[_row(cohort, dry_run=result.dry_run) for cohort in result.cohorts],
     )
 
 
-def _row(cohort: CohortReport, *, dry_run: bool) -> tuple[str | int, ...]:
+def _row(cohort: CohortResult, *, dry_run: bool) -> tuple[str | int, ...]:
     counts, done = cohort.counts, cohort.done
     stopped = f"Stopped: {cohort.stopped}" if cohort.stopped else ""
     return (

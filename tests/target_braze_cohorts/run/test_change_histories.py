@@ -23,7 +23,7 @@ from tests.target_braze_cohorts.harness import (
     run,
     state,
 )
-from tests.target_braze_cohorts.test_histories import (
+from tests.target_braze_cohorts.run.test_histories import (
     FAULTS,
     NAMES,
     PAGE,

@@ -25,7 +25,7 @@ def test_an_error_while_reading_is_told_in_one_line(braze, tmp_path, monkeypatch
     monkeypatch.setattr(
         staging.Staging,
         "_write",
-        lambda self, _table, _columns, rows: self._connection.exec_driver_sql(way, rows),
+        lambda self, _statements, rows: self._connection.exec_driver_sql(way, rows),
     )
     done = run(braze, tmp_path, full({1: [WHO]}))
     assert isinstance(done.error, SettingsError)

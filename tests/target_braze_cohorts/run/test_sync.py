@@ -384,7 +384,7 @@ def test_members_added_by_one_kind_of_identifier_are_not_removed_by_another(
     done = run(braze, tmp_path, full({1: ["a"]}), identifier="device_id")
     assert isinstance(done.error, SettingsError)
     assert "identifier" in str(done.error)
-    assert "No cohorts came" not in caplog.text
+    assert "The input has no cohorts" not in caplog.text
 
 
 def test_stream_maps_are_applied(braze, tmp_path):

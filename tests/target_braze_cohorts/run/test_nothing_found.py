@@ -60,7 +60,7 @@ def test_fields_that_hold_no_cohort_id_are_told(braze, tmp_path):
 def test_a_source_that_has_no_cohorts_is_good_and_said_so(braze, tmp_path, caplog, way):
     lines = syncing("cohorts") + SCHEMAS + state(bookmark=1)
     assert run(braze, tmp_path, lines, **way).ok().stdout
-    assert "No cohorts came" in caplog.text
+    assert "The input has no cohorts" in caplog.text
 
 
 def test_a_selected_cohort_without_changes_is_good(braze, tmp_path):

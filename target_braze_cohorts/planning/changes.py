@@ -1,0 +1,81 @@
+"""The values that staging, planning, delivery and the membership store exchange. Pure data."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final, NamedTuple
+
+RENAMING: Final = ""
+"""The name of a list while a rename is on its way: Braze may hold the old name or the new one."""
+
+
+class Change(enum.IntEnum):
+    """What a request does with the people in it."""
+
+    ADD = 0
+    REMOVE = 1
+
+
+class KnownList(NamedTuple):
+    """One list in Braze, as the last run left it.
+
+    Attributes:
+        id: Its key in the membership store.
+        label: What Braze knows it by: a cohort id, or a value of the array attribute.
+        kind: The kind of its members' identifiers, see `intake.identity.KINDS`.
+        cohort_id: The cohort that it holds.
+        name: The name that Braze acknowledged; None if it never acknowledged one, `RENAMING` if a
+            rename has no answer yet.
+        generation: Members acknowledged in an earlier generation are sent again.
+        resynced_at: When this generation began, UNIX seconds.
+        delivered_at: When Braze first had the whole list, UNIX seconds; None if it never had.
+    """
+
+    id: int
+    label: str
+    kind: str
+    cohort_id: str
+    name: str | None
+    generation: int
+    resynced_at: int
+    delivered_at: int | None
+
+
+class ListSize(NamedTuple):
+    """How many members of a list the membership store holds.
+
+    Attributes:
+        held: Members that Braze holds or may hold.
+        acknowledged: Those of them whose add Braze acknowledged.
+    """
+
+    held: int = 0
+    acknowledged: int = 0
+
+
+class StagedCounts(NamedTuple):
+    """How many members of a cohort the input holds.
+
+    Attributes:
+        received: Different members.
+        without_identifier: Those of them without an identifier.
+        without_profile: Those of them whose profile is not in the input either.
+    """
+
+    received: int = 0
+    without_identifier: int = 0
+    without_profile: int = 0
+
+
+class Difference(NamedTuple):
+    """How a cohort's staged members differ from what Braze holds of it.
+
+    Attributes:
+        to_add: Members to add under the cohort's label.
+        to_remove: Members to remove from the cohort's label.
+        leaving_former: Members under the cohort's former labels who are no longer in the cohort.
+    """
+
+    to_add: int = 0
+    to_remove: int = 0
+    leaving_former: int = 0

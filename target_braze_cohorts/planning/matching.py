@@ -1,0 +1,161 @@
+"""Which list in Braze each cohort of the input belongs to. Pure: no I/O and no clock.
+
+Braze knows a list by its label: the cohort's id, or a value of the array attribute. With
+`attribute_value` name the label is the cohort's name, so a rename in the source gives the cohort
+a new label, and two cohorts can ask for the same one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from target_braze_cohorts.planning.decision import SyncMode, resync_due
+from target_braze_cohorts.settings.definitions import ATTRIBUTE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from target_braze_cohorts.intake.cohort_records import Cohort
+    from target_braze_cohorts.intake.completeness import InputEvidence
+    from target_braze_cohorts.planning.changes import KnownList
+
+FIRST_GENERATION = 1
+_SHARED_LABEL = "another cohort has the same name: rename one, or attribute_value id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """A cohort of the input and the lists that Braze holds of it.
+
+    Attributes:
+        cohort: The cohort.
+        label: The label for the cohort from this run on.
+        known: The list under that label; None if there is none yet.
+        former: Lists under the cohort's former labels; they are emptied once their members are
+            under the new label.
+        generation: The generation of the cohort's members after this run.
+        delivered: Whether Braze once had the whole cohort.
+        conflict: Why the label cannot be used; None if it can.
+    """
+
+    cohort: Cohort
+    label: str
+    known: KnownList | None = None
+    former: Sequence[KnownList] = ()
+    generation: int = FIRST_GENERATION
+    delivered: bool = False
+    conflict: str | None = None
+
+
+class Matcher:
+    """Matches the cohorts of one run with the lists that Braze holds."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        cohorts: Mapping[str, Cohort],
+        known: Sequence[KnownList],
+        evidence: InputEvidence,
+        is_selected: Callable[[str], bool],
+        now: int,
+    ) -> None:
+        """Keep what is known at the end of the input.
+
+        Args:
+            config: The target's settings.
+            cohorts: Cohort id to cohort: those in the input and, with changes, the known ones.
+            known: Every list of the workspace, oldest first.
+            evidence: What proves that the input is complete.
+            is_selected: Whether the setting `cohort_ids` includes a cohort id.
+            now: UNIX seconds.
+        """
+        self._config = config
+        self._cohorts = cohorts
+        self._known = known
+        self._evidence = evidence
+        self._is_selected = is_selected
+        self._now = now
+        self._changes: bool = config["changes_stream"]
+        self._mode = SyncMode(config["sync_mode"])
+
+    def matches(self) -> list[Match]:
+        """Match every cohort, in the order of the input."""
+        labels = {cohort.id: self._label(cohort) for cohort in self._cohorts.values()}
+        used = Counter(labels.values())
+        return [
+            Match(cohort=cohort, label=label, conflict=_SHARED_LABEL)
+            if used[label] > 1 or self._is_held_by_another(cohort, label)
+            else self._match(cohort, label, used)
+            for cohort, label in ((cohort, labels[cohort.id]) for cohort in self._cohorts.values())
+        ]
+
+    def vanished(self, matches: Iterable[Match]) -> list[KnownList]:
+        """Find the lists of cohorts that are no longer in the source.
+
+        Args:
+            matches: Result of `matches`. A label that another cohort takes over does not vanish.
+        """
+        labels = {match.label for match in matches}
+        return [
+            known
+            for known in self._known
+            if self._has_vanished(known.cohort_id) and known.label not in labels
+        ]
+
+    def _label(self, cohort: Cohort) -> str:
+        config = self._config
+        if config["delivery"] != ATTRIBUTE or config["attribute_value"] == "id":
+            return cohort.id
+        held = [known.label for known in self._known if known.cohort_id == cohort.id]
+        return cohort.name or (held[-1] if held else cohort.id)
+
+    def _match(self, cohort: Cohort, label: str, labels: Mapping[str, int]) -> Match:
+        known = next((known for known in self._known if known.label == label), None)
+        of_cohort = [other for other in self._known if other.cohort_id == cohort.id]
+        return Match(
+            cohort=cohort,
+            label=label,
+            known=known,
+            # Two cohorts may swap their names. With full lists, the list under a former label that
+            # another cohort takes over is not emptied: the other cohort's difference covers it.
+            former=[
+                other
+                for other in of_cohort
+                if other.label != label and (self._changes or other.label not in labels)
+            ],
+            generation=self._generation(known),
+            delivered=any(
+                other.delivered_at is not None
+                for other in (*of_cohort, *([known] if known else []))
+            ),
+        )
+
+    def _generation(self, known: KnownList | None) -> int:
+        if known is None:
+            return FIRST_GENERATION
+        due = self._mode is SyncMode.DYNAMIC and resync_due(
+            known.resynced_at, self._now, self._config["full_resync_days"]
+        )
+        return known.generation + due
+
+    def _is_held_by_another(self, cohort: Cohort, label: str) -> bool:
+        """Return whether a label belongs to another cohort that may still use it."""
+        owner = next((known.cohort_id for known in self._known if known.label == label), cohort.id)
+        if owner == cohort.id or self._has_vanished(owner):
+            return False
+        # Changes do not say which members of the list belong to this cohort. A full list of the
+        # owner does: the owner has another label by now, or the label would be used twice.
+        return self._changes or owner not in self._cohorts
+
+    def _has_vanished(self, cohort_id: str) -> bool:
+        """Return whether all cohorts of the source are in the input and this one is not."""
+        evidence = self._evidence
+        return (
+            evidence.every_cohort_came
+            and not (self._changes or evidence.cut)
+            and cohort_id not in self._cohorts
+            and self._is_selected(cohort_id)
+        )

@@ -1,0 +1,49 @@
+"""All tables that one run works with, over its one connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from target_braze_cohorts.store.membership import MembershipStore
+from target_braze_cohorts.store.staged_changes import StagedChanges
+from target_braze_cohorts.store.staging import Staging
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTables:
+    """The known membership, the staged input, and the changes between them.
+
+    Attributes:
+        membership: What Braze acknowledged; stays in the database.
+        staging: The input; gone with the connection.
+        changes: The changes to send; gone with the connection.
+    """
+
+    membership: MembershipStore
+    staging: Staging
+    changes: StagedChanges
+
+
+def create_tables(
+    connection: Connection, workspace: str, *, joined: bool, changes: bool
+) -> RunTables:
+    """Create the tables of a run in the database.
+
+    Args:
+        connection: A connection from `open_database`.
+        workspace: The workspace of the known membership.
+        joined: Whether identifiers come from profiles.
+        changes: Whether the input holds changes; otherwise full lists.
+    """
+    tables = RunTables(
+        membership=MembershipStore(connection, workspace),
+        staging=Staging(connection, joined=joined),
+        changes=StagedChanges(connection, changes=changes),
+    )
+    tables.staging.create_tables()
+    tables.membership.create_tables()
+    return tables
