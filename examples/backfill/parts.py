@@ -3,9 +3,9 @@
 
     parts.py 2026-11-01 2026-11-04 > parts.meltano.yml    # the last day is not read
 
-Each part is an extractor with a name of its own, because runs of one name share files and must not
-run at the same time. Include the file once (`include_paths: [parts.meltano.yml]`), then run the
-parts in any order, several at a time:
+Each part is an extractor with a name of its own in meltano.yml, because runs of one name share
+files and must not run at the same time. Include the file in meltano.yml with
+`include_paths: [parts.meltano.yml]`. Then run the parts in any order, several at a time:
 
     meltano run tap-braze-currents--2026-11-01-email target-mixpanel
 

@@ -6,8 +6,7 @@ its environment. Limit how many partitions run at a time in Dagster's own settin
 (`concurrency.runs.max_concurrent_runs`): 4 are enough.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: Dagster looks at the types themselves.
 import os
 import subprocess
 import sys
