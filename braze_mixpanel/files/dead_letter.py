@@ -44,7 +44,7 @@ class DeadLetter:
         *,
         schema: Mapping[str, Any],
         reason: str,
-        **details: Any,  # noqa: ANN401
+        **details: object,
     ) -> None:
         """Append one record.
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 
-def find_problem(setting: str, folder: Path | str) -> str | None:
+def find_folder_problem(setting: str, folder: Path | str) -> str | None:
     """Look whether files can be made in a folder, which need not exist yet; makes nothing.
 
     Args:

@@ -175,7 +175,7 @@ def draw(bars: Bars) -> str:
 
     svg: str = vl_convert.vegalite_to_svg(_specification(bars))
     ET.register_namespace("", _SVG)
-    root = ET.fromstring(svg)  # noqa: S314 - made here, with all texts escaped
+    root = ET.fromstring(svg)  # noqa: S314 - our own, with all texts escaped
     for element in root.iter():
         label = element.attrib.pop("aria-label", None)
         if label and element.get("aria-roledescription") == "bar":

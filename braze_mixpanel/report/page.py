@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files import private_files as folders
+from braze_mixpanel.files.private_files import find_folder_problem
+from braze_mixpanel.report import chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +97,7 @@ class Page:
     notes: Sequence[str] = field(default=())
 
 
-def find_problem(report_path: str | None) -> str | None:
+def find_report_problem(report_path: str | None) -> str | None:
     """Look before the run whether its report can be written.
 
     Args:
@@ -115,13 +116,11 @@ def find_problem(report_path: str | None) -> str | None:
     path = Path(report_path)
     if path.is_dir():
         return f"Setting report_path is wrong: {path} is a folder; give the name of a file."
-    return folders.find_problem("report_path", path.parent)
+    return find_folder_problem("report_path", path.parent)
 
 
 def render(page: Page) -> str:
     """Make the HTML."""
-    from braze_mixpanel.report import chart  # noqa: PLC0415
-
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(
         page=page,

@@ -82,7 +82,7 @@ class ReportWriter:
         except BaseException as error:
             try:
                 self._write(error)
-            except Exception as another:  # noqa: BLE001 - the run's own error is the one to tell
+            except Exception as another:  # noqa: BLE001 - must not hide the run's error
                 self._logger.warning("No report was written: %s", another)
             raise
         if last_step:

@@ -53,7 +53,7 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set
     return {text for text in found if len(text) >= _SHORTEST_SECRET}
 
 
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -65,7 +65,7 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield from _texts(item)
 
 
-def _is_harmless(key: str, value: Any) -> bool:  # noqa: ANN401
+def _is_harmless(key: str, value: object) -> bool:
     return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_ONE.search(value)
 
 

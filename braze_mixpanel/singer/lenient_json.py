@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ _decode = msgspec.json.Decoder().decode
 _find_tokens = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]').finditer
 
 
-def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
+def decode_leniently(text: bytes) -> object:
     """Parse JSON, strictly if that is possible.
 
     Text that is not valid Unicode (half of an emoji, as JavaScript cuts strings) has the broken

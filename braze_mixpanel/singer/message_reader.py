@@ -54,7 +54,7 @@ def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_list_of_texts(value: Any) -> bool:  # noqa: ANN401
+def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
@@ -65,9 +65,9 @@ def decode_line(line: bytes) -> dict[str, Any]:
         ValueError: It is no JSON object.
     """
     value = decode_leniently(line)
-    if not isinstance(value, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 - about the text, not about a type
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError("no JSON object")
 
 
 def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict[str, Any]:

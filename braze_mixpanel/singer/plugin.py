@@ -40,12 +40,11 @@ class OneLineErrorCommand(SingerCommand):
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
-            for line in error.errors:
-                self.logger.error(line)  # noqa: TRY400
-            code = SettingsError.exit_code
+            lines, code = list(error.errors), SettingsError.exit_code
         except ConnectorError as error:
-            self.logger.error("%s", error)  # noqa: TRY400
-            code = error.exit_code
+            lines, code = [str(error)], error.exit_code
+        for line in lines:
+            self.logger.error("%s", line)
         if code != StoppedError.exit_code:
             self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
         sys.exit(code)
@@ -59,7 +58,7 @@ class OneLineErrorCommand(SingerCommand):
             signal.signal(signum, signal.SIG_DFL)
         discard(sys.stdin, LAST_SECONDS)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command body, with unforeseen errors logged by the SDK's hook."""
         logging.captureWarnings(capture=True)
         sys.excepthook = self.excepthook
@@ -165,17 +164,15 @@ class CheckablePlugin(ConnectorPlugin):
                 ["--check"],
                 is_flag=True,
                 expose_value=False,
-                callback=cls.cb_check,
+                callback=lambda ctx, _, is_given: cls.run_check(ctx) if is_given else None,
                 help="Check the settings and try the service, write nothing, and end in seconds.",
             )
         )
         return command
 
     @classmethod
-    def cb_check(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003, FBT001
-        """Run `--check` with the settings given beside it, and end."""
-        if not value:
-            return
+    def run_check(cls, ctx: click.Context) -> None:
+        """Run `--check` with the settings of the command line, and exit."""
         click.echo(cls(**options_of_config(ctx)).check())
         ctx.exit()
 

@@ -146,7 +146,7 @@ def test_a_missing_library_is_told_before_anything_is_read(mixpanel, tmp_path, m
 @pytest.mark.parametrize("path", ["", "file/run.html"])
 def test_a_path_that_cannot_be_is_told_before_anything_is_read(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").write_text("")
-    assert "report_path is wrong" in str(page.find_problem(str(tmp_path / path)))
+    assert "report_path is wrong" in str(page.find_report_problem(str(tmp_path / path)))
 
 
 def test_a_report_that_cannot_be_written_fails_a_run_that_was_good(
