@@ -1,4 +1,4 @@
-"""Mistakes in the settings, by their JSON Schema: one line for each, without a secret."""
+"""Finds mistakes in the settings by their JSON Schema: one line for each, without a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: st
     Args:
         config: The settings; defaults are added in place.
         schema: Their JSON Schema.
-        env_prefix: What the plugin's environment variables begin with.
+        env_prefix: The start of the names of the plugin's environment variables.
 
     Returns:
         One line for each mistake: the setting, what is wrong, what to write instead.
@@ -50,7 +50,7 @@ def _schema_without_strings(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
-    """Say in one line which setting is wrong and how to mend it."""
+    """Describe in one line which setting is wrong and how to fix it."""
     if error.validator == "required" and not error.path:
         given: Any = error.instance
         missing = next(name for name in schema["required"] if name not in given)

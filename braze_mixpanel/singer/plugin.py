@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LAST_SECONDS = 10.0
-"""How long a command that failed goes on reading, so that who writes to it can end in peace."""
+"""How long a command that failed goes on reading, so that its writer can end normally."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 
 
 class OneLineErrorCommand(SingerCommand):
-    """A plugin's command that tells a foreseeable error in one line and exits with its code."""
+    """A plugin's command that logs a foreseeable error in one line and exits with its code."""
 
     reads_input = False
     """Whether, without an option that says otherwise, it reads standard input."""
@@ -106,7 +106,7 @@ class ConnectorPlugin(SingerPlugin):
     def read_environment(cls, schema: dict[str, Any]) -> dict[str, Any]:
         """Read the settings in the environment; a value of the wrong type stays text.
 
-        The check of all settings then says which it is.
+        The check of all settings reports it then.
         """
         return settings_in_environment(schema, cls.environment_prefix())
 
@@ -198,7 +198,7 @@ class CheckablePlugin(ConnectorPlugin):
 
 
 def end_at_second_signal(first: object, signum: int) -> None:
-    """End the process at once if a signal came before: somebody does not want to wait.
+    """End the process at once if a signal came before: the user does not want to wait.
 
     Args:
         first: The signal that came before; None if none did.

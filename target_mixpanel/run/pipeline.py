@@ -206,7 +206,7 @@ class Pipeline:
     def settle(self) -> None:
         """Count the outcomes of finished batches, then write the STATE that they make safe.
 
-        The order matters. STATE tells the tap never to send the earlier records again, so it may
+        The order matters. After a STATE the tap never sends the earlier records again, so it may
         go out only after the rejected ones are on the disk in the dead letter (`flush`).
 
         Raises:
