@@ -241,7 +241,7 @@ class CurrentsStream(SingerStream):
                 self.write_mapped(_decode(line))
 
     def schema_annotations(self) -> dict[str, Any]:
-        """Give the exact event type, which the SDK's catalog classes drop."""
+        """Return the exact event type, which the SDK's catalog classes drop."""
         return {EVENT_TYPE_ANNOTATION: self.event_type}
 
 

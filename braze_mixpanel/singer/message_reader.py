@@ -108,7 +108,7 @@ def _no_record(stream: str) -> InputError:
 
 
 def require_schema(stream: str, known: Container[str]) -> None:
-    """Make sure that a record's stream is known.
+    """Check that a record's stream is known.
 
     Raises:
         RecordBeforeSchemaError: It is not.

@@ -73,7 +73,7 @@ class ConnectorPlugin(SingerPlugin):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the SDK's command, with one-line errors."""
+        """Return the SDK's command, with one-line errors."""
         command = super().get_singer_command()
         one_line = OneLineErrorCommand(
             name=command.name,
@@ -157,7 +157,7 @@ class CheckablePlugin(ConnectorPlugin):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with `--check`."""
+        """Return the command, with `--check`."""
         command = super().get_singer_command()
         command.params.append(
             click.Option(
