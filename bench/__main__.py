@@ -101,7 +101,7 @@ def running_sink() -> Iterator[str]:
 
 
 def say(text: str) -> None:
-    """Tell how far it is; the report itself goes to stdout."""
+    """Log the progress; the report itself goes to stdout."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -2,7 +2,7 @@
 
 It runs as its own process, so that its processor time is not the pipeline's. It must open each
 body to answer with the right count, as a target may check it; that takes about a second and a
-half a million events, told in the report.
+half a million events, which the report gives.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     ├── InputError       look at a file, line or record that is not right   exit code 65
     └── StoppedError     a signal ended the run; run again                  exit code 143
 
-The exit codes are those of sysexits.h, so that an orchestrator can tell a retry from a page.
+The exit codes are those of sysexits.h, so that an orchestrator knows when to retry.
 Every message is one line that says what is wrong, where, and what to do. It never holds a secret
 or a customer's record.
 """
@@ -17,13 +17,13 @@ from typing import ClassVar
 
 
 class ConnectorError(Exception):
-    """A foreseeable failure, told to the user in one line instead of a stack trace."""
+    """A foreseeable failure, reported to the user in one line instead of a stack trace."""
 
     exit_code: ClassVar[int] = 1
 
 
 class SettingsError(ConnectorError):
-    """The settings or the credentials are wrong: no retry will help until somebody changes them."""
+    """The settings or the credentials are wrong: no retry helps until they are changed."""
 
     exit_code = 78
 

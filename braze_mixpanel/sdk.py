@@ -59,7 +59,7 @@ __all__ = [
 
 
 def file_in(place: StorageTarget, name: str) -> UPath:
-    """Give the path of a file in a folder of BATCH files.
+    """Return the path of a file in a folder of BATCH files.
 
     `StorageTarget.open` makes the folder first, on S3 the bucket, which a reader must not do. If
     `_root_path` goes: `StorageTarget.fs` of older SDKs, or `UPath` of the URL itself.
@@ -72,7 +72,7 @@ def file_in(place: StorageTarget, name: str) -> UPath:
 
 
 def options_of_config(ctx: click.Context) -> dict[str, Any]:
-    """Give the arguments for a plugin's constructor that the option `--config` stands for."""
+    """Return the arguments for a plugin's constructor that the option `--config` stands for."""
     given = ctx.params.get("config") or _ConfigInput()
     return {"config": given.config, "parse_env_config": given.parse_env}
 
@@ -258,7 +258,7 @@ class SingerStream(Stream):
             yield replace(message, schema={**message.schema, **self.schema_annotations()})
 
     def schema_annotations(self) -> dict[str, Any]:
-        """Give what a SCHEMA message says beside the schema that the SDK makes."""
+        """Return what a SCHEMA message adds to the schema that the SDK makes."""
         return {}
 
     def _write_state_message(self) -> None:

@@ -27,6 +27,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 EARLIEST_YEAR: Final = 1990
 LATEST_YEAR: Final = 2100
 _MICROSECOND: Final = timedelta(microseconds=1)
+_MICROSECONDS_PER_MILLISECOND: Final = 1000
+_MINUTES_PER_HOUR: Final = 60
 _EARLIEST: Final = datetime(EARLIEST_YEAR, 1, 1, tzinfo=timezone.utc)
 _LATEST: Final = datetime(LATEST_YEAR + 1, 1, 1, tzinfo=timezone.utc)
 _UNITS_PER_SECOND: Final = (1, 10**3, 10**6, 10**9)
@@ -118,7 +120,9 @@ def unix_time(moment: datetime) -> int:
     """
     microseconds = (moment - EPOCH) // _MICROSECOND
     seconds, rest = divmod(microseconds, 10**6)
-    return microseconds // 1000 if rest >= 1000 else seconds  # noqa: PLR2004 - one millisecond
+    if rest < _MICROSECONDS_PER_MILLISECOND:
+        return seconds
+    return microseconds // _MICROSECONDS_PER_MILLISECOND
 
 
 def _from_number(number: int | Decimal) -> datetime:
@@ -160,7 +164,7 @@ def _from_iso(text: str) -> datetime:
 def _zone(sign: str | None, hours: str | None, minutes: str | None) -> timezone:
     if hours is None:
         return timezone.utc
-    if int(minutes or 0) > 59:  # noqa: PLR2004 - minutes of an hour
+    if int(minutes or 0) >= _MINUTES_PER_HOUR:
         raise ValueError(minutes)
     offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
     return timezone(-offset if sign == "-" else offset)

@@ -108,7 +108,7 @@ class CurrentsStream(SingerStream):
     def log(
         self,
         message: str,
-        *args: Any,  # noqa: ANN401
+        *args: object,
         level: int = logging.DEBUG,
         **options: Any,  # noqa: ANN401
     ) -> None:
@@ -147,8 +147,9 @@ class CurrentsStream(SingerStream):
             and not (maps[0].flattening_enabled)
         )
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
+    def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the records of all planned files, for callers other than the tap's own run."""
+        del context  # streams of Currents have no partitions
         for file in self._currents_tap.run.files(self):
             for rows in file:
                 for line in rows.ndjson.splitlines():
@@ -240,7 +241,7 @@ class CurrentsStream(SingerStream):
                 self.write_mapped(_decode(line))
 
     def schema_annotations(self) -> dict[str, Any]:
-        """Give the exact event type, which the SDK's catalog classes drop."""
+        """Return the exact event type, which the SDK's catalog classes drop."""
         return {EVENT_TYPE_ANNOTATION: self.event_type}
 
 

@@ -7,7 +7,7 @@ import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
@@ -333,7 +333,9 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         self._run.stop()
 
 
-def _check_json(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401, ARG001
+def _check_json(
+    _ctx: click.Context, param: click.Parameter, value: IO[str] | None
+) -> io.StringIO | None:
     """Check that `--catalog` or `--state` is a JSON object; the SDK fails with a stack trace.
 
     Returns:

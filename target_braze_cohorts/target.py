@@ -26,8 +26,12 @@ from braze_mixpanel.singer.message_reader import (
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
+from target_braze_cohorts.braze.client import TIMEOUTS, make_client
+from target_braze_cohorts.braze.connection_check import check_account
+from target_braze_cohorts.intake.cohort_records import Intake, is_joined
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
 from target_braze_cohorts.settings.instances import endpoint
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from target_braze_cohorts.braze.client import BrazeClient
-    from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.completeness import StreamEvidence
     from target_braze_cohorts.run.results import RunResult
     from target_braze_cohorts.run.sync import Sync
@@ -107,7 +110,6 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         Raises:
             ConnectorError: Something is wrong.
         """
-        from target_braze_cohorts.braze.connection_check import check_account  # noqa: PLC0415 - not in a run
         from target_braze_cohorts.store.database import check_database  # noqa: PLC0415 - costs time
 
         self._protect_database_password()
@@ -143,8 +145,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
-        # These imports take a third of a second, which --about and --version do not need.
-        from target_braze_cohorts.intake.cohort_records import Intake, is_joined  # noqa: PLC0415
+        # These imports load SQLAlchemy, which --about and --version do not need.
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
         from target_braze_cohorts.store.run_tables import create_tables  # noqa: PLC0415
@@ -295,8 +296,6 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_braze_cohorts.run.report_page import make_page  # noqa: PLC0415 - only for a report
-
         return make_page(
             ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
         )
@@ -311,10 +310,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
                 "the rest."
             )
 
-    def _client(self, timeouts: tuple[float, float] | None = None) -> BrazeClient:
-        from target_braze_cohorts.braze.client import TIMEOUTS, make_client  # noqa: PLC0415
-
-        return make_client(self.config, timeouts or TIMEOUTS)
+    def _client(self, timeouts: tuple[float, float] = TIMEOUTS) -> BrazeClient:
+        return make_client(self.config, timeouts)
 
     def _workspace(self) -> str:
         """Return the key of the known membership: each workspace, endpoint and list has its own."""

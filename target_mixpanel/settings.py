@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_problem
-from braze_mixpanel.report import page
+from braze_mixpanel.files.private_files import find_folder_problem
+from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import read_time
@@ -211,5 +211,8 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
     except SettingsError as error:
         mistakes.append(str(error))
     folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
-    found = (find_problem(folder, config[folder]), page.find_problem(config.get("report_path")))
-    return mistakes + [problem for problem in found if problem]
+    unwritable = (
+        find_folder_problem(folder, config[folder]),
+        find_report_problem(config.get("report_path")),
+    )
+    return [*mistakes, *filter(None, unwritable)]

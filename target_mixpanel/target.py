@@ -47,6 +47,7 @@ from target_mixpanel.mapping.mapper_choice import choose_mapper, doubtful_event_
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
+from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
@@ -54,6 +55,7 @@ from target_mixpanel.sending.client import (
     base_url,
     choose_credentials,
 )
+from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.delivery import BatchDelivery
 from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
@@ -191,8 +193,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         Raises:
             ConnectorError: Mixpanel rejects them, or cannot be reached.
         """
-        from target_mixpanel.sending.connection_check import check_account  # noqa: PLC0415 - not in a run
-
         config = self.config
         try:
             credentials = choose_credentials(config)
@@ -341,8 +341,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        from target_mixpanel.run.report_page import make_page  # noqa: PLC0415 - only for a report
-
         made = vars(self)
         retries = self.sender.retries if "sender" in made else 0
         return make_page(

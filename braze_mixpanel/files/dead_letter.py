@@ -1,4 +1,4 @@
-"""Records that could not be delivered, kept as Singer messages so that they can be replayed."""
+"""Keeps records that could not be delivered, as Singer messages that can be replayed."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DeadLetter:
-    """One `.jsonl` file a run: SCHEMA and RECORD lines, made when the first record comes.
+    """One `.jsonl` file for each run, with SCHEMA and RECORD lines; the first record creates it.
 
-    Beside the unaltered record each line holds why it is here. Personal data lies in it, so the
-    file is its owner's alone (0600, in a folder of 0700).
+    Each line holds the unchanged record and the reason why it was not delivered. The file contains
+    personal data, so only its owner can read it (0600, in a folder of 0700).
     """
 
     def __init__(self, folder: Path | str, name: str) -> None:
-        """Plan the file; nothing is written yet.
+        """Choose the file's name; nothing is written yet.
 
         Args:
-            folder: Where the files of all runs lie.
-            name: The plugin's name; the file is called by it, the time and a random number.
+            folder: The folder for the files of all runs.
+            name: The plugin's name; the file's name starts with it.
         """
         self.path = name_file(folder, name)
         self.count = 0
@@ -44,16 +44,16 @@ class DeadLetter:
         *,
         schema: Mapping[str, Any],
         reason: str,
-        **details: Any,  # noqa: ANN401
+        **details: object,
     ) -> None:
         """Append one record.
 
         Args:
             stream: Its stream.
-            record: The record as it came, as an object or as its own JSON text.
+            record: The unchanged record, as an object or as its JSON text.
             schema: The SCHEMA message of the stream (`stream`, `schema`, `key_properties`).
-            reason: Short name of the rule or answer that stopped it.
-            details: What else is known: `field`, `message`, `status`, `attempted_at`, …
+            reason: Short name of the rule or answer that rejected it.
+            details: More about the rejection: `field`, `message`, `status`, `attempted_at`, …
 
         Raises:
             SettingsError: The file cannot be written.
@@ -76,10 +76,10 @@ class DeadLetter:
         self._dirty = True
 
     def flush(self) -> None:
-        """Put everything on the disk: what STATE is about to cover must survive a power cut.
+        """Write everything to the disk: records that STATE covers must survive a power cut.
 
         Raises:
-            SettingsError: The disk is full, or the file is gone.
+            SettingsError: The disk is full, or the file was deleted.
         """
         if self._file is None or not self._dirty:
             return

@@ -1,4 +1,4 @@
-"""The files of a run: whether they can be made, asked before anything was sent; and making them."""
+"""Creates the files of a run, and checks before it that they can be created."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 
-def find_problem(setting: str, folder: Path | str) -> str | None:
-    """Look whether files can be made in a folder, which need not exist yet; makes nothing.
+def find_folder_problem(setting: str, folder: Path | str) -> str | None:
+    """Check that files can be created in a folder, which need not exist yet; creates nothing.
 
     Args:
-        setting: The setting that names it.
+        setting: The setting that names the folder.
         folder: The folder.
 
     Returns:
-        What is wrong and what to do, in one line; None if nothing is.
+        The mistake and its fix, in one line; None if there is none.
     """
     path = Path(folder).absolute()
     nearest = next(place for place in (path, *path.parents) if place.exists())
@@ -31,26 +31,26 @@ def find_problem(setting: str, folder: Path | str) -> str | None:
 
 
 def name_file(folder: Path | str, name: str) -> Path:
-    """Name a file of this run: names sort by time, and no other run has the same.
+    """Return a file name for this run; names sort by time, and no two runs have the same.
 
-    A process id would not do: containers that start in the same second have the same ones.
+    A process id is not enough: containers that start in the same second have the same one.
 
     Args:
-        folder: Where it lies.
-        name: What it is called by, before time and chance.
+        folder: The file's folder.
+        name: The start of the file's name; the time and a random number follow.
     """
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return Path(folder) / f"{name}-{stamp}-{secrets.token_hex(4)}.jsonl"
 
 
 def make_file(path: Path) -> int:
-    """Make a file of personal data, its owner's alone (0600, in a folder of 0700).
+    """Create a file for personal data that only its owner can read (0600, in a folder of 0700).
 
     Returns:
-        Its descriptor, to append to.
+        Its descriptor, open for appending.
 
     Raises:
-        OSError: It cannot be made, or is there already.
+        OSError: The file cannot be created, or exists already.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)

@@ -1,4 +1,4 @@
-"""Counts over time as a stacked bar chart in SVG, which needs neither network nor script."""
+"""Draws counts over time as a stacked bar chart in SVG, without scripts or network access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 WEEK: Final = 7 * DAY
 MONDAY: Final = 4 * DAY
-"""The first Monday of UNIX time: bars of weeks begin on Mondays."""
+"""The first Monday of UNIX time: bars of weeks start on Mondays."""
 
 COLOURS: Final = (
     "#4a7fd6",
@@ -28,12 +28,12 @@ COLOURS: Final = (
     "#a98258",
     "#b7ab3c",
 )
-"""One for each name shown by itself; they keep apart on white and on black."""
+"""One for each name in the chart; they are easy to distinguish on white and on black."""
 OTHERS_COLOUR: Final = "#98a1ab"
 _WIDTHS: Final = (HOUR, 3 * HOUR, 6 * HOUR, DAY, WEEK, 4 * WEEK)
 _MOST_BARS: Final = 100
 _FAR_APART: Final = 0.005
-"""So small a part of the events at either end is left out if that shortens the chart."""
+"""The share of events at either end that may be left out to shorten the chart."""
 _SIZE: Final = (1040, 280)
 _TIME_FORMAT: Final = {
     "minutes": "%H:%M",
@@ -66,7 +66,7 @@ _SVG: Final = "http://www.w3.org/2000/svg"
 
 @dataclass(frozen=True)
 class Series:
-    """One colour of the chart: a name, or all the rest together."""
+    """One colour of the chart: one name, or all other names together."""
 
     name: str
     colour: str
@@ -75,14 +75,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Bars:
-    """What is drawn.
+    """The bars of the chart.
 
     Attributes:
-        width: Seconds that a bar spans.
-        series: From the largest to the smallest, the rest last.
-        counts: By place in `series` and beginning of the bar in UNIX seconds.
-        before: Events before the first bar, not drawn.
-        after: Events after the last one, not drawn.
+        width: Seconds that each bar covers.
+        series: From the largest to the smallest, all other names last.
+        counts: Index in `series` and start of the bar in UNIX seconds → count.
+        before: How many events before the first bar are not drawn.
+        after: How many events after the last bar are not drawn.
     """
 
     width: int
@@ -96,8 +96,8 @@ def arrange(counts: Mapping[tuple[str, int], int], width: int) -> Bars | None:
     """Group counts so that the chart stays readable with any number of names and years.
 
     Args:
-        counts: By name and beginning of a span in UNIX seconds.
-        width: Seconds of such a span.
+        counts: Name and start of a span in UNIX seconds → count.
+        width: Seconds of each span.
 
     Returns:
         The bars; None if there is nothing to draw.
@@ -129,7 +129,10 @@ def arrange(counts: Mapping[tuple[str, int], int], width: int) -> Bars | None:
 
 
 def _bulk(by_time: Counter[int]) -> tuple[int, int]:
-    """Find where the events lie but for the few of phones that were offline or have no clock."""
+    """Find the first and last time of nearly all events.
+
+    Phones that were offline, or have a wrong clock, send a few events with times far away.
+    """
     times = sorted(by_time)
     few = by_time.total() * _FAR_APART
     first, last = _reach(times, by_time, few), _reach(times[::-1], by_time, few)
@@ -141,7 +144,7 @@ def _bulk(by_time: Counter[int]) -> tuple[int, int]:
 
 
 def _reach(times: list[int], by_time: Counter[int], few: float) -> int:
-    """Go along until more than a few events are behind."""
+    """Return the first of the times at which more than `few` events have passed."""
     passed = 0
     for time in times:
         passed += by_time[time]
@@ -168,14 +171,14 @@ def draw(bars: Bars) -> str:
     """Draw the bars.
 
     Returns:
-        An SVG element. Its texts and lines take their colours from the page's custom properties
-        `--muted` and `--line`; each bar says in a `title` what it stands for.
+        An SVG element. Its texts and lines use the page's custom properties `--muted` and `--line`
+        as colours; the `title` of each bar names its span and its count.
     """
     import vl_convert  # noqa: PLC0415 - an optional extra, and half a second
 
     svg: str = vl_convert.vegalite_to_svg(_specification(bars))
     ET.register_namespace("", _SVG)
-    root = ET.fromstring(svg)  # noqa: S314 - made here, with all texts escaped
+    root = ET.fromstring(svg)  # noqa: S314 - our own, with all texts escaped
     for element in root.iter():
         label = element.attrib.pop("aria-label", None)
         if label and element.get("aria-roledescription") == "bar":
@@ -186,7 +189,7 @@ def draw(bars: Bars) -> str:
 
 
 def _specification(bars: Bars) -> dict[str, Any]:
-    """Write the chart in Vega-Lite."""
+    """Return the chart in Vega-Lite."""
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "width": _SIZE[0],
@@ -209,7 +212,7 @@ def _specification(bars: Bars) -> dict[str, Any]:
 
 
 def _rows(bars: Bars) -> list[dict[str, Any]]:
-    """Give the data of each bar; Vega-Lite counts time in milliseconds."""
+    """Return the data of each bar; Vega-Lite counts time in milliseconds."""
     return [
         {
             "begin": begin * 1000,
@@ -253,7 +256,7 @@ def _colours(bars: Bars) -> dict[str, Any]:
 
 
 def span(begin: int, width: int) -> str:
-    """Name a span of time, in UTC."""
+    """Format a span of time, in UTC."""
     first = datetime.fromtimestamp(begin, timezone.utc)
     if width < DAY:
         end = datetime.fromtimestamp(begin + width, timezone.utc)

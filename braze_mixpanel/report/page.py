@@ -1,4 +1,4 @@
-"""A page about a run: plain data in, one HTML file out that loads nothing."""
+"""Renders the report of a run: plain data in, one self-contained HTML file out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files import private_files as folders
+from braze_mixpanel.files.private_files import find_folder_problem
+from braze_mixpanel.report import chart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ Cell = str | int
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of the summary: what it is, the number, and what else to know about it."""
+    """One number of the summary, with its label and a note."""
 
     label: str
     value: str
@@ -40,11 +41,11 @@ class Table:
     """A table.
 
     Attributes:
-        title: Above it.
-        headings: Of its columns.
-        rows: As many cells each; a column of whole numbers stands to the right.
-        total: A last line in bold, or none.
-        note: Beside the title.
+        title: Shown above the table.
+        headings: The column headings.
+        rows: The cells of each row; a column of whole numbers is aligned to the right.
+        total: The cells of a last row in bold; empty for no such row.
+        note: Shown beside the title.
     """
 
     title: str
@@ -55,7 +56,7 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Tell for each column whether it holds numbers."""
+        """Whether each column holds whole numbers."""
         return [
             bool(self.rows) and all(isinstance(row[place], int) for row in self.rows)
             for place in range(len(self.headings))
@@ -73,17 +74,17 @@ class OverTime:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page says, from the top.
+    """The content of the page, from top to bottom.
 
     Attributes:
         title: What ran.
-        facts: Short texts beneath it: when, where to.
-        status: How it ended, in a word or two.
-        failure: Why it failed, in a line; empty if it did not.
+        facts: Short texts below the title, such as the time and the destination.
+        status: How the run ended, in a word or two.
+        failure: Why it failed, in one line; empty if it did not.
         figures: The summary.
         over_time: The chart, if there is one.
-        tables: What follows.
-        notes: Sentences such as where the dead letter lies.
+        tables: The tables below the chart.
+        notes: Sentences, for example where the dead letter is.
     """
 
     title: str
@@ -96,14 +97,14 @@ class Page:
     notes: Sequence[str] = field(default=())
 
 
-def find_problem(report_path: str | None) -> str | None:
-    """Look before the run whether its report can be written.
+def find_report_problem(report_path: str | None) -> str | None:
+    """Check before the run that its report can be written.
 
     Args:
-        report_path: The setting; None if no report is wanted.
+        report_path: The setting; None for no report.
 
     Returns:
-        What is wrong, in one line; None if nothing is.
+        The mistake, in one line; None if there is none.
     """
     if not report_path:
         return None
@@ -115,13 +116,11 @@ def find_problem(report_path: str | None) -> str | None:
     path = Path(report_path)
     if path.is_dir():
         return f"Setting report_path is wrong: {path} is a folder; give the name of a file."
-    return folders.find_problem("report_path", path.parent)
+    return find_folder_problem("report_path", path.parent)
 
 
 def render(page: Page) -> str:
-    """Make the HTML."""
-    from braze_mixpanel.report import chart  # noqa: PLC0415
-
+    """Render the page as HTML."""
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(
         page=page,
@@ -132,7 +131,7 @@ def render(page: Page) -> str:
 
 
 def write(page: Page, report_path: str) -> None:
-    """Write the page in place of the last run's, readable by its owner only.
+    """Write the page over that of the last run, readable by its owner only.
 
     Raises:
         SettingsError: The file cannot be written.

@@ -1,4 +1,4 @@
-"""When a report is written: at the end of a run, however it ends."""
+"""Writes the report when a run ends, with or without an error."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Ending:
     """How a run ended.
 
     Attributes:
-        began: When it began.
+        began: When it started.
         seconds: How long it took.
-        status: In a word.
-        failure: Why it failed, in a line without secrets; empty if it did not.
+        status: The result, in one word.
+        failure: Why it failed, in one line without secrets; empty if it did not.
     """
 
     began: datetime
@@ -48,7 +48,7 @@ class Ending:
 
 
 class ReportWriter:
-    """Writes the page of one run if the setting asks for it."""
+    """Writes the page of one run if `report_path` is set."""
 
     def __init__(
         self,
@@ -60,10 +60,10 @@ class ReportWriter:
         """Start the clock.
 
         Args:
-            settings: With `report_path`, or without.
-            schema: Says which settings are secret.
-            make_page: Gives the page's content when the run has ended.
-            logger: Told where the report lies.
+            settings: The plugin's settings.
+            schema: Their JSON Schema, which marks the secret ones.
+            make_page: Returns the page's content, called when the run has ended.
+            logger: Logs where the report is.
         """
         self._path: str | None = settings.get("report_path")
         self._secrets = secret_values(settings, schema)
@@ -72,17 +72,17 @@ class ReportWriter:
 
     @contextmanager
     def after(self, *, last_step: bool) -> Iterator[None]:
-        """Write the report when the block fails, or when it was the run's last step.
+        """Write the report if the block fails, or if it is the run's last step.
 
         Raises:
-            SettingsError: The run was good and its report cannot be written.
+            SettingsError: The run succeeded, but its report cannot be written.
         """
         try:
             yield
         except BaseException as error:
             try:
                 self._write(error)
-            except Exception as another:  # noqa: BLE001 - the run's own error is the one to tell
+            except Exception as another:  # noqa: BLE001 - must not hide the run's error
                 self._logger.warning("No report was written: %s", another)
             raise
         if last_step:
@@ -107,7 +107,7 @@ class ReportWriter:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in the largest unit that it fills: `0.4 s`, `3.3 min`, `15.7 h`, `1.2 d`."""
+    """Format a duration in the largest unit it fills: `0.4 s`, `3.3 min`, `15.7 h`, `1.2 d`."""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:,.1f} {unit}"

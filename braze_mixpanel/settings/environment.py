@@ -1,4 +1,4 @@
-"""Environment variables that look like settings but have no effect."""
+"""Finds environment variables that look like settings but have no effect."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ _OF_THE_SDK: Final = "LOGLEVEL"
 def misspelt_variables(
     prefix: str, properties: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Find variables that begin like the plugin's but name no setting.
+    """Find variables that start with the plugin's prefix but name no setting.
 
-    Meltano's own names are left alone: the plugin's extras (`…__SELECT`), parts of objects
-    (`…_STREAMS_ORDERS`), and settings of another plugin whose name goes on (`…_EU_REGION`).
+    Meltano's own variables are ignored: the plugin's extras (`…__SELECT`), parts of objects
+    (`…_STREAMS_ORDERS`), and settings of a plugin whose name is longer (`…_EU_REGION`).
 
     Args:
-        prefix: Of the plugin's variables.
-        properties: The settings by the schema.
-        given: Those that are set.
+        prefix: The start of the names of the plugin's variables.
+        properties: Setting → its JSON Schema.
+        given: Setting → value, of those that are set.
 
     Returns:
-        Mistakes, where a setting that is not set (or to its default) is so called but for a letter
-        or two; and what is only to be warned of. One line each.
+        Mistakes: variables whose name is one or two letters from a setting that is not set or has
+        its default. Warnings: all others. One line each.
     """
     mistakes, warnings = [], []
     for variable in sorted(os.environ):
         name = variable.removeprefix(prefix)
-        if name == variable or _is_another_ones(name, properties):
+        if name == variable or _belongs_elsewhere(name, properties):
             continue
         free = [
             known
@@ -49,7 +49,7 @@ def misspelt_variables(
     return mistakes, warnings
 
 
-def _is_another_ones(name: str, properties: Mapping[str, Mapping[str, Any]]) -> bool:
+def _belongs_elsewhere(name: str, properties: Mapping[str, Mapping[str, Any]]) -> bool:
     if name == _OF_THE_SDK or name.startswith("_") or "__" in name:
         return True
     return any(
@@ -62,7 +62,7 @@ def _is_another_ones(name: str, properties: Mapping[str, Mapping[str, Any]]) -> 
 def unread_variables(
     prefix: str, properties: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield the variables of settings that are not set, which nobody asked to read."""
+    """Yield the variables of settings that are not set: the command does not read them."""
     for setting in properties:
         variable = f"{prefix}{setting.upper()}"
         if os.environ.get(variable) and given.get(setting) is None:

@@ -1,4 +1,4 @@
-"""Mistakes in the settings, by their JSON Schema: one line for each, without a secret."""
+"""Finds mistakes in the settings by their JSON Schema: one line for each, without a secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: st
     Args:
         config: The settings; defaults are added in place.
         schema: Their JSON Schema.
-        env_prefix: What the plugin's environment variables begin with.
+        env_prefix: The start of the names of the plugin's environment variables.
 
     Returns:
         One line for each mistake: the setting, what is wrong, what to write instead.
@@ -25,30 +25,32 @@ def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: st
     return [
         *(
             _describe(error, schema, env_prefix)
-            for error in JSONSchemaValidator(_schema_without_words(schema)).iter_errors(config)
+            for error in JSONSchemaValidator(_schema_without_strings(schema)).iter_errors(config)
         ),
         *_unknown_settings(config, schema),
     ]
 
 
-def _schema_without_words(schema: object) -> Any:  # noqa: ANN401 - JSON in, JSON out
-    """Copy a JSON Schema without the plain strings that the SDK's own has among its choices.
+def _schema_without_strings(schema: dict[str, Any]) -> dict[str, Any]:
+    """Copy a JSON Schema without the plain strings that the SDK puts among the choices of `anyOf`.
 
-    For `__else__` it says `anyOf: [{…}, {…}, "null"]`. A string is no schema: the check of any
-    value that fits neither of the first two ends in a stack trace.
+    For `__else__` the SDK has `anyOf: [{…}, {…}, "null"]`. A string is not a schema: the check of a
+    value that fits neither of the first two would end in a stack trace.
     """
-    if isinstance(schema, dict):
-        return {
-            key: [_schema_without_words(part) for part in value if not isinstance(part, str)]
-            if key == "anyOf"
-            else _schema_without_words(value)
-            for key, value in schema.items()
-        }
-    return schema
+    copy: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "anyOf":
+            schemas = (choice for choice in value if not isinstance(choice, str))
+            copy[key] = [_schema_without_strings(choice) for choice in schemas]
+        elif isinstance(value, dict):
+            copy[key] = _schema_without_strings(value)
+        else:
+            copy[key] = value
+    return copy
 
 
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
-    """Say in one line which setting is wrong and how to mend it."""
+    """Describe in one line which setting is wrong and how to fix it."""
     if error.validator == "required" and not error.path:
         given: Any = error.instance
         missing = next(name for name in schema["required"] if name not in given)

@@ -1,4 +1,4 @@
-"""Settings as they are written: in environment variables, and as text in place of their type."""
+"""Reads settings from environment variables, and numbers and booleans from text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def parse_ratio(value: float | str) -> float:
     """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
 
     Raises:
-        ValueError: It is no number from 0 to 1.
+        ValueError: It is not a number from 0 to 1.
     """
     ratio = float(value)
     if not 0 <= ratio <= 1:
@@ -30,10 +30,10 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
 
     Args:
         schema: The settings.
-        prefix: Of the variables' names.
+        prefix: The start of the variables' names.
 
     Returns:
-        Those that are set; with its text where that cannot be read as the setting's type.
+        The settings that are set; text that does not fit the setting's type stays text.
     """
     found: dict[str, Any] = {}
     for name, definition in schema["properties"].items():
@@ -45,22 +45,22 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
         except ValueError:
             found[name] = text
         if isinstance(found.get(name), bool):
-            found[name] = text  # the SDK takes any other word for false
+            found[name] = text  # the SDK reads any unknown text as false
     return read_texts(found, schema)
 
 
 def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Read booleans and whole numbers that were given as text.
+    """Convert booleans and whole numbers that were given as text.
 
-    Meltano hands over most settings as text (their kind in meltano.yml is string): its own way of
-    reading them takes any word for false and ends in a stack trace for what is no number.
+    Meltano passes most settings as text (their kind in meltano.yml is string). Its own conversion
+    reads any unknown text as false, and ends in a stack trace for text that is not a number.
 
     Args:
-        settings: Name to value.
+        settings: Name → value.
         schema: Their JSON Schema.
 
     Returns:
-        The settings; what cannot be read stays the text that it is.
+        The settings; text that cannot be converted stays text.
     """
     read = dict(settings)
     for name, value in settings.items():

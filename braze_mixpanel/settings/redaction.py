@@ -1,4 +1,4 @@
-"""Secrets stay out of every log line, whatever library writes it."""
+"""Masks secrets in every log line, also in those of other libraries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MASK = "(secret)"
 _SHORTEST_SECRET = 4
-"""Masking every "a" of a log because somebody set a one-letter password helps nobody."""
+"""Masking a one-letter password would mask that letter all over the log."""
 _HOLD_NO_SECRET = frozenset(
     {
         "access",
@@ -30,21 +30,21 @@ _HOLD_NO_SECRET = frozenset(
         "signature_version",
     }
 )
-"""Keys of `storage_options` whose values somebody who looks for a mistake wants to see."""
-_MAY_HOLD_ONE = re.compile("[@?]")
-"""In a URL: a password, or a signature."""
+"""Keys of `storage_options` whose values help to find a mistake and are not secret."""
+_MAY_HOLD_SECRET = re.compile("[@?]")
+"""In a URL, a password stands before @ and a signature after ?."""
 
 
 def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
-    """Collect the texts that must never be shown.
+    """Collect the texts that must never appear in logs and errors.
 
     Args:
         settings: The plugin's settings.
-        schema: Their JSON Schema; a property with `"secret": true` is one, with all it contains.
+        schema: Their JSON Schema; a property with `"secret": true` is secret with all its content.
 
     Returns:
-        Every text in a secret setting, however deeply nested (``storage_options``), but those
-        under keys that are known to hold no secret, such as ``endpoint_url``.
+        Every text in a secret setting, at any depth (`storage_options`), except those under keys
+        that hold no secret, such as `endpoint_url`.
     """
     found: set[str] = set()
     for name, definition in schema.get("properties", {}).items():
@@ -53,7 +53,7 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set
     return {text for text in found if len(text) >= _SHORTEST_SECRET}
 
 
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -65,8 +65,8 @@ def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
             yield from _texts(item)
 
 
-def _is_harmless(key: str, value: Any) -> bool:  # noqa: ANN401
-    return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_ONE.search(value)
+def _is_harmless(key: str, value: object) -> bool:
+    return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_SECRET.search(value)
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -80,11 +80,11 @@ class RedactingFormatter(logging.Formatter):
     """Masks secrets in the finished text of a log record, stack trace and JSON included."""
 
     def __init__(self, formatter: logging.Formatter | None, secrets: Iterable[str]) -> None:
-        """Stand before a handler's own formatter.
+        """Wrap a handler's own formatter.
 
         Args:
-            formatter: That formatter; None for the plain one.
-            secrets: What is masked.
+            formatter: The handler's formatter; None for the default one.
+            secrets: The texts to mask.
         """
         super().__init__()
         self._formatter = formatter or logging.Formatter()
@@ -92,7 +92,7 @@ class RedactingFormatter(logging.Formatter):
         self.protect(secrets)
 
     def protect(self, secrets: Iterable[str]) -> None:
-        """Mask these secrets too, also where a formatter writes JSON."""
+        """Mask these secrets too, also in the form that JSON gives them."""
         for secret in secrets:
             self._secrets |= {secret, json.dumps(secret)[1:-1]}
 

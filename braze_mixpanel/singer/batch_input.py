@@ -25,13 +25,13 @@ def lines_of_batch(
 
     Args:
         message: With `encoding` (format `jsonl`, compression `gzip` or none) and `manifest`.
-        storage: The setting `batch_config.storage`, if the files' own place is not enough.
+        storage: The setting `batch_config.storage`, if the URLs in the manifest are not enough.
 
     Yields:
         Lists of lines, each the JSON of a record.
 
     Raises:
-        InputError: The encoding is another, or a file cannot be read.
+        InputError: The encoding is not supported, or a file cannot be read.
         SettingsError: The setting is wrong.
     """
     compressed = _is_compressed(message["encoding"])
@@ -47,10 +47,10 @@ def lines_of_batch(
 
 
 def _is_compressed(encoding: Mapping[str, Any]) -> bool:
-    """Read how the files are written.
+    """Return whether the files are compressed.
 
     Raises:
-        InputError: In no way that is known here.
+        InputError: Their format or compression is not supported.
     """
     form, compression = encoding.get("format"), encoding.get("compression")
     for part, value, known in (
@@ -66,13 +66,13 @@ def _is_compressed(encoding: Mapping[str, Any]) -> bool:
 
 
 def _path_of(url: str, storage: Mapping[str, Any] | None) -> UPath:
-    """Find a file: where its URL says, or by its name in the place that the setting says.
+    """Return the path of a file: by its URL, or by its name in the folder of the setting.
 
-    The SDK's own way to open it would first make the folder, and on S3 the bucket.
+    The SDK's own function would first create the folder, and on S3 the bucket.
 
     Raises:
-        InputError: There is no such kind of place.
-        SettingsError: The setting names none.
+        InputError: No file system is known for the URL.
+        SettingsError: The setting names no folder.
     """
     try:
         folder, name = StorageTarget.split_url(url)
@@ -94,7 +94,7 @@ def _path_of(url: str, storage: Mapping[str, Any] | None) -> UPath:
 
 
 def _unreadable(url: str, error: Exception) -> InputError:
-    """Say in one line that a file cannot be read, and why."""
+    """Make the error for a file that cannot be read, with the cause in one line."""
     why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return InputError(
         f"The BATCH file {url} cannot be read: {why}. Is it where the tap wrote it, and may this "

@@ -1,4 +1,4 @@
-"""What the tap and the target agree on about streams of Braze Currents."""
+"""The names that the tap and the target share for streams of Braze Currents."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ EVENT_TYPE_ANNOTATION: Final = "x-braze-event-type"
 
 
 def stream_id(event_type: str) -> str:
-    """Return the stream id of an event type: dots in one would break Meltano's select patterns."""
+    """Return the stream id of an event type; dots would break Meltano's select patterns."""
     return event_type.lower().replace(".", "_")

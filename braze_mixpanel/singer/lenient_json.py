@@ -1,35 +1,35 @@
-"""JSON as taps really write it: what can be read of a text is read."""
+"""Reads JSON as taps really write it: whatever part of a text is readable is kept."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 MOST_NESTED: Final = 100
-"""What lies deeper is cut off: reading and writing JSON, and looking through it, is recursive."""
+"""Deeper levels are cut off: functions that read, write or search JSON are recursive."""
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
-"""Python reads no longer integers."""
+"""Python does not read longer integers."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the strict way raises where the lenient one may still find something."""
+"""Errors of the strict parser after which the lenient one may still succeed."""
 
 _decode = msgspec.json.Decoder().decode
 _find_tokens = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]').finditer
 
 
-def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
-    """Parse JSON, strictly if that is possible.
+def decode_leniently(text: bytes) -> object:
+    """Parse JSON, strictly where possible.
 
     Text that is not valid Unicode (half of an emoji, as JavaScript cuts strings) has the broken
-    character replaced; NaN and numbers beyond all measure are null; what is nested deeper than
-    `MOST_NESTED` is cut off: better than to lose the record.
+    character replaced. NaN and numbers that are too large become null. Levels deeper than
+    `MOST_NESTED` are cut off. All this is better than losing the record.
 
     Raises:
-        ValueError: It is no JSON at all.
+        ValueError: It is not JSON.
     """
     if text.count(b"[") + text.count(b"{") > MOST_NESTED:
         text = _without_depths(text)
@@ -40,10 +40,10 @@ def decode_leniently(text: bytes) -> Any:  # noqa: ANN401
 
 
 def strict_json(text: bytes) -> bytes:
-    """Write JSON anew, without what strict JSON forbids.
+    """Rewrite JSON without what strict JSON forbids.
 
     Raises:
-        ValueError: It is no JSON at all.
+        ValueError: It is not JSON.
     """
     value = json.loads(
         text.decode("utf-8", "replace"),
@@ -53,7 +53,7 @@ def strict_json(text: bytes) -> bytes:
         parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else None,
     )
     written = json.dumps(value, ensure_ascii=False)
-    # Halves of a pair that belong together are joined by this, the others replaced.
+    # This joins two surrogates that form a pair, and replaces single ones.
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
@@ -63,7 +63,7 @@ def _finite(digits: str) -> float | None:
 
 
 def _without_depths(text: bytes) -> bytes:
-    """Put a word in the place of each object or array that lies deeper than `MOST_NESTED`."""
+    """Replace each object or array that is deeper than `MOST_NESTED` by a fixed text."""
     parts, depth, resume = [], 0, 0
     for token in _find_tokens(text):
         mark = token[0]

@@ -1,4 +1,4 @@
-"""Singer input as blocks of whole lines, whatever way the tap before us ended."""
+"""Reads Singer input as blocks of whole lines, also after the tap was stopped or crashed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK_BYTES = 1 << 20
-"""How much is asked of the pipe at once; a read returns as soon as there is anything."""
+"""How many bytes one read asks for; it returns as soon as there are any."""
 WAIT_SECONDS = 1.0
 
 
@@ -28,21 +28,21 @@ def line_blocks(
     name: str = "The input",
     while_waiting: Callable[[], None] | None = None,
 ) -> Iterator[list[bytes]]:
-    """Read complete lines, many at a time; blank ones are left out, those of CRLF files too.
+    """Read complete lines, many at a time, without blank lines (also those of CRLF files).
 
-    A last line without a newline counts when it is whole JSON: files are often written so.
+    A last line without a newline counts if it is whole JSON: many files end like that.
 
     Args:
         source: Binary or text input; binary is read without waiting for a full block.
-        name: What it is called in an error.
-        while_waiting: Called about every second while a pipe or socket gives nothing; ends the
-            reading by an error.
+        name: The input's name in errors.
+        while_waiting: Called about every second while a pipe or socket is silent; may raise to
+            end the reading.
 
     Yields:
         Lists of lines without their newline.
 
     Raises:
-        InputError: The input ended in the middle of a line, raised after all before it was given.
+        InputError: The input ended in the middle of a line; all lines before it were yielded.
     """
     begun: list[bytes] = []
     for block in _blocks(source, while_waiting):
@@ -72,7 +72,7 @@ def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterat
         return
     read = getattr(binary, "read1", binary.read)
     pipe = _pipe_descriptor(binary) if while_waiting else None
-    # One buffer for all: to ask for a block and get a few lines, over and over, breaks up the heap.
+    # One buffer for all reads: a new one for each short read would fragment the heap.
     buffer = memoryview(bytearray(BLOCK_BYTES if pipe is not None else 0))
     while True:
         while pipe is not None and while_waiting and not _is_readable(pipe):
@@ -84,7 +84,7 @@ def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterat
 
 
 def _pipe_descriptor(source: IO[bytes]) -> int | None:
-    """Return the descriptor of a pipe or socket; None for files and what lives in memory."""
+    """Return the descriptor of a pipe or socket; None for files and input in memory."""
     try:
         descriptor = source.fileno()
     except (OSError, AttributeError):
@@ -96,7 +96,7 @@ def _pipe_descriptor(source: IO[bytes]) -> int | None:
 
 
 def _widen(pipe: int) -> None:
-    """Let the tap write more before it must wait for us; only Linux has a way to ask for that."""
+    """Let the tap write more before it must wait for us; only Linux can do this."""
     if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
         with suppress(OSError):
             fcntl.fcntl(pipe, set_size, BLOCK_BYTES)
@@ -115,15 +115,15 @@ def _is_whole(line: bytes) -> bool:
 
 
 def is_pipe(source: IO[Any]) -> bool:
-    """Tell whether a program writes to the other end."""
+    """Return whether the input is a pipe or socket, which another program writes to."""
     return _pipe_descriptor(source) is not None
 
 
 def discard(source: IO[Any], seconds: float) -> None:
-    """Read what is left in a pipe and forget it, so that who writes to it can end in peace.
+    """Read and drop what is left in a pipe, so that its writer can end normally.
 
     Args:
-        source: Left alone if it is no pipe.
+        source: The input; nothing happens unless it is a pipe or socket.
         seconds: The longest time to wait for its end.
     """
     pipe = _pipe_descriptor(source)

@@ -36,7 +36,7 @@ _PARTS: dict[str, dict[str, type]] = {
     "STATE": {"value": dict},
     "ACTIVATE_VERSION": {"stream": str},
 }
-"""What the callbacks take for granted; of a record they say themselves what is wrong."""
+"""What the callbacks rely on; they check the content of a record themselves."""
 
 
 def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
@@ -54,7 +54,7 @@ def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _is_list_of_texts(value: Any) -> bool:  # noqa: ANN401
+def _is_list_of_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
@@ -65,18 +65,18 @@ def decode_line(line: bytes) -> dict[str, Any]:
         ValueError: It is no JSON object.
     """
     value = decode_leniently(line)
-    if not isinstance(value, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 - about the text, not about a type
-    return value
+    if isinstance(value, dict):
+        return value
+    raise ValueError("no JSON object")
 
 
 def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict[str, Any]:
-    """Read the record of a line, however strangely it is written.
+    """Read the record of a line, also if its JSON is not strictly valid.
 
     Args:
         line: A RECORD message, or the JSON of a record alone.
         stream: Its stream, for the message.
-        whole_message: Which of the two.
+        whole_message: Whether the line is a RECORD message.
 
     Raises:
         InputError: It holds no record.
@@ -89,7 +89,7 @@ def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict
 
 
 def record_of(message: Mapping[str, Any], stream: str) -> dict[str, Any]:
-    """Give the record of a parsed RECORD message.
+    """Return the record of a parsed RECORD message.
 
     Raises:
         InputError: There is none.
@@ -108,7 +108,7 @@ def _no_record(stream: str) -> InputError:
 
 
 def require_schema(stream: str, known: Container[str]) -> None:
-    """Make sure that a record's stream is known.
+    """Check that a record's stream is known.
 
     Raises:
         RecordBeforeSchemaError: It is not.
@@ -121,7 +121,7 @@ def require_schema(stream: str, known: Container[str]) -> None:
 
 
 def is_unchanged(maps: Sequence[StreamMap]) -> bool:
-    """Tell whether the stream maps of a stream leave its records as they are."""
+    """Return whether the stream maps of a stream leave its records unchanged."""
     only = maps[0]
     return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
 
@@ -139,14 +139,13 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 
 class SingerLineReader(GenericSingerReader[bytes]):
-    """Reads until the input ends, or a callback raises an error that is foreseeable.
+    """Reads until the input ends or a callback raises a foreseeable error.
 
-    A stream with a lane in `lanes` has its RECORD lines handed over as they are, many at a time:
-    lines of one stream begin alike up to their record, so that one comparison tells whose a line
-    is. All other messages are parsed and go to the SDK's callbacks.
+    A stream with a lane in `lanes` gets its RECORD lines unparsed, many at a time. The lines of one
+    stream start with the same bytes up to their record, so one comparison shows that a line belongs
+    to the same stream as the last. All other messages are parsed and go to the SDK's callbacks.
 
-    Such an error is kept in `error`, so that the target can first bring what came before it to its
-    end.
+    The foreseeable error is kept in `error`, so that the target can first deliver what it has read.
     """
 
     def __init__(
@@ -164,8 +163,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
             between_blocks: Called after each block of lines, and about every second while none
                 comes. It may raise to end the reading.
             around: Surrounds the reading; sees only errors that are not foreseeable.
-            translating: Surrounds the reading too, and may turn the errors of other libraries into
-                ours.
+            translating: Also surrounds the reading; it may turn errors of other libraries into
+                `ConnectorError`.
         """
         super().__init__()
         self.lanes: dict[str, Lane] = {}
@@ -277,7 +276,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
 
 
 def _common_prefix(line: bytes) -> bytes:
-    """Return what all RECORD lines of the same stream begin with, as this tap writes them."""
+    """Return the bytes that all RECORD lines of the same stream start with."""
     record = _has_record(line)
     prefix = line[: record.start()] if record else b""
     return prefix if _has_type(prefix) and _has_stream(prefix) else _NO_PREFIX

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LAST_SECONDS = 10.0
-"""How long a command that failed goes on reading, so that who writes to it can end in peace."""
+"""How long a command that failed goes on reading, so that its writer can end normally."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 
 
 class OneLineErrorCommand(SingerCommand):
-    """A plugin's command that tells a foreseeable error in one line and exits with its code."""
+    """A plugin's command that logs a foreseeable error in one line and exits with its code."""
 
     reads_input = False
     """Whether, without an option that says otherwise, it reads standard input."""
@@ -40,12 +40,11 @@ class OneLineErrorCommand(SingerCommand):
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
-            for line in error.errors:
-                self.logger.error(line)  # noqa: TRY400
-            code = SettingsError.exit_code
+            lines, code = list(error.errors), SettingsError.exit_code
         except ConnectorError as error:
-            self.logger.error("%s", error)  # noqa: TRY400
-            code = error.exit_code
+            lines, code = [str(error)], error.exit_code
+        for line in lines:
+            self.logger.error("%s", line)
         if code != StoppedError.exit_code:
             self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
         sys.exit(code)
@@ -59,7 +58,7 @@ class OneLineErrorCommand(SingerCommand):
             signal.signal(signum, signal.SIG_DFL)
         discard(sys.stdin, LAST_SECONDS)
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command body, with unforeseen errors logged by the SDK's hook."""
         logging.captureWarnings(capture=True)
         sys.excepthook = self.excepthook
@@ -74,7 +73,7 @@ class ConnectorPlugin(SingerPlugin):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the SDK's command, with one-line errors."""
+        """Return the SDK's command, with one-line errors."""
         command = super().get_singer_command()
         one_line = OneLineErrorCommand(
             name=command.name,
@@ -107,7 +106,7 @@ class ConnectorPlugin(SingerPlugin):
     def read_environment(cls, schema: dict[str, Any]) -> dict[str, Any]:
         """Read the settings in the environment; a value of the wrong type stays text.
 
-        The check of all settings then says which it is.
+        The check of all settings reports it then.
         """
         return settings_in_environment(schema, cls.environment_prefix())
 
@@ -158,24 +157,22 @@ class CheckablePlugin(ConnectorPlugin):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Give the command, with `--check`."""
+        """Return the command, with `--check`."""
         command = super().get_singer_command()
         command.params.append(
             click.Option(
                 ["--check"],
                 is_flag=True,
                 expose_value=False,
-                callback=cls.cb_check,
+                callback=lambda ctx, _, is_given: cls.run_check(ctx) if is_given else None,
                 help="Check the settings and try the service, write nothing, and end in seconds.",
             )
         )
         return command
 
     @classmethod
-    def cb_check(cls, ctx: click.Context, param: click.Option, value: bool) -> None:  # noqa: ARG003, FBT001
-        """Run `--check` with the settings given beside it, and end."""
-        if not value:
-            return
+    def run_check(cls, ctx: click.Context) -> None:
+        """Run `--check` with the settings of the command line, and exit."""
         click.echo(cls(**options_of_config(ctx)).check())
         ctx.exit()
 
@@ -201,7 +198,7 @@ class CheckablePlugin(ConnectorPlugin):
 
 
 def end_at_second_signal(first: object, signum: int) -> None:
-    """End the process at once if a signal came before: somebody does not want to wait.
+    """End the process at once if a signal came before: the user does not want to wait.
 
     Args:
         first: The signal that came before; None if none did.

@@ -1,6 +1,6 @@
 """Mistakes in stream maps and flattening: one line that names the stream, no stack trace.
 
-The SDK tells some of them by its own exceptions; for others Python's come out of it as they are.
+The SDK raises its own exceptions for some of them, and lets Python's pass for others.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _MISTAKES = (
 
 
 class UnmappedRecordError(SettingsError):
-    """A map cannot take this one record; it may well fit the others."""
+    """A map fails on this one record; it may fit the others."""
 
 
 @contextmanager
 def setting_up_maps(stream: str | None = None) -> Iterator[None]:
-    """Surround what makes the maps of a stream from the settings and its SCHEMA.
+    """Surround the setup of a stream's maps, from the settings and its SCHEMA.
 
     Args:
-        stream: The stream; None where the maps of all are read.
+        stream: The stream; None while the maps of all streams are read.
 
     Raises:
-        SettingsError: They cannot be made.
+        SettingsError: The maps cannot be set up.
     """
     try:
         yield
@@ -47,20 +47,20 @@ def setting_up_maps(stream: str | None = None) -> Iterator[None]:
         where = f"for stream {stream}" if stream else "as they are"
         raise SettingsError(
             f"The settings stream_maps and flattening_… cannot be used {where}: "
-            f"{_one_line(error)}. Mend the expression or the name there."
+            f"{_one_line(error)}. Fix the expression or the name there."
         ) from error
 
 
 @contextmanager
 def applying_map(stream_map: StreamMap) -> Iterator[None]:
-    """Surround the mapping of one record; what is raised shows the expression and no data.
+    """Surround the mapping of one record; the error shows the expression and no data.
 
     Args:
         stream_map: The map.
 
     Raises:
-        UnmappedRecordError: The map cannot take this record.
-        SettingsError: The map can be applied to no record.
+        UnmappedRecordError: The map fails on this record.
+        SettingsError: The map fails on every record.
     """
     try:
         yield
@@ -71,13 +71,13 @@ def applying_map(stream_map: StreamMap) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, MapExpressionError) else None
         raise kind(
             f"Setting stream_maps: {_expression(stream_map)} fails on a record of stream "
-            f"{stream_map.stream_alias} ({type(cause or error).__name__}). Mend it there, so that "
+            f"{stream_map.stream_alias} ({type(cause or error).__name__}). Fix it there, so that "
             "it takes every record, also one with a null, or leave such records out by __filter__."
         ) from error
 
 
 def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
-    """Tell a record that a map cannot take from a map that no record can satisfy."""
+    """Return whether a map fails because of this record, and not on every record."""
     if not isinstance(error, MappingError):
         return True  # Python's own error about a value, such as the hash of a null
     cause = error.__cause__
@@ -87,11 +87,11 @@ def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
 
 
 def _expression(stream_map: StreamMap) -> str:
-    """Quote the expression that was worked on last, as the settings have it."""
+    """Quote the expression that was evaluated last, as the settings have it."""
     text = getattr(getattr(stream_map, "expr_evaluator", None), "expr", "")
     return f"the expression {' '.join(text.split())}" if text else "the map"
 
 
 def _one_line(error: Exception) -> str:
-    """Give the SDK's own words; it quotes settings and names of fields, no record was read yet."""
+    """Return the SDK's message; it quotes settings and field names, no record was read yet."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -285,7 +285,7 @@ def _keys(listed: Iterable[Mapping[str, Any]]) -> Iterable[FileKey]:
             yield FileKey(_hour(entry["hour"]), str(entry["folder"]), name)
 
 
-def _texts(values: Any) -> list[str]:  # noqa: ANN401
+def _texts(values: object) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise ValueError(f"{str(values)[:40]!r} is no list of texts")
     return values

@@ -1,4 +1,4 @@
-"""One request to Braze and its answer. The only module here that speaks HTTP."""
+"""Sends one request to Braze and reads its answer. The only module here that uses HTTP."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ _FIRST_SUCCESS: Final = 200
 _FIRST_REDIRECT: Final = 300
 _FIRST_SERVER_ERROR: Final = 500
 _TEMPORARY: Final = frozenset({0, 408, 423, 429})
-"""No answer, a time-out, a locked cohort, too many requests."""
+"""No response, a timeout, a locked cohort, too many requests."""
 _MOST_SHOWN: Final = 200
 
 
 class BrazeAnswer(NamedTuple):
-    """What Braze answered to one request.
+    """Braze's answer to one request.
 
     Attributes:
-        status: HTTP status; 0 if no whole answer came (time-out, broken connection).
-        message: Braze's message, or what went wrong with the connection; cut.
-        wait: Seconds that Braze asks to wait, 0 if it asks for none.
-        refused: People refused inside a success: place in the request → reason.
-        refused_unnamed: Reason of an error inside a success that names nobody; None if none.
-        from_braze: Whether it has the form of Braze's answers: a proxy or another service may
-            answer 200 to everything.
+        status: HTTP status; 0 without a complete response (timeout, broken connection).
+        message: Braze's message, or the error of the connection; shortened.
+        wait: Seconds that Braze asks to wait; 0 if it does not.
+        refused: People refused in a successful answer: index in the request → reason.
+        refused_unnamed: Reason of an error in a successful answer that names no person, or None.
+        from_braze: Whether it has the form of Braze's answers; a proxy or another service may
+            answer every request with 200.
     """
 
     status: int
@@ -60,12 +60,12 @@ class BrazeAnswer(NamedTuple):
 
     @property
     def accepted(self) -> bool:
-        """Whether Braze took the request."""
+        """Whether Braze accepted the request."""
         return self.from_braze and self.is_success
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is a success, whoever gave it."""
+        """Whether the status is a success, also if a proxy sent it."""
         return _FIRST_SUCCESS <= self.status < _FIRST_REDIRECT
 
     @property
@@ -75,17 +75,17 @@ class BrazeAnswer(NamedTuple):
 
 
 class BrazeClient(abc.ABC):
-    """One of the two ways to write a cohort's members to Braze."""
+    """Writes a cohort's members to Braze; each subclass is one way to do so."""
 
     credentials: str
     """The settings that hold the credentials, for messages."""
     most_users: int
     """Most people in one request."""
     names_cohorts: bool
-    """Whether Braze keeps a name beside the label."""
+    """Whether Braze stores a name for the label."""
 
     def __init__(self, endpoint: str, timeouts: tuple[float, float] = TIMEOUTS) -> None:
-        """Prepare requests; nothing is sent yet.
+        """Create the session; nothing is sent yet.
 
         Args:
             endpoint: REST endpoint, see `instances.endpoint`.
@@ -102,15 +102,15 @@ class BrazeClient(abc.ABC):
 
     @abc.abstractmethod
     def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
-        """Write a cohort's name, before its first members and whenever it changes.
+        """Write a cohort's name: before its first members, and after each change of the name.
 
         Args:
             label: The cohort's id.
             name: Its name.
-            created_at: When it was made, ISO 8601 with zone.
+            created_at: When it was created, ISO 8601 with time zone.
 
         Raises:
-            NotImplementedError: This way has no names, see `names_cohorts`.
+            NotImplementedError: This client has no names, see `names_cohorts`.
         """
 
     @abc.abstractmethod
@@ -120,8 +120,8 @@ class BrazeClient(abc.ABC):
         """Add people to a list or remove them.
 
         Args:
-            label: What the list is known by: a cohort's id, or the attribute's value.
-            change: Which of the two.
+            label: The name of the list in Braze: a cohort's id, or the attribute's value.
+            change: Whether to add or to remove.
             kind: The kind of the identifiers.
             identifiers: At most `most_users`.
         """
@@ -134,7 +134,7 @@ class BrazeClient(abc.ABC):
         """Send one request.
 
         Raises:
-            SettingsError: Nothing at that URL can ever answer.
+            SettingsError: The URL or its certificate is wrong.
         """
         data = msgspec.json.encode(body)
         try:
@@ -161,7 +161,7 @@ class BrazeClient(abc.ABC):
 
 
 class CohortImport(BrazeClient):
-    """The partner cohort import: for those who have a partner key."""
+    """The partner cohort import, for customers with a partner key."""
 
     credentials = "data_import_key and partner_api_key"
     most_users = MOST_COHORT_IDS
@@ -180,7 +180,7 @@ class CohortImport(BrazeClient):
 
         Args:
             endpoint: REST endpoint.
-            partner_name: The partner as Braze's URLs name it.
+            partner_name: The partner's name in Braze's URLs.
             partner_api_key: The partner's key.
             data_import_key: The customer's key, `client_secret` to Braze.
             timeouts: Seconds to wait for a connection and for an answer.
@@ -190,7 +190,7 @@ class CohortImport(BrazeClient):
         self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
 
     def probe(self) -> BrazeAnswer:
-        """Send no changes for a cohort."""
+        """Send an empty list of changes for a cohort."""
         body = {**self._keys, "cohort_id": "0", "cohort_changes": []}
         return self._post(f"{self._path}/users", body)
 
@@ -210,7 +210,7 @@ class CohortImport(BrazeClient):
 
 
 class UserAttribute(BrazeClient):
-    """An array attribute of users: for everyone with a REST API key."""
+    """An array attribute of users, for customers with a REST API key."""
 
     credentials = "api_key"
     most_users = MOST_TRACKED_USERS
@@ -237,17 +237,17 @@ class UserAttribute(BrazeClient):
         self._attribute = attribute_name
 
     def probe(self) -> BrazeAnswer:
-        """Send no users: 400 with a good key."""
+        """Send an empty list of users: Braze answers 400 if the key is valid."""
         return self._post("/users/track", {"attributes": []})
 
     def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
-        """Refuse: an attribute's values are all that there is."""
+        """Raise an error: an attribute has values but no names."""
         raise NotImplementedError
 
     def change(
         self, label: str, change: Change, kind: str, identifiers: Sequence[str]
     ) -> BrazeAnswer:
-        """Add the value to people's attribute or remove it; never makes a new user."""
+        """Add the value to people's attribute or remove it; never creates a user."""
         value = {"remove" if change is Change.REMOVE else "add": [label]}
         attributes = [
             {
@@ -261,7 +261,7 @@ class UserAttribute(BrazeClient):
 
 
 def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
-    """Make the client for the way of delivery that is set.
+    """Create the client for the setting `delivery`.
 
     Args:
         config: The target's settings.
@@ -299,7 +299,7 @@ def _wait(headers: Mapping[str, str]) -> float:
 
 
 def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
-    """Read the errors that a successful answer of `/users/track` may hold."""
+    """Read the errors in a successful answer of `/users/track`."""
     named: dict[int, str] = {}
     unnamed = None
     errors = content.get("errors")

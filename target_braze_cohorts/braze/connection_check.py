@@ -1,4 +1,4 @@
-"""`--check`: try the credentials on Braze. It changes nothing there."""
+"""Checks the credentials for `--check`, without changing anything in Braze."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def check_account(client: BrazeClient) -> str:
-    """Ask Braze whether it knows the credentials, and once more if it is only busy.
+    """Check that Braze accepts the credentials; ask once more if it is busy.
 
     Args:
         client: With `CHECK_TIMEOUTS`.

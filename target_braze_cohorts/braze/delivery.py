@@ -1,4 +1,4 @@
-"""Changes of one list after the other: requests, halving, acknowledgements."""
+"""Sends the changes of each list: requests, halving, acknowledgements."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
     from target_braze_cohorts.store.membership import MembershipStore
 
 MOST_CULPRITS: Final = 20
-"""After so many refused alone and nobody accepted, one more request shows if it is at fault."""
+"""After this many single refusals and no success, one more request shows whether the request
+itself is wrong."""
 
 
 class RefusedMember(NamedTuple):
-    """A member whom Braze did not take.
+    """A member that Braze refused.
 
     Attributes:
         identifier: The member.
-        change: What the request asked for.
+        change: Whether the request added or removed the member.
         reason: Short name of the cause.
         message: Braze's message.
         status: The HTTP status of its answer.
@@ -66,13 +67,13 @@ class ListDelivery:
         *,
         retry_seconds: float,
     ) -> None:
-        """Wire the parts.
+        """Connect the parts; nothing is sent yet.
 
         Args:
             client: Makes the requests.
             loop: Sends them.
             store: Known membership.
-            refused: Takes the members whom Braze did not take.
+            refused: Called with each list and member that Braze refused.
             retry_seconds: How long one request is retried after its first failure.
         """
         self._client = client
@@ -85,8 +86,8 @@ class ListDelivery:
         """Send a request that writes nothing.
 
         Raises:
-            SettingsError: Braze refuses the credentials or the address.
-            TemporaryError: It gave no answer for a minute.
+            SettingsError: Braze refuses the credentials, or the address is wrong.
+            TemporaryError: Braze did not answer for a minute.
         """
         answer = probe_before_run(self._loop, self._client.probe, self._judge, self._retry_seconds)
         self._loop.pause(answer.wait)
@@ -96,19 +97,19 @@ class ListDelivery:
         return judge(answer, self._client)
 
     def _ask(self, request: Callable[[], BrazeAnswer]) -> BrazeAnswer:
-        """Send a request until it has its answer.
+        """Send a request until it has a final answer.
 
         Args:
             request: Sends it once.
 
         Returns:
-            An answer about the data: accepted, or one of `HALVED`.
+            The final answer: accepted, or one of `HALVED`.
 
         Raises:
             SettingsError: The credentials or the address are wrong.
-            TemporaryError: Braze gave no answer for `retry_seconds`, or, as `CohortLockedError`,
-                not for this cohort.
-            StoppedError: A signal ends the run.
+            TemporaryError: Braze did not answer for `retry_seconds`.
+            CohortLockedError: The cohort stayed locked for `retry_seconds`.
+            StoppedError: A signal stopped the run.
         """
         patience = Patience(self._retry_seconds, "retry_seconds")
         answer = self._loop.send(request, judge=self._judge, patience=patience)
@@ -119,7 +120,7 @@ class ListDelivery:
         """Write a cohort's name.
 
         Raises:
-            CohortRefusedError: Braze does not take it.
+            CohortRefusedError: Braze refuses the name.
         """
         self._store.begin_rename(known.id)
         answer = self._ask(lambda: self._client.name_cohort(known.label, name, created_at))
@@ -140,14 +141,14 @@ class ListDelivery:
 
         Args:
             known: The list.
-            change: Which of the two.
-            pages: Identifiers, as many at once as one request may hold.
-            done: Counts what Braze did; it grows with every answer.
-            someone_staying: Gives a member whom Braze took before and who may be added again. A
-                request with this one shows whether Braze refuses the request or its members.
+            change: Whether to add or to remove.
+            pages: Lists of identifiers, each at most as long as one request allows.
+            done: Counts the changes; each answer adds to it.
+            someone_staying: Returns a member that Braze accepted before, who may be added again. A
+                request for this member shows whether Braze refuses the request or its members.
 
         Raises:
-            CohortRefusedError: Braze takes nobody of a page. What it holds stays known.
+            CohortRefusedError: Braze refused every member of a page. The known membership stays.
         """
         for identifiers in pages:
             page = _Page(known, change, done, someone_staying)
@@ -178,10 +179,10 @@ class ListDelivery:
                 self._require_good_request(page)
 
     def _require_good_request(self, page: _Page) -> None:
-        """Find out whether Braze refuses these members or would refuse any request.
+        """Check whether Braze refuses these members only, or every request.
 
         Raises:
-            CohortRefusedError: It accepted nobody, not even a member whom it took before.
+            CohortRefusedError: Braze accepted no member, not even one that it accepted before.
         """
         witness = None if page.accepted else page.someone_staying()
         if witness is not None:
@@ -197,7 +198,7 @@ class ListDelivery:
     def _acknowledge(self, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
         unsure = dict(answer.refused)
         if answer.refused_unnamed is not None or any(i >= len(identifiers) for i in unsure):
-            # Braze does not say whom it means: nobody of this request counts as acknowledged.
+            # Braze does not name the member, so no member of this request counts as acknowledged.
             reason = answer.refused_unnamed or next(iter(unsure.values()))
             unsure = dict.fromkeys(range(len(identifiers)), reason)
         acknowledged = [who for place, who in enumerate(identifiers) if place not in unsure]
@@ -215,7 +216,7 @@ class ListDelivery:
 
     def _settle(self, page: _Page) -> None:
         if page.change is Change.ADD:
-            # Braze never held them, so there is nothing to remove later.
+            # Braze never stored them, so there is nothing to remove later.
             culprits = {culprit.identifier for culprit in page.culprits}
             self._store.set_refused(page.known.id, sorted(culprits & page.strangers))
         for culprit in page.culprits:
@@ -228,7 +229,7 @@ class ListDelivery:
 
 @dataclass
 class _Page:
-    """The members of one page while they are sent, in as many requests as that takes."""
+    """The members of one page while they are sent, in one or more requests."""
 
     known: KnownList
     change: Change

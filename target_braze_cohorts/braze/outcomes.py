@@ -1,4 +1,4 @@
-"""What an answer of Braze means: final, try again, or an error that no retry can cure. Pure.
+"""Interprets Braze's answers: final, retry, or an error that no retry can fix. Pure.
 
 Source: the errors of the partner cohort import and of `/users/track` in Braze's API reference.
 """
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
 
 HALVED: Final = frozenset({400, 413})
-"""Answers about one person's data, or about too much of it, not about the request."""
+"""Answers about the data of one person, or about too much data, and not about the request."""
 UNAUTHORIZED: Final = frozenset({401, 403})
 LOCKED: Final = 423
 
 
 class CohortRefusedError(InputError):
-    """Braze does not take a cohort; the others go on."""
+    """Braze refuses a cohort; the run continues with the others."""
 
 
 class CohortLockedError(TemporaryError):
-    """Something else is at work on a cohort in Braze; the others go on."""
+    """Braze has locked a cohort for another update; the run continues with the others."""
 
 
 def judge(answer: BrazeAnswer, client: BrazeClient) -> TryAgain | None:
@@ -54,17 +54,17 @@ def judge(answer: BrazeAnswer, client: BrazeClient) -> TryAgain | None:
 
 
 def require_braze(answer: BrazeAnswer) -> None:
-    """Make sure that it is Braze who answered.
+    """Check that the answer is Braze's.
 
     Raises:
-        SettingsError: It is not.
+        SettingsError: Another service or a proxy answered.
     """
     if not answer.from_braze:
         raise _not_braze(answer)
 
 
 def describe(answer: BrazeAnswer) -> str:
-    """Describe an answer, without its text where that could hold somebody's id."""
+    """Describe an answer, without its text where that could contain a person's id."""
     if answer.status in UNAUTHORIZED or not answer.status:
         return f"{answer.status or 'no answer'}: {answer.message}"
     return f"status {answer.status}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class MemberStage(Protocol):
     """Stores what the intake reads, until the input ends."""
 
-    def add_member(self, cohort: int, member: str, removed: bool) -> None:  # noqa: FBT001 - hot
+    def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
         """Store a member record of the cohort with this number."""
 
     def add_profile(self, member: str, identifier: str | None) -> None:
@@ -174,7 +174,7 @@ class Intake:
             cohort.nameless += 1
             self._rejects.nameless(record, "without_identifier")
             return
-        self._staging.add_member(cohort.number, member, removed)
+        self._staging.add_member(cohort.number, member, removed=removed)
 
     def take_profile(self, record: dict[str, Any]) -> None:
         """Read a record of the profiles stream."""

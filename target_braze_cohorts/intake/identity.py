@@ -24,7 +24,7 @@ LONGEST_BYTES: Final = 1000
 _decode_alias = msgspec.json.Decoder(tuple[str, str]).decode
 
 
-def text_of(value: Any) -> str | None:  # noqa: ANN401
+def text_of(value: object) -> str | None:
     """Read an id or a name from a record.
 
     Args:

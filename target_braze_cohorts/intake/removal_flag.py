@@ -42,7 +42,7 @@ def is_removal(record: Mapping[str, Any], stream: str) -> bool:
     return removed or (deleted is not None and _word(deleted) not in _FALSE)
 
 
-def _is_true(flag: Any, stream: str) -> bool:  # noqa: ANN401
+def _is_true(flag: object, stream: str) -> bool:
     if isinstance(flag, bool):
         return flag
     word = _word(flag)
@@ -58,5 +58,5 @@ def _is_true(flag: Any, stream: str) -> bool:  # noqa: ANN401
     )
 
 
-def _word(value: Any) -> str:  # noqa: ANN401
+def _word(value: object) -> str:
     return str(value).strip().casefold()

@@ -89,7 +89,7 @@ class Staging:
         STAGED_TABLES.create_all(self._connection, checkfirst=False)
         self._connection.commit()
 
-    def add_member(self, cohort: int, member: str, removed: bool) -> None:  # noqa: FBT001 - hot
+    def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
         """Stage a member record.
 
         Args:

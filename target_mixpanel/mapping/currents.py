@@ -89,8 +89,8 @@ def _known_types_by_stream() -> Mapping[str, str]:
 @cache
 def _known_families() -> frozenset[tuple[str, ...]]:
     """Return the first two words of all event types of three or more, such as users, messages."""
-    types = (event_type.lower().split(".") for event_type in documented_mapping())
-    return frozenset(tuple(names[:2]) for names in types if len(names) > 2)  # noqa: PLR2004
+    types = (event_type.lower().split(".", 2) for event_type in documented_mapping())
+    return frozenset(tuple(family) for *family, _ in types if family[1:])
 
 
 def event_type_of_stream(stream: str) -> str | None:
@@ -230,7 +230,7 @@ class CurrentsMapper:
             else:
                 properties[field] = value
 
-    def _add_custom_properties(self, source: Any, properties: Record) -> None:  # noqa: ANN401
+    def _add_custom_properties(self, source: object, properties: Record) -> None:
         if source is None:
             return
         values = source
@@ -249,7 +249,7 @@ class CurrentsMapper:
         properties[str(self._prefix)] = source
 
 
-def _skip_anonymous(record: Record, properties: Record) -> str | None:  # noqa: ARG001
+def _skip_anonymous(_record: Record, _properties: Record) -> str | None:
     return ANONYMOUS
 
 

@@ -146,7 +146,7 @@ def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> 
     }
 
 
-def _name_of(value: Any) -> str | None:  # noqa: ANN401
+def _name_of(value: object) -> str | None:
     """Read an event's name; None for null, a boolean, a list, an object or empty text."""
     is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     name = str(value).strip() if is_name else ""

@@ -145,7 +145,7 @@ def check_size(event: str, size: int) -> RejectedEvent | None:
     )
 
 
-def _unreadable_time(event: str, time: Any) -> RejectedEvent:  # noqa: ANN401
+def _unreadable_time(event: str, time: object) -> RejectedEvent:
     if time is None:
         return RejectedEvent(event, "no time", "time", "time is missing")
     return RejectedEvent(
@@ -166,7 +166,7 @@ def _wrong_time(
 
 
 def find_nesting_problem(
-    value: Any,  # noqa: ANN401
+    value: dict[str, Any] | list[Any],
     depth: int = 1,
     arrays: int = 1,
 ) -> tuple[str, str] | None:

@@ -1,6 +1,6 @@
 """Which STATE is safe to write. Pure bookkeeping of batches and of the STATE between them.
 
-A STATE tells the tap: do not read the earlier records again. It is safe when each of them has an
+A STATE means to the tap: do not read the earlier records again. It is safe when each of them has an
 outcome. Batches finish in any order, so the ledger waits for the unbroken row of settled batches to
 reach the batch with the last record before the STATE.
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -206,7 +206,7 @@ class Pipeline:
     def settle(self) -> None:
         """Count the outcomes of finished batches, then write the STATE that they make safe.
 
-        The order matters. STATE tells the tap never to send the earlier records again, so it may
+        The order matters. After a STATE the tap never sends the earlier records again, so it may
         go out only after the rejected ones are on the disk in the dead letter (`flush`).
 
         Raises:
@@ -243,7 +243,7 @@ class Pipeline:
                 attempted_at=rejection.attempted_at,
             )
 
-    def _dead_letter(self, origin: Origin, reason: str, **details: Any) -> None:  # noqa: ANN401
+    def _dead_letter(self, origin: Origin, reason: str, **details: object) -> None:
         source, line = origin
         self.dead_letter.add(
             source.stream, source.original(line), schema=source.schema, reason=reason, **details

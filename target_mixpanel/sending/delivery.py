@@ -199,7 +199,7 @@ class BatchDelivery:
         Raises:
             ConnectorError: What made a sender stop.
         """
-        # One None for each thread tells it that there are no more batches.
+        # One None for each thread means that there are no more batches.
         ends = len(self._threads)
         while any(thread.is_alive() for thread in self._threads) and go_on():
             if ends:

@@ -128,7 +128,7 @@ def _failures(body: Mapping[str, Any], sent: int) -> tuple[Failure, ...] | None:
 
 
 def describe(answer: MixpanelAnswer) -> str:
-    """Say in a few words what Mixpanel answered."""
+    """Describe Mixpanel's answer in a few words."""
     if answer.status == NO_ANSWER:
         return f"no answer ({answer.problem})"
     said = answer.body.get("error") or answer.body.get("status") or ""

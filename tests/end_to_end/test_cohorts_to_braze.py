@@ -57,7 +57,7 @@ class CohortsProject(Project):
         }
 
     def run(self, environment: str = "prod", **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run the pipeline; whatever comes of it, no secret is told."""
+        """Run the pipeline; no secret appears, whatever the result."""
         pipeline = ("run", "tap-mixpanel", "target-braze-cohorts")
         ended = self.meltano(f"--environment={environment}", *pipeline, **settings)
         for secret in SECRETS:
@@ -149,8 +149,8 @@ def test_a_tap_that_dies_among_the_members_makes_the_run_fail_and_nobody_leaves(
 
     mixpanel.cut_members_from_page = None
     mixpanel.put(1003, "VIP", {*VIPS, "user-0002"})
-    mended = project.run(**BY_COHORT)
-    assert mended.returncode == 0, mended.stderr
+    repaired = project.run(**BY_COHORT)
+    assert repaired.returncode == 0, repaired.stderr
     assert braze.members("1001") == READERS - {"user-0007"}
     assert braze.members("1003") == {*VIPS, "user-0002"}
 

@@ -107,7 +107,7 @@ class FakeMixpanel:
 
     def events(self) -> list[dict[str, Any]]:
         """Give the events that the project holds, each once, in the order of arrival."""
-        assert self.keep_events, "this server was told to forget events"
+        assert self.keep_events, "this server does not keep events"
         with self._changed:
             return list(self._held.values())
 

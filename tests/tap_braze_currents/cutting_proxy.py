@@ -42,7 +42,7 @@ class Proxy(threading.Thread):
 
 
 def is_read(request):
-    """Tell whether a request asks for the content of a file."""
+    """Return whether a request asks for the content of a file."""
     line = request.partition(b"\r\n")[0]
     return line.startswith(b"GET") and b".avro" in line
 

@@ -81,13 +81,13 @@ def test_a_service_that_says_nothing_is_not_waited_for(tmp_path, caplog, silent,
 
 @pytest.mark.parametrize("status", [200, 201, 400])
 @pytest.mark.parametrize("way", [{}, by_attribute()])
-def test_another_service_at_that_address_is_told(tmp_path, caplog, way, status):
+def test_another_service_at_that_address_is_reported(tmp_path, caplog, way, status):
     with FakeBraze(policy=lambda _: Fault(status, content=b"<html>hello</html>")) as somebody:
         assert try_it(somebody, tmp_path, **way).exit_code == 78
     assert "rest_endpoint" in caplog.text
 
 
-def test_a_server_without_a_good_certificate_is_told_as_that(braze, tmp_path, caplog):
+def test_a_server_without_a_good_certificate_is_reported_as_such(braze, tmp_path, caplog):
     url = braze.url.replace("http:", "https:")
     assert try_it(None, tmp_path, rest_endpoint=url).exit_code == 78
     assert "certificate" in caplog.text
@@ -96,7 +96,7 @@ def test_a_server_without_a_good_certificate_is_told_as_that(braze, tmp_path, ca
 
 
 @pytest.mark.parametrize("url", ["https://localhost:99999", "https://rest..braze.com"])
-def test_an_address_that_cannot_be_is_told(tmp_path, caplog, url):
+def test_an_address_that_cannot_be_is_reported(tmp_path, caplog, url):
     assert try_it(None, tmp_path, rest_endpoint=url).exit_code == 78
     assert url in caplog.text
 
@@ -111,7 +111,7 @@ def test_a_dry_run_without_credentials_has_only_the_rest_to_check(braze, tmp_pat
 # The database
 
 
-def test_a_file_that_is_no_database_is_told(braze, tmp_path, caplog):
+def test_a_file_that_is_no_database_is_reported(braze, tmp_path, caplog):
     (tmp_path / "cohorts.db").write_text("not a database, but some other file")
     assert try_it(braze, tmp_path).exit_code == 78
     assert "not a SQLite database" in caplog.text
@@ -123,7 +123,7 @@ def test_a_database_that_is_there_is_good(braze, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["{}", "{}/no/such/folder/x.db"])
-def test_a_place_where_no_file_can_be_is_told(braze, tmp_path, caplog, path):
+def test_a_place_where_no_file_can_be_is_reported(braze, tmp_path, caplog, path):
     url = "sqlite:///" + path.format(tmp_path)
     assert try_it(braze, tmp_path, membership_db=url).exit_code == 78
     assert "membership_db" in caplog.text

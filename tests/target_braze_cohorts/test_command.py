@@ -70,7 +70,7 @@ def test_tap_mixpanels_output_cut_among_its_members_removes_nobody(braze, tmp_pa
     assert {key: braze.members(key) for key in braze.cohorts} == before
 
 
-def test_about_tells_which_settings_are_secret(tmp_path):
+def test_about_shows_which_settings_are_secret(tmp_path):
     code, stdout, _ = command({}, tmp_path, "--about", "--format", "json")
     about = json.loads(stdout)
     assert code == 0
@@ -78,7 +78,7 @@ def test_about_tells_which_settings_are_secret(tmp_path):
 
 
 @pytest.mark.parametrize("way", [{}, by_attribute()])
-def test_check_tells_good_credentials_from_bad_and_writes_nothing(braze, tmp_path, way):
+def test_check_distinguishes_good_credentials_from_bad_and_writes_nothing(braze, tmp_path, way):
     config = settings(braze, tmp_path, **way)
     code, stdout, _ = command(config, tmp_path, "--check")
     assert code == 0

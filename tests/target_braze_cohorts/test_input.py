@@ -34,14 +34,14 @@ def test_what_came_before_a_broken_line_is_added(braze, tmp_path, broken):
     assert braze.members("1") == {"a"}
 
 
-def test_a_broken_record_among_good_ones_is_told_in_one_line(braze, tmp_path):
+def test_a_broken_record_among_good_ones_is_reported_in_one_line(braze, tmp_path):
     broken = member(1, "b")[:-8] + b"\n"
     done = run(braze, tmp_path, SCHEMAS + member(1, "a") + broken + member(1, "c"))
     assert isinstance(done.error, InputError)
     assert braze.members("1") == {"a"}
 
 
-def test_broken_unicode_is_mended_and_what_is_nested_too_deeply_is_cut_off(braze, tmp_path):
+def test_broken_unicode_is_repaired_and_what_is_nested_too_deeply_is_cut_off(braze, tmp_path):
     start = member(1, "b")[:-3]
     lines = SCHEMAS + member(1, "a") + start + b', "x": "\xff"}}\n'
     run(braze, tmp_path, lines + activate()).ok()

@@ -20,7 +20,7 @@ def maps(**members):
         pytest.param(maps(distinct_id="sha256("), id="no expression"),
     ],
 )
-def test_a_map_that_cannot_be_used_is_told_in_one_line(braze, tmp_path, way):
+def test_a_map_that_cannot_be_used_is_reported_in_one_line(braze, tmp_path, way):
     done = run(braze, tmp_path, full({1: ["anna@example.com"]}), **way)
     assert isinstance(done.error, SettingsError)
     assert "stream_maps" in str(done.error)
@@ -29,7 +29,7 @@ def test_a_map_that_cannot_be_used_is_told_in_one_line(braze, tmp_path, way):
     assert (done.stdout, braze.requests) == ("", [])
 
 
-def test_fields_that_become_one_when_flattened_are_told_in_one_line(braze, tmp_path):
+def test_fields_that_become_one_when_flattened_are_reported_in_one_line(braze, tmp_path):
     nested = {"type": "object", "properties": {"b": {"type": "string"}}}
     body = {"properties": {"a": nested, "a__b": {"type": "string"}}}
     lines = SCHEMAS + line({"type": "SCHEMA", "stream": "cohort_members", "schema": body})
@@ -54,7 +54,7 @@ def test_a_map_that_is_good_is_used(braze, tmp_path):
         {"type": "SCHEMA", "stream": "cohort_members", "schema": {"properties": None}},
     ],
 )
-def test_a_message_without_its_content_is_told_and_removes_nobody(braze, tmp_path, message):
+def test_a_message_without_its_content_is_reported_and_removes_nobody(braze, tmp_path, message):
     run(braze, tmp_path, full({1: ["a", "b"]})).ok()
     lines = schema("cohort_members", "cohort_id") + member(1, "c") + line(message)
     done = run(braze, tmp_path, lines + state(bookmark=1))

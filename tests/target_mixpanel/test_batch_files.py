@@ -33,7 +33,7 @@ def batch(url: str, encoding: dict = PLAIN) -> bytes:
     return line({"type": "BATCH", "stream": STREAM, "encoding": encoding, "manifest": [url]})
 
 
-def told(folder: Path, mixpanel, message: bytes, **settings) -> str:
+def error_of(folder: Path, mixpanel, message: bytes, **settings) -> str:
     """What is said of a BATCH message that cannot be read: one line, after what came before."""
     source = schema() + opens(1, start=900) + state(1) + message + state(2)
     result = run(source, mixpanel, folder, **settings)
@@ -103,7 +103,7 @@ def test_a_compressed_file_of_no_bytes_is_not_taken_for_one_without_records(
 ) -> None:
     file = tmp_path / "empty.gz"
     file.write_bytes(b"")
-    message = told(tmp_path, mixpanel, batch(file.as_uri(), GZIP))
+    message = error_of(tmp_path, mixpanel, batch(file.as_uri(), GZIP))
     assert file.as_uri() in message
     assert "empty" in message
 
@@ -121,7 +121,7 @@ def test_files_without_records_are_none(mixpanel, tmp_path) -> None:
 def test_a_file_that_ends_in_the_middle_of_a_line_is_named(mixpanel, tmp_path) -> None:
     file = tmp_path / "cut.jsonl"
     file.write_bytes(LINES[:-20])
-    message = told(tmp_path, mixpanel, batch(file.as_uri()))
+    message = error_of(tmp_path, mixpanel, batch(file.as_uri()))
     assert message.startswith(f"The BATCH file {file.as_uri()} ended in the middle of a line")
     assert mixpanel.count == 3
 
@@ -129,7 +129,7 @@ def test_a_file_that_ends_in_the_middle_of_a_line_is_named(mixpanel, tmp_path) -
 @pytest.mark.parametrize(
     "url", ["carrier-pigeon://loft/a.jsonl", "s3://bucket/a.jsonl", "/nowhere/a.jsonl", ""]
 )
-def test_a_place_that_cannot_be_read_is_told_in_one_line(
+def test_a_place_that_cannot_be_read_is_reported_in_one_line(
     mixpanel, tmp_path, monkeypatch, url
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_SECRET_ACCESS_KEY"):
@@ -137,18 +137,18 @@ def test_a_place_that_cannot_be_read_is_told_in_one_line(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    assert f"The BATCH file {url} cannot be read" in told(tmp_path, mixpanel, batch(url))
+    assert f"The BATCH file {url} cannot be read" in error_of(tmp_path, mixpanel, batch(url))
 
 
 def test_looking_for_a_file_makes_no_folder(mixpanel, tmp_path) -> None:
     folder = tmp_path / "not there"
-    told(tmp_path, mixpanel, batch((folder / "a.jsonl").as_uri()))
+    error_of(tmp_path, mixpanel, batch((folder / "a.jsonl").as_uri()))
     assert not folder.exists()
 
 
-def test_a_compression_that_is_not_known_is_told(mixpanel, tmp_path) -> None:
+def test_a_compression_that_is_not_known_is_reported(mixpanel, tmp_path) -> None:
     encoding = {"format": "jsonl", "compression": "zstd"}
-    message = told(tmp_path, mixpanel, batch((tmp_path / "a").as_uri(), encoding))
+    message = error_of(tmp_path, mixpanel, batch((tmp_path / "a").as_uri(), encoding))
     assert "compression zstd" in message
 
 

@@ -1,4 +1,4 @@
-"""The installed command and its environment: misspelt variables, and what is told at the start."""
+"""The installed command and its environment: misspelt variables, and the log at the start."""
 
 from __future__ import annotations
 
@@ -106,8 +106,8 @@ def test_variables_that_nobody_asked_to_read_are_named(mixpanel, tmp_path) -> No
 
 
 def test_a_real_run_says_where_it_sends_and_a_dry_one_does_not(mixpanel, tmp_path) -> None:
-    told = f"This run sends to {mixpanel.url}, project 12345"
-    assert told in command(tmp_path, config(tmp_path, mixpanel))[1]
+    line = f"This run sends to {mixpanel.url}, project 12345"
+    assert line in command(tmp_path, config(tmp_path, mixpanel))[1]
     token = {"service_account_username": None, "service_account_password": None}
     token |= {"project_id": None, "project_token": "project-token"}
     log = command(tmp_path, config(tmp_path, mixpanel, **token))[1]

@@ -32,7 +32,7 @@ def command(
     before: Callable[[], Any] | None = None,
     stdout: Any = subprocess.PIPE,
 ) -> tuple[int, str]:
-    """Run it; gives its exit code and the one line that tells the mistake."""
+    """Run it; gives its exit code and the one line that reports the mistake."""
     done = subprocess.run(
         [str(COMMAND), *arguments],
         input=data,

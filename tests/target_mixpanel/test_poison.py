@@ -147,7 +147,9 @@ def test_a_line_without_a_record_is_named_after_what_came_before_was_delivered(
     ],
 )
 @pytest.mark.parametrize("maps", [{}, {STREAM: {"id": "id", "__else__": None}}])
-def test_a_message_that_lacks_a_part_is_told_in_one_line(mixpanel, tmp_path, message, maps) -> None:
+def test_a_message_that_lacks_a_part_is_reported_in_one_line(
+    mixpanel, tmp_path, message, maps
+) -> None:
     source = schema() + line(message) + AFTER
     result = run(source, mixpanel, tmp_path, stream_maps=maps)
     assert isinstance(result.error, InputError)

@@ -1,4 +1,4 @@
-"""Mistakes in stream maps and flattening: told in one line, or kept to the record they are in."""
+"""Mistakes in stream maps and flattening: one line in the log, or one rejected record."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SCHEMA = schema(STREAM, **{name: {} for name in FIELDS})
 PERSONAL = "kay@example.com"
 
 
-def told(error: BaseException | None) -> str:
+def message_of(error: BaseException | None) -> str:
     """What the user reads of a mistake in the settings: one line that names the stream."""
     assert isinstance(error, SettingsError)
     assert "\n" not in str(error)
@@ -46,20 +46,20 @@ def told(error: BaseException | None) -> str:
         ({"__alias__": "'a"}, "'a"),
     ],
 )
-def test_a_map_that_cannot_be_set_up_is_told_before_any_record(
+def test_a_map_that_cannot_be_set_up_is_reported_before_any_record(
     mixpanel, tmp_path, maps, said
 ) -> None:
     result = run(SCHEMA + opens(1) + state(1), mixpanel, tmp_path, stream_maps={STREAM: maps})
-    assert said in told(result.error)
+    assert said in message_of(result.error)
     assert (mixpanel.count, result.states) == (0, [])
 
 
-def test_two_fields_of_one_name_after_flattening_are_told(mixpanel, tmp_path) -> None:
+def test_two_fields_of_one_name_after_flattening_are_reported(mixpanel, tmp_path) -> None:
     fields = {"a": {"type": "object", "properties": {"b": {"type": "string"}}}, "a__b": {}}
     flat = {"flattening_enabled": True, "flattening_max_depth": 2}
     result = run(schema(STREAM, **fields) + state(1), mixpanel, tmp_path, **flat)
-    assert "a__b" in told(result.error)
-    assert "flattening" in told(result.error)
+    assert "a__b" in message_of(result.error)
+    assert "flattening" in message_of(result.error)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_two_fields_of_one_name_after_flattening_are_told(mixpanel, tmp_path) ->
         {STREAM: {"__filter__": 3}},
     ],
 )
-def test_what_is_no_map_at_all_is_told_at_the_start(tmp_path, caplog, maps) -> None:
+def test_what_is_no_map_at_all_is_reported_at_the_start(tmp_path, caplog, maps) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(settings(None, tmp_path, stream_maps=maps)))
     result = CliRunner().invoke(TargetMixpanel.cli, ["--config", str(path)], input="")
@@ -97,9 +97,9 @@ def test_a_map_that_fits_no_record_ends_the_run_without_showing_the_record(
     source = SCHEMA + state(1) + record(open_record(1, external_user_id=PERSONAL)) + state(2)
     maps = {STREAM: {"campaign_name": expression}}
     result = run(source, mixpanel, tmp_path, stream_maps=maps)
-    assert expression in told(result.error) or reason == "StreamMapConfigError"
-    assert reason in told(result.error)
-    assert PERSONAL not in told(result.error)
+    assert expression in message_of(result.error) or reason == "StreamMapConfigError"
+    assert reason in message_of(result.error)
+    assert PERSONAL not in message_of(result.error)
     assert result.states == [{"bookmarks": {STREAM: 1}}]
 
 

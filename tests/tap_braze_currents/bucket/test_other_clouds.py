@@ -113,7 +113,7 @@ def azure(request):
     port = free_port()
     arguments = ["--blobPort", str(port), "--inMemoryPersistence", "--skipApiVersionCheck"]
     process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE)
-    for line in process.stdout:  # it tells when it listens
+    for line in process.stdout:  # it prints when it listens
         if b"successfully listens" in line:
             break
     url = f"http://127.0.0.1:{port}/{AZURITE_ACCOUNT}"

@@ -28,7 +28,7 @@ def files_of(*sizes):
         pytest.param(1000, 8, id="small files"),
         pytest.param(40 * MEGABYTE, 2, id="as many as fit"),
         pytest.param(500 * MEGABYTE, 1, id="one that does not fit"),
-        pytest.param(None, 8, id="sizes that the listing does not tell"),
+        pytest.param(None, 8, id="sizes missing in the listing"),
     ],
 )
 def test_files_are_fetched_ahead_within_a_number_and_a_budget_of_bytes(size, ahead):
@@ -46,7 +46,7 @@ def test_files_are_fetched_ahead_within_a_number_and_a_budget_of_bytes(size, ahe
 
 
 class Store:
-    """A file system of one object, whose reads fail where they are told to."""
+    """A file system of one object, whose reads fail at chosen points."""
 
     def __init__(self, content, *errors):
         self.content = content

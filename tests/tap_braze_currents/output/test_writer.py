@@ -47,7 +47,7 @@ def test_a_signal_in_the_middle_of_a_write_tears_no_line(unbuffered):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only on Linux")  # noqa: PTH110
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_behind_standard_output_is_told_in_one_line(tmp_path, unbuffered):
+def test_a_full_disk_behind_standard_output_is_reported_in_one_line(tmp_path, unbuffered):
     generate(tmp_path / "bucket", events=10, types=[OPEN])
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"storage_url": str(tmp_path / "bucket"), "settle_seconds": 0}))

@@ -96,7 +96,7 @@ def test_files_beside_brazes_own_layout_are_read_too_and_once(tmp_path, run, pla
 
 @pytest.mark.parametrize("below", ["f.avro", "2026/11/01/f.avro", "date=2026-11-01T05/f.avro"])
 @pytest.mark.parametrize("start", [None, "2026-11-01"])
-def test_files_of_a_type_that_lie_in_no_hour_are_told(tmp_path, run, caplog, below, start):
+def test_files_of_a_type_that_lie_in_no_hour_are_reported(tmp_path, run, caplog, below, start):
     put(tmp_path, 0)
     write(tmp_path / FOLDER / ANY_OPEN / below, "lost")
 
@@ -174,7 +174,9 @@ def test_a_sweep_finds_what_a_shorter_lookback_missed(tmp_path, run):
     assert ids(third) == ["ten hours late"]
 
 
-def test_a_start_that_moves_back_is_told_and_a_sweep_reads_the_hours_before(tmp_path, run, caplog):
+def test_a_start_that_moves_back_is_reported_and_a_sweep_reads_the_hours_before(
+    tmp_path, run, caplog
+):
     long_ago = FIRST - timedelta(days=365)
     for hour in range(0, 240, 24):
         put(tmp_path, hour, at=long_ago)
@@ -429,7 +431,7 @@ def test_a_state_is_read_from_a_pipe_like_from_a_file(tmp_path, run_tap):
 
 @pytest.mark.parametrize("content", ["[", "[]"])
 @pytest.mark.parametrize("option", ["--state", "--catalog"])
-def test_a_state_or_catalog_that_is_no_json_object_is_told(tmp_path, option, content):
+def test_a_state_or_catalog_that_is_no_json_object_is_reported(tmp_path, option, content):
     path = tmp_path / "given.json"
     path.write_text(content)
 

@@ -1,4 +1,4 @@
-"""Mistakes, damage and drift: what the user is told, and that everything else goes on."""
+"""Mistakes, damage and drift: the error that is reported, and that everything else is read."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_sweep_finds_what_came_after_its_hour_was_sealed_and_only_that(tmp_pat
     assert again.of("RECORD") == []
 
 
-def test_new_fields_are_told_once_and_left_out(tmp_path, run_tap, caplog):
+def test_new_fields_are_reported_once_and_left_out(tmp_path, run_tap, caplog):
     schema = schema_of(OPEN, id="string", time="int", brand_new=["null", "string"])
     rows = [{"id": "1", "time": 2, "brand_new": "x"}]
     for name in ("a", "b"):
@@ -290,7 +290,7 @@ def test_discovery_needs_no_bucket(tmp_path, caplog):
     assert caplog.text.count("only the event types known beforehand") == 1
 
 
-def test_a_type_that_no_longer_fits_is_told(tmp_path, run_tap, caplog):
+def test_a_type_that_no_longer_fits_is_reported(tmp_path, run_tap, caplog):
     schema = schema_of(OPEN, id="string", time="string")
     write_file(tmp_path / "a.avro", OPEN, [{"id": "1", "time": "noon"}], schema=schema)
 
@@ -389,7 +389,7 @@ def test_pushed_events_lie_beside_stored_ones(tmp_path, run_tap):
         (b"\x1f\x8b\x08 not gzip", "unzipped"),
     ],
 )
-def test_damaged_json_is_told(tmp_path, content, words):
+def test_damaged_json_is_reported(tmp_path, content, words):
     (tmp_path / "landed.json").write_bytes(content)
 
     assert words in error_of(tmp_path)

@@ -128,13 +128,13 @@ def test_a_later_start_date_leaves_no_hours_out_that_were_not_read(tmp_path, run
     assert ids(second) == ["h100", "h200", "h300"]
 
 
-def test_a_mended_file_seals_no_hour_that_the_run_has_not_come_to(tmp_path, run_tap, capfdbinary):
+def test_a_repaired_file_seals_no_hour_that_the_run_has_not_reached(tmp_path, run_tap, capfdbinary):
     put(tmp_path, 50)
-    mended = put(tmp_path, 95)
-    good = mended.read_bytes()
-    mended.write_bytes(good[:-20])
+    repaired = put(tmp_path, 95)
+    good = repaired.read_bytes()
+    repaired.write_bytes(good[:-20])
     _, state, _ = run_to_error(tmp_path, capfdbinary, conditions=STATE_AFTER_EACH_FILE)
-    mended.write_bytes(good)
+    repaired.write_bytes(good)
     for hour in (60, 61):
         put(tmp_path, hour, at=FIRST + timedelta(hours=95))
     settings = {"tap_class": TAP, "catalog": CATALOG, "lookback_hours": 1, "max_files_per_run": 1}
@@ -180,7 +180,7 @@ def test_an_empty_storage_url_is_not_the_folder_one_is_in():
         make_tap(" ", tap_class=TAP, catalog=CATALOG).sync_all()
 
 
-def test_events_of_another_type_in_a_types_folder_are_told(tmp_path, run_tap, caplog):
+def test_events_of_another_type_in_a_types_folder_are_reported(tmp_path, run_tap, caplog):
     put(tmp_path, 0)
     other = {"event_type": "users.behaviors.Purchase", "id": "p", "time": 1}
     path = tmp_path / file_key(OPEN, FIRST + timedelta(hours=1), offset=1)

@@ -80,7 +80,7 @@ def test_a_guard_sees_through_a_rename(braze, tmp_path):
     assert braze.members("new") == set()
 
 
-def test_two_cohorts_of_one_name_are_stopped_and_told_apart_by_id(braze, tmp_path):
+def test_two_cohorts_of_one_name_are_stopped_and_distinguished_by_id(braze, tmp_path):
     lists = full({1: ["a"], 2: ["b"], 3: ["c"]}, {1: "same", 2: "same"})
     done = run(braze, tmp_path, lists, **BY_NAME)
     assert isinstance(done.error, SettingsError)

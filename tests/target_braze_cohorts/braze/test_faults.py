@@ -80,7 +80,7 @@ def test_a_success_of_a_proxy_in_the_middle_acknowledges_nobody(braze, tmp_path)
 
 
 @pytest.mark.parametrize("url", ["https://localhost:99999", "https://rest..braze.com"])
-def test_an_address_that_cannot_be_is_told_without_trying_again(tmp_path, url):
+def test_an_address_that_cannot_be_is_reported_without_trying_again(tmp_path, url):
     done = run(None, tmp_path, full({1: ["a"]}), rest_endpoint=url, retry_seconds=600)
     assert isinstance(done.error, SettingsError)
     assert url in str(done.error)

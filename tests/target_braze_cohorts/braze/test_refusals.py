@@ -96,7 +96,9 @@ def test_one_member_alone_is_listed_and_sent_again(braze, tmp_path):
     assert braze.members("1") == {"a"}
 
 
-def test_several_culprits_are_told_from_a_bad_request_by_somebody_whom_braze_took(braze, tmp_path):
+def test_several_culprits_are_distinguished_from_a_bad_request_by_an_accepted_member(
+    braze, tmp_path
+):
     braze.malformed = {"u042", "u077"}
     run(braze, tmp_path, full({1: EVERYBODY})).ok()
     done = run(braze, tmp_path, full({1: EVERYBODY[1:]})).ok()

@@ -8,7 +8,7 @@ from target_braze_cohorts.intake.completeness import StreamEvidence
 
 
 def evidence(*events):
-    """Tell a members stream under the parent `cohorts` what came."""
+    """Report messages to the evidence of a members stream under the parent `cohorts`."""
     found = StreamEvidence("cohort_members", {"cohorts"})
     for event in events:
         if event == "renamed":

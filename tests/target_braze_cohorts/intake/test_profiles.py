@@ -44,7 +44,7 @@ def test_members_without_the_property_or_without_a_profile_are_listed(braze, tmp
 
 
 @pytest.mark.parametrize("before", [{}, {1: ["a"]}])
-def test_a_property_that_no_profile_has_is_told(braze, tmp_path, before):
+def test_a_property_that_no_profile_has_is_reported(braze, tmp_path, before):
     if before:
         run(braze, tmp_path, lists(before, profiles(a="ext-a")), **BY_BRAZE_ID).ok()
     found = profiles(a="ext-a", b="ext-b")
@@ -100,7 +100,7 @@ def test_a_stream_of_profiles_that_was_not_selected_is_asked_for_and_nobody_is_l
     assert not braze.requests
 
 
-def test_an_input_cut_in_a_line_before_its_profiles_is_told_as_that(braze, tmp_path):
+def test_an_input_cut_in_a_line_before_its_profiles_is_reported_as_such(braze, tmp_path):
     done = run(braze, tmp_path, b"".join(tap({1: ["a"]})) + b'{"type', **BY_BRAZE_ID)
     assert isinstance(done.error, InputError)
     assert done.dead == []

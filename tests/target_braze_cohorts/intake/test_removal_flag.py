@@ -48,11 +48,11 @@ def test_no_time_of_deletion_leaves_a_member_in(value):
 def test_anything_else_is_refused_without_telling_it(value, kind):
     with pytest.raises(InputError) as caught:
         is_removal({"should_remove": value, "distinct_id": "u7"}, "people")
-    told = str(caught.value)
-    assert "stream people" in told
-    assert "should_remove" in told
-    assert kind in told
-    assert "u7" not in told
+    message = str(caught.value)
+    assert "stream people" in message
+    assert "should_remove" in message
+    assert kind in message
+    assert "u7" not in message
 
 
 def test_a_flag_that_cannot_be_read_removes_nobody(braze, tmp_path):

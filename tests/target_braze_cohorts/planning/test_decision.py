@@ -24,11 +24,11 @@ def counts(*, known=10, add=0, remove=0):
     return CohortCounts(known=known, to_add=add, to_remove=remove)
 
 
-def test_a_complete_list_brings_adds_and_removals():
+def test_a_complete_list_leads_to_adds_and_removals():
     assert decision(counts(add=2, remove=3)).remove
 
 
-def test_an_incomplete_list_brings_adds_only_whatever_the_guards_allow():
+def test_an_incomplete_list_leads_to_adds_only_whatever_the_guards_allow():
     lenient = Guards(max_removal_ratio=1, allow_empty_cohorts=True)
     decided = decision(counts(add=2, remove=3), complete=False, guards=lenient)
     assert decided.send

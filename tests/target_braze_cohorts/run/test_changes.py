@@ -102,7 +102,7 @@ def test_a_rename_that_is_broken_off_is_made_good(braze, tmp_path):
     assert braze.members("VIP") == set()
 
 
-def test_names_that_change_places_are_stopped_because_changes_do_not_tell_who_is_where(
+def test_names_that_change_places_are_stopped_because_changes_do_not_show_who_is_where(
     braze, tmp_path
 ):
     both = SCHEMAS + cohort(1, "VIP") + cohort(2, "Gold") + member(1, "a") + member(2, "b")

@@ -21,7 +21,7 @@ from tests.target_braze_cohorts.harness import (
 OTHER_STREAMS = schema("kohorts", "id") + record("kohorts", id=1) + schema("people", "id")
 
 
-def assert_told(done, kind, *words):
+def assert_reported(done, kind, *words):
     assert isinstance(done.error, kind)
     for word in words:
         assert word in str(done.error)
@@ -30,27 +30,29 @@ def assert_told(done, kind, *words):
 
 @pytest.mark.parametrize("lines", [b"", b"\n", state(bookmark=1)])
 def test_an_empty_input_fails(braze, tmp_path, lines):
-    assert_told(run(braze, tmp_path, lines), InputError, "The input is empty")
+    assert_reported(run(braze, tmp_path, lines), InputError, "The input is empty")
     run(braze, tmp_path, full({1: ["a"]})).ok()
-    assert_told(run(braze, tmp_path, lines), InputError, "The input is empty")
+    assert_reported(run(braze, tmp_path, lines), InputError, "The input is empty")
 
 
 @pytest.mark.parametrize("way", [{}, {"changes_stream": True}, {"dry_run": True}])
-def test_streams_that_the_settings_do_not_name_are_told_beside_the_settings(braze, tmp_path, way):
+def test_streams_that_the_settings_do_not_name_are_reported_beside_the_settings(
+    braze, tmp_path, way
+):
     done = run(braze, tmp_path, OTHER_STREAMS + state(bookmark=1), **way)
-    assert_told(done, SettingsError, "kohorts, people", "cohorts_stream", "members_stream")
+    assert_reported(done, SettingsError, "kohorts, people", "cohorts_stream", "members_stream")
 
 
-def test_cohort_ids_that_match_none_are_told_beside_some_that_came(braze, tmp_path):
+def test_cohort_ids_that_match_none_are_reported_beside_some_that_came(braze, tmp_path):
     lists = full({number: ["a"] for number in range(1, 9)})
     done = run(braze, tmp_path, lists + state(bookmark=1), cohort_ids=["99"])
-    assert_told(done, SettingsError, "cohort_ids", "1, 2, 3, 4, 5, …")
+    assert_reported(done, SettingsError, "cohort_ids", "1, 2, 3, 4, 5, …")
     assert not braze.requests
 
 
-def test_fields_that_hold_no_cohort_id_are_told(braze, tmp_path):
+def test_fields_that_hold_no_cohort_id_are_reported(braze, tmp_path):
     lines = SCHEMAS + record("cohort_members", list_id=1, distinct_id="a") + state(bookmark=1)
-    assert_told(run(braze, tmp_path, lines), SettingsError, "member_cohort_id_field")
+    assert_reported(run(braze, tmp_path, lines), SettingsError, "member_cohort_id_field")
 
 
 # What is good

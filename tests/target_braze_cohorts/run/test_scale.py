@@ -42,15 +42,15 @@ def measured(config, folder, lines):
     """Run the command; gives its own words on the time it took, and the most megabytes it held."""
     path = folder / "config.json"
     path.write_text(json.dumps(config))
-    told = folder / "stderr"
-    with lines.open("rb") as source, told.open("wb") as errors:
+    log = folder / "stderr"
+    with lines.open("rb") as source, log.open("wb") as errors:
         process = subprocess.Popen(
             [COMMAND, "--config", path], cwd=folder, stdin=source, stderr=errors
         )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, told.read_text()
-    return re.search("Read, staged.*", told.read_text())[0], usage.ru_maxrss / 1024
+    assert process.returncode == 0, log.read_text()
+    return re.search("Read, staged.*", log.read_text())[0], usage.ru_maxrss / 1024
 
 
 @pytest.mark.slow

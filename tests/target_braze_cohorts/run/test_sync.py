@@ -315,7 +315,7 @@ def test_a_cohort_id_is_one_whether_it_comes_as_a_number_or_as_text(braze, tmp_p
 @pytest.mark.parametrize(
     "mark", [{"should_remove": True}, {"should_remove": "true"}, {"_sdc_deleted_at": "2026-01-01"}]
 )
-def test_whoever_is_marked_as_removed_is_no_member_of_a_full_list(braze, tmp_path, mark):
+def test_a_member_marked_as_removed_is_no_member_of_a_full_list(braze, tmp_path, mark):
     lines = (
         SCHEMAS + cohort(1, "Readers", 2) + member(1, "a") + member(1, "b") + member(1, "x", **mark)
     )

@@ -18,7 +18,7 @@ from tests.target_braze_cohorts.harness import by_attribute, settings
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"instance": "US-09", "rest_endpoint": None}, "instance"),
         ({"rest_endpoint": None}, "Setting instance is missing"),
@@ -44,11 +44,11 @@ from tests.target_braze_cohorts.harness import by_attribute, settings
         ({"membership_db": "postgresql://user:hunter22@127.0.0.1:9/db"}, "membership_db"),
     ],
 )
-def test_a_wrong_setting_is_told_in_one_line(tmp_path, changes, told):
+def test_a_wrong_setting_is_reported_in_one_line(tmp_path, changes, message):
     with pytest.raises((ConfigValidationError, SettingsError)) as caught:
         TargetBrazeCohorts(config=settings(None, tmp_path, **changes)).listen(io.BytesIO(b""))
     lines = getattr(caught.value, "errors", [str(caught.value)])
-    assert told in " ".join(lines)
+    assert message in " ".join(lines)
     assert "\n" not in "".join(lines)
     assert "hunter22" not in "".join(lines)
 

@@ -19,7 +19,7 @@ WHO = "anna@example.com"
 SMALL_FILE = 1_000_000
 
 
-def test_an_error_while_reading_is_told_in_one_line(braze, tmp_path, monkeypatch):
+def test_an_error_while_reading_is_reported_in_one_line(braze, tmp_path, monkeypatch):
     monkeypatch.setattr(staging, "CHUNK_ROWS", 1)
     way = "INSERT INTO no_such_table VALUES (?, ?, ?)"
     monkeypatch.setattr(

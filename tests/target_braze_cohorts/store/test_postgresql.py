@@ -114,14 +114,14 @@ def test_a_second_run_of_a_workspace_is_refused_until_the_first_ends(url):
         pass
 
 
-def test_a_database_that_is_not_there_is_told_in_one_line(url):
+def test_a_database_that_is_not_there_is_reported_in_one_line(url):
     wrong = url.replace("/test_", "/no_such_")
     with pytest.raises(SettingsError, match="membership_db") as caught, open_database(wrong, "one"):
         pass
     assert "\n" not in str(caught.value)
 
 
-def test_a_connection_that_breaks_while_reading_is_told_in_one_line(
+def test_a_connection_that_breaks_while_reading_is_reported_in_one_line(
     braze, tmp_path, url, monkeypatch
 ):
     monkeypatch.setattr(staging, "CHUNK_ROWS", 5)

@@ -227,7 +227,7 @@ def test_the_same_record_gives_the_same_bytes_in_every_run(
 
 
 @pytest.mark.parametrize("event_type", ["users.messages.email.Retry", "users.messages.email.Open"])
-def test_with_all_fields_our_own_properties_win_and_it_is_told(event_type) -> None:
+def test_with_all_fields_our_own_properties_win_and_it_is_reported(event_type) -> None:
     mapper = CurrentsMapper(event_type, property_set="all", project_token="ours")
     theirs = {"distinct_id": "x", "ip": "9.9", "token": "y", "$partner_id": "z", "$insert_id": "i"}
     properties = mapper({**RECORD, **theirs}).properties

@@ -104,7 +104,7 @@ def test_times_are_read_as_numbers_or_iso_8601_or_left_as_text(value, expected) 
     assert type(event.properties["time"]) is type(expected)
 
 
-def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_told() -> None:
+def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_reported() -> None:
     mapping = mapper(project_token="ours")
     theirs = {"time": "12:30", "distinct_id": "x", "$insert_id": "same", "ip": "1.2", "token": "y"}
     event = mapping({"id": "o-1", "customer": "c", "placed_at": TIME, **theirs, "total": 3})
@@ -117,8 +117,8 @@ def test_our_own_properties_win_over_fields_of_the_same_name_and_it_is_told() ->
         "id": "o-1",
         "total": 3,
     }
-    told = "property {} of the record left out, the name is taken"
-    assert mapping.remarks[: len(theirs)] == [told.format(name) for name in theirs]
+    remark = "property {} of the record left out, the name is taken"
+    assert mapping.remarks[: len(theirs)] == [remark.format(name) for name in theirs]
 
 
 def test_a_field_that_is_one_of_the_four_parts_is_no_collision() -> None:
@@ -146,7 +146,7 @@ def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> 
         ([1], "neither a number nor ISO 8601"),
     ],
 )
-def test_a_time_that_cannot_be_read_is_told_from_one_that_is_missing(
+def test_a_time_that_cannot_be_read_is_reported_from_one_that_is_missing(
     mixpanel, tmp_path, time, said
 ) -> None:
     source = schema("orders") + record_of({"id": "1", "placed_at": time, "customer": "c"}, "orders")
@@ -161,7 +161,7 @@ DECLARED = {"id": {}, "customer": {}, "placed_at": {}, "kind": {}}
 @pytest.mark.parametrize(
     "change", [{"distinct_id": "custommer"}, {"time": "placed"}, {"insert_id": "idd"}]
 )
-def test_a_misspelt_field_is_told_before_any_event_of_the_stream(
+def test_a_misspelt_field_is_reported_before_any_event_of_the_stream(
     mixpanel, tmp_path, change
 ) -> None:
     (part, field) = next(iter(change.items()))

@@ -97,13 +97,15 @@ def test_nobody_listening_is_another_exit_code(tmp_path, caplog) -> None:
     assert "http://127.0.0.1:9 cannot be reached" in caplog.text
 
 
-def test_a_server_without_a_good_certificate_is_told_as_that(mixpanel, tmp_path, caplog) -> None:
+def test_a_server_without_a_good_certificate_is_reported_as_such(
+    mixpanel, tmp_path, caplog
+) -> None:
     url = mixpanel.url.replace("http:", "https:")
     assert try_it(None, tmp_path, api_url=url).exit_code == 78
     assert "certificate" in caplog.text
 
 
-def test_another_service_at_that_address_is_told(tmp_path, caplog) -> None:
+def test_another_service_at_that_address_is_reported(tmp_path, caplog) -> None:
     with FakeMixpanel(policy=[faults.Garbage()]) as server:
         assert try_it(server, tmp_path).exit_code == 78
     assert "api_url" in caplog.text
@@ -117,7 +119,7 @@ def test_a_dry_run_without_credentials_has_only_settings_to_check(tmp_path) -> N
 
 
 @pytest.mark.parametrize("minutes", [40, 600])
-def test_a_clock_that_is_behind_is_told_before_anything_is_read(
+def test_a_clock_that_is_behind_is_reported_before_anything_is_read(
     mixpanel, tmp_path, monkeypatch, minutes
 ) -> None:
     class Clock:

@@ -1,8 +1,14 @@
-"""What is masked of a secret setting that holds an object."""
+"""Which values of secret settings are masked, and where."""
 
 from __future__ import annotations
 
-from braze_mixpanel.settings.redaction import secret_values
+import io
+import logging
+
+import pytest
+from singer_sdk.logging import StructuredFormatter
+
+from braze_mixpanel.settings.redaction import RedactingFormatter, redact, secret_values
 
 SCHEMA = {"properties": {"storage_options": {"secret": True}, "endpoint_url": {"secret": True}}}
 
@@ -39,3 +45,27 @@ def test_a_setting_that_is_itself_a_text_is_masked_whatever_its_name() -> None:
 
 def test_a_secret_is_masked_though_a_harmless_value_is_the_same() -> None:
     assert masked(secret="path", addressing_style="path") == {"path"}
+
+
+@pytest.mark.parametrize("formatter", [None, StructuredFormatter()])
+def test_secrets_are_masked_at_any_depth_in_the_lines_of_any_logger(formatter) -> None:
+    schema = {"properties": {"options": {"secret": True}, "name": {}}}
+    secret = 'hunter2-"secret"'
+    secrets = secret_values({"options": {"a": [secret]}, "name": "visible"}, schema)
+    assert secrets == {secret}
+    assert redact(f"x {secret} y", secrets) == "x (secret) y"
+    shown = io.StringIO()
+    handler = logging.StreamHandler(shown)
+    handler.setFormatter(RedactingFormatter(formatter, secrets))
+    logger = logging.getLogger("somebody else")
+    logger.addHandler(handler)
+    try:
+        try:
+            raise ValueError(secret)  # noqa: TRY301
+        except ValueError:
+            logger.exception("failed with %s", secret)
+    finally:
+        logger.removeHandler(handler)
+    assert "hunter2" not in shown.getvalue()
+    assert "failed with (secret)" in shown.getvalue()
+    assert "ValueError" in shown.getvalue()

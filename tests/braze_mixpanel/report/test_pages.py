@@ -12,10 +12,10 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.report import page
+from tests.braze_mixpanel.report.pages import EVIL, Reader, cohort_report, events, mixpanel_report
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_braze import FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
-from tests.report.pages import EVIL, Reader, cohort_report, events, mixpanel_report
 from tests.target_braze_cohorts import harness as cohorts
 from tests.target_mixpanel.harness import opens, run, schema
 
@@ -134,7 +134,9 @@ def test_no_report_no_libraries(mixpanel, tmp_path, monkeypatch) -> None:
     assert run(schema(), None, tmp_path, dry_run=True).target.pipeline.timeline is None
 
 
-def test_a_missing_library_is_told_before_anything_is_read(mixpanel, tmp_path, monkeypatch) -> None:
+def test_a_missing_library_is_reported_before_anything_is_read(
+    mixpanel, tmp_path, monkeypatch
+) -> None:
     monkeypatch.setattr(page, "find_spec", lambda _: None)
     with pytest.raises(ConfigValidationError) as caught:
         mixpanel_report(mixpanel, tmp_path)
@@ -144,9 +146,11 @@ def test_a_missing_library_is_told_before_anything_is_read(mixpanel, tmp_path, m
 
 
 @pytest.mark.parametrize("path", ["", "file/run.html"])
-def test_a_path_that_cannot_be_is_told_before_anything_is_read(tmp_path: Path, path: str) -> None:
+def test_a_path_that_cannot_be_is_reported_before_anything_is_read(
+    tmp_path: Path, path: str
+) -> None:
     (tmp_path / "file").write_text("")
-    assert "report_path is wrong" in str(page.find_problem(str(tmp_path / path)))
+    assert "report_path is wrong" in str(page.find_report_problem(str(tmp_path / path)))
 
 
 def test_a_report_that_cannot_be_written_fails_a_run_that_was_good(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.braze_mixpanel.report.pages import EVIL, cohort_report, mixpanel_report
 from tests.fakes.fake_braze import FakeBraze
-from tests.report.pages import EVIL, cohort_report, mixpanel_report
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
