@@ -126,7 +126,7 @@ def _credentials(config: Mapping[str, Any]) -> list[str]:
     if inbox and (account or secret):
         return [
             (
-                "inbox_db is set together with credentials of the query API: set one of them, for a "
+                "inbox_db is set together with credentials of the query API: set one of them. A "
                 "run reads either what Mixpanel pushed or the query API."
             )
         ]

@@ -106,6 +106,9 @@ class PushedCohorts:
             progress = self._state(self._newest, {}) if last else self._state(None, ahead)
             yield self._reading(row, since, progress)
 
+    def failure(self) -> None:
+        """Give what went wrong: nothing can, short of the database."""
+
     def final_progress(self) -> dict[str, Any]:
         """Give what STATE says when everything is out."""
         return self._state(self._newest, {})
@@ -150,10 +153,9 @@ class PushedCohorts:
             chosen = sa.and_(here, members.c.is_member)
             count = self._connection.scalar(sa.select(sa.func.count()).where(chosen))
         else:
-            changed = sa.and_(members.c.sequence > 0, members.c.sequence > since)
-            chosen = sa.and_(
-                here, sa.or_(changed, sa.true()) if row.list_sequence > since else changed
-            )
+            changed = sa.and_(here, members.c.sequence > 0, members.c.sequence > since)
+            # A list that holds only part of the cohort is new as a whole.
+            chosen = here if row.list_sequence > since else changed
         number = cohort_number(row.cohort_id)
         return Reading(
             stream=MEMBERS if is_list else CHANGES,
