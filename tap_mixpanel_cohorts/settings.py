@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk import typing as th
 
-from braze_mixpanel.checks import is_safe_url
+from braze_mixpanel.http.safe_url import is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,23 +5,25 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
-from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_braze_currents.output.singer_lines import record_lines
+from braze_mixpanel.sdk import SingerStream
+from braze_mixpanel.singer.line_writer import record_lines
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
 
+    from braze_mixpanel.sdk import BatchConfig
+    from braze_mixpanel.singer.line_writer import LineWriter
     from tap_mixpanel_cohorts.reading.cohort import Block
-    from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
 
 _decode = msgspec.json.Decoder().decode
 _ID: Final = {"type": ["integer", "string"]}
@@ -32,12 +34,22 @@ _KEYS: Final = {COHORTS: ["id"], MEMBERS: ["cohort_id", "distinct_id"]}
 _KEYS_OF_CHANGES: Final = ["cohort_id", "distinct_id"]
 
 
-class CohortStream(Stream):
+class CohortTap(Protocol):
+    """What a stream needs of its tap."""
+
+    message_writer: LineWriter
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+
+
+class CohortStream(SingerStream):
     """One stream. The tap decides what goes into it, and when STATE goes out."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: TapMixpanelCohorts, name: str) -> None:
+    def __init__(self, tap: CohortTap, name: str) -> None:
         """Make a stream.
 
         Args:
@@ -45,7 +57,7 @@ class CohortStream(Stream):
             name: `cohorts`, `cohort_members` or `cohort_changes`.
         """
         schema = schema_of(name, tap.config.get("profile_properties") or [])
-        super().__init__(tap, schema=schema, name=name)
+        super().__init__(cast("Tap", tap), schema=schema, name=name)
         self.primary_keys = _KEYS.get(name, _KEYS_OF_CHANGES)
         self._cohort_tap = tap
 
@@ -68,9 +80,15 @@ class CohortStream(Stream):
         """Yield nothing: the tap writes blocks, cohort by cohort over all streams."""
         return ()
 
+    def write_records(self, *, write_messages: bool) -> None:
+        """Write nothing: see `get_records`."""
+
+    def write_batches(self, batch_config: BatchConfig) -> None:
+        """Write nothing: see `get_records`."""
+
     def write_schema(self) -> None:
         """Write the SCHEMA message."""
-        self._write_schema_message()
+        self.write_schema_messages()
 
     @cached_property
     def _writes_blocks(self) -> bool:
@@ -91,11 +109,11 @@ class CohortStream(Stream):
             self._cohort_tap.message_writer.write_lines(lines)
         else:
             for line in block.ndjson.splitlines():
-                self._write_record_message(_decode(line))
+                self.write_mapped(_decode(line))
 
     def write_record(self, record: dict[str, Any]) -> None:
         """Write one record."""
-        self._write_record_message(record)
+        self.write_mapped(record)
 
 
 def schema_of(stream: str, profile_properties: Sequence[str]) -> dict[str, Any]:

@@ -10,17 +10,16 @@ from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from tap_braze_currents.output.singer_lines import LineWriter
 from tap_mixpanel_cohorts import settings
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 from tap_mixpanel_cohorts.streams import CohortStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
-    from tap_mixpanel_cohorts.query.client import Waiting
+    from tap_mixpanel_cohorts.query.client import QueryClient
     from tap_mixpanel_cohorts.query.run import QueriedCohorts
     from tap_mixpanel_cohorts.reading.cohort import Reading
     from tap_mixpanel_cohorts.reading.pushed import PushedCohorts
@@ -42,13 +41,13 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         for capability in Tap.capabilities
         if capability not in {TapCapabilities.ACTIVATE_VERSION, PluginCapabilities.BATCH}
     ]
-    _waiting: Waiting | None = None
+    _client: QueryClient | None = None
     _is_writing = False
     _is_stopped = False
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
-        return settings.find_problems(self._config)
+        return settings.find_problems(self.config)
 
     def discover_streams(self) -> list[CohortStream]:
         """Return the streams; that needs no connection."""
@@ -92,7 +91,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 queried = cast("QueriedCohorts", source)
                 records = queried.list_cohorts()
                 queried.plan(records)
-            stream = self._streams_by_name[COHORTS]
+            stream = self._cohort_streams[COHORTS]
             stream.write_schema()
             for record in records[:1]:
                 # Its members are not given out here: no count may make a list of none complete.
@@ -105,7 +104,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         return bool(self.config.get("inbox_db"))
 
     @property
-    def _streams_by_name(self) -> dict[str, CohortStream]:
+    def _cohort_streams(self) -> dict[str, CohortStream]:
         return cast("dict[str, CohortStream]", self.streams)
 
     @property
@@ -134,7 +133,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 note_passed(url, pushed.passed_sequence)
             return pushed
         from tap_mixpanel_cohorts.query.budget import Budget  # noqa: PLC0415 - costs time
-        from tap_mixpanel_cohorts.query.client import Project, QueryClient, Waiting  # noqa: PLC0415
+        from tap_mixpanel_cohorts.query.client import Project, QueryClient  # noqa: PLC0415
         from tap_mixpanel_cohorts.query.run import QueriedCohorts  # noqa: PLC0415
 
         if self.config.get("api_secret"):
@@ -142,24 +141,23 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
                 settings.SECRETS_END_ON,
             )
-        self._waiting = Waiting()
         asked = [float(at) for at in self._progress.get("queries", [])]
         client = QueryClient(
             Project.from_settings(self.config),
             Budget(self.config["query_budget"], asked),
             retry_seconds=self.config["retry_seconds"],
-            waiting=self._waiting,
         )
+        self._client = client
         stack.callback(client.close)
         return QueriedCohorts(client, page_size=self.config["page_size"], **shared)
 
     def _write_schemas(self, *, is_query: bool) -> None:
-        for name, stream in self._streams_by_name.items():
+        for name, stream in self._cohort_streams.items():
             if stream.selected and not (is_query and name == CHANGES):
                 stream.write_schema()
 
     def _write(self, reading: Reading) -> None:
-        people, cohorts = self._streams_by_name[reading.stream], self._streams_by_name[COHORTS]
+        people, cohorts = self._cohort_streams[reading.stream], self._cohort_streams[COHORTS]
         if people.selected:
             with people.get_record_counter() as counter:
                 for block in reading.blocks:
@@ -187,12 +185,11 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
 
-    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+    def handle_signal(self, signum: int) -> None:
         """End between two records, so that no line is cut off."""
-        del frame
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
-        if self._waiting is not None:
-            self._waiting.stop()
+        if self._client is not None:
+            self._client.stop(_STOPPED)
         self._is_stopped = True
         if not self._is_writing:
             raise StoppedError(_STOPPED)

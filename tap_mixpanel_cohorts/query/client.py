@@ -10,16 +10,20 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from braze_mixpanel.errors import SettingsError, StoppedError, TemporaryError
+from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.http.failures import credentials_refused, raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.retry_waits import SharedPause, retry_after_seconds, retry_waits
-from braze_mixpanel.http.unusable_address import lasting_problems
+from braze_mixpanel.http.response_headers import retry_after_seconds
+from braze_mixpanel.http.retry_waits import retry_waits
+from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
 from tap_mixpanel_cohorts.settings import HOSTS, SECRETS_END_ON
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ AT_A_TIME: Final = 5
 TIMEOUTS: Final = (10.0, 180.0)
 MOST_ANSWER_BYTES: Final = 64_000_000
 _CHUNK_BYTES: Final = 1 << 16
+_STEP_SECONDS: Final = 0.25
+"""How soon a wait notices a stop."""
 _LONGEST_MESSAGE: Final = 200
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
@@ -81,30 +87,12 @@ class Project:
         return cls(url, credentials, parameters)
 
 
-class Waiting:
-    """Waits that a signal ends."""
+class _Answer(NamedTuple):
+    """What came: status 0 if no whole answer did."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        """Begin.
-
-        Args:
-            clock: UNIX seconds.
-        """
-        self.now = clock
-        self._stopped = threading.Event()
-
-    def stop(self) -> None:
-        """End every wait, now and later."""
-        self._stopped.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait.
-
-        Raises:
-            StoppedError: A signal came.
-        """
-        if self._stopped.wait(seconds) or self._stopped.is_set():
-            raise StoppedError("Stopped by a signal. What is complete was sent; run again.")
+    status: int
+    retry_after: float
+    content: bytes
 
 
 class QueryClient:
@@ -116,7 +104,8 @@ class QueryClient:
         budget: Budget,
         *,
         retry_seconds: float,
-        waiting: Waiting,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
         waits: Callable[[], Iterator[float]] = retry_waits,
     ) -> None:
         """Prepare; nothing is asked yet.
@@ -125,19 +114,20 @@ class QueryClient:
             project: Where and as whom to ask.
             budget: What may be asked.
             retry_seconds: How long one request may be waited for.
-            waiting: How to wait.
+            clock: UNIX seconds, which the budget counts by.
+            sleep: Waits so many seconds.
             waits: Seconds before each new attempt where the answer names none.
         """
         self.budget = budget
+        self.now = clock
         self._project = project
         self._retry_seconds = self._patience = retry_seconds
-        self._waiting = waiting
-        self._waits = waits
-        self._pause = SharedPause(waiting.now)
+        self._sleep = sleep
         self._lock = threading.Lock()
+        self._loop = SendLoop("Mixpanel", logger=_log, waits=waits, sleep=sleep)
         self._session = requests.Session()
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=AT_A_TIME))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=AT_A_TIME))
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_A_TIME))
 
     def hurry(self, *, on: bool) -> None:
         """Wait for nothing, or as long as allowed again: one outage is waited out once."""
@@ -147,9 +137,13 @@ class QueryClient:
         """Close the connections."""
         self._session.close()
 
-    def now(self) -> float:
-        """Give UNIX seconds."""
-        return self._waiting.now()
+    def stop(self, message: str) -> None:
+        """Ask nothing more; a signal handler may call it.
+
+        Args:
+            message: Of the `StoppedError` that those who wait raise.
+        """
+        self._loop.stop(message)
 
     def fits(self, queries: int) -> bool:
         """Tell whether so many queries can be asked without waiting longer than allowed."""
@@ -173,68 +167,64 @@ class QueryClient:
             UnansweredError: It did not answer in time.
             StoppedError: A signal came.
         """
-        began = self.now()
-        waits = self._waits()
+        patience = Patience(self._patience, "retry_seconds")
         failures = 0
-        while True:
-            self._wait_for_turn(began)
-            status, headers, content = self._send(path, fields)
-            if status == 200:  # noqa: PLR2004 - HTTP's
-                return content
-            message = _message(status, content)
-            if status == 429:  # noqa: PLR2004 - HTTP's
+
+        def judge(answer: _Answer) -> TryAgain | None:
+            nonlocal failures
+            if answer.status == HTTPStatus.OK:
+                return None
+            reason = _message(answer.status, answer.content)
+            if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                 with self._lock:
                     self.budget.give_back()
-                asked = retry_after_seconds(headers.get("Retry-After"))
-                seconds = max(asked, next(waits))
-                reason = f"Mixpanel limits queries ({message})"
-            else:
-                self._raise_lasting(status, message)
-                failures += 1
-                if tries is not None and failures >= tries:
-                    raise UnansweredError(f"Mixpanel fails ({message}).")
-                seconds = next(waits)
-                reason = f"Mixpanel fails ({message})"
-            if self.now() + seconds > began + self._patience:
-                error = LimitedError if status == 429 else UnansweredError  # noqa: PLR2004
-                raise error(
-                    f"{reason}: the wait of {seconds:.0f} s goes beyond retry_seconds "
-                    f"({self._retry_seconds:.0f}). Run again later."
-                )
-            _log.warning("%s: waiting %.0f s before the next query.", reason, seconds)
-            self._pause.extend(seconds)
+                reason = f"limits queries ({reason})"
+                return TryAgain(reason, answer.retry_after, partial(_give_up, LimitedError, reason))
+            self._raise_lasting(answer.status, reason)
+            failures += 1
+            if tries is not None and failures >= tries:
+                raise UnansweredError(f"Mixpanel fails ({reason}).")
+            reason = f"fails ({reason})"
+            return TryAgain(reason, answer.retry_after, partial(_give_up, UnansweredError, reason))
 
-    def _wait_for_turn(self, began: float) -> None:
-        """Wait for the pause of all, and for the budget; then spend a query."""
+        try:
+            return self._loop.send(
+                partial(self._send, path, fields, patience), judge=judge, patience=patience
+            ).content
+        except UnansweredError:
+            raise
+        except TemporaryError as error:  # a pause that another thread was asked for is too long
+            raise LimitedError(str(error)) from error
+
+    def _spend(self, patience: Patience) -> None:
+        """Count a query, when the budget allows one."""
+        is_logged = False
         while True:
-            pause = self._pause.remaining()
             with self._lock:
                 now = self.now()
-                seconds = max(pause, self.budget.seconds_until(1, now))
+                seconds = self.budget.seconds_until(1, now)
                 if seconds <= 0:
                     self.budget.spend(now)
-                    break
-            if not pause:
-                self._check_budget_wait(seconds, began)
-            self._waiting.wait(seconds)
-        self._waiting.wait(0)
+                    return
+            reason = f"The query budget of {self.budget.limit} an hour is spent"
+            if seconds > patience.seconds:
+                raise LimitedError(
+                    f"{reason}: the next query may be asked in {seconds:.0f} s, which goes beyond "
+                    f"{patience.limit}. Run again later, or read fewer cohorts."
+                )
+            if not is_logged:
+                _log.warning("%s: waiting %.0f s before the next query.", reason, seconds)
+                is_logged = True
+            self._loop.require_going()
+            self._sleep(min(seconds, _STEP_SECONDS))
 
-    def _check_budget_wait(self, seconds: float, began: float) -> None:
-        reason = f"The query budget of {self.budget.limit} an hour is spent"
-        if self.now() + seconds > began + self._patience:
-            raise LimitedError(
-                f"{reason}: the next query may be asked in {seconds:.0f} s, which goes beyond "
-                f"retry_seconds ({self._retry_seconds:.0f}). Run again later, or read fewer "
-                "cohorts."
-            )
-        _log.warning("%s: waiting %.0f s before the next query.", reason, seconds)
-
-    def _send(self, path: str, fields: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request; 0 as the status if no whole answer came."""
+    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> _Answer:
+        """Send one request."""
+        self._spend(patience)
         url = f"{self._project.url}/api/query/{path}"
         try:
             with (
-                lasting_problems(url, "region and api_url"),
+                raising_permanent_failures(url, "region and api_url"),
                 self._session.post(
                     url,
                     params=dict(self._project.parameters),
@@ -253,29 +243,35 @@ class QueryClient:
                             f"An answer of Mixpanel is larger than {MOST_ANSWER_BYTES:,} bytes: "
                             "set a smaller page_size or fewer profile_properties."
                         )
-                return response.status_code, response.headers, bytes(content)
+                wait = retry_after_seconds(response.headers.get("Retry-After"))
+                return _Answer(response.status_code, wait, bytes(content))
         except requests.RequestException as error:
-            return 0, {}, type(error).__name__.encode()
+            return _Answer(0, 0.0, type(error).__name__.encode())
 
-    def _raise_lasting(self, status: int, message: str) -> None:
+    def _raise_lasting(self, status: int, reason: str) -> None:
         """Raise what asking again does not change."""
-        if status in {401, 403}:
-            ends = (
-                f" Mixpanel switches API secrets off on {SECRETS_END_ON}."
-                if self._project.credentials[1] == ""
-                else ""
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            is_secret = self._project.credentials[1] == ""
+            raise credentials_refused(
+                "Mixpanel",
+                reason,
+                credentials=f"api_secret (switched off on {SECRETS_END_ON})"
+                if is_secret
+                else "the service account, its role in the project and project_id",
+                address="region",
             )
+        if status == HTTPStatus.PAYMENT_REQUIRED:
             raise SettingsError(
-                f"Mixpanel refuses the credentials ({message}): check the service account, its "
-                f"role in the project, project_id and region.{ends}"
-            )
-        if status == 402:  # noqa: PLR2004 - HTTP's
-            raise SettingsError(
-                f"The plan of this Mixpanel project has no query API ({message}): let Mixpanel "
+                f"The plan of this Mixpanel project has no query API ({reason}): let Mixpanel "
                 "push its cohorts to mixpanel-cohort-inbox, or change the plan."
             )
-        if 300 <= status < 500 and status != 408:  # noqa: PLR2004 - HTTP's
-            raise RefusedError(status, message)
+        is_final = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+        if is_final and status != HTTPStatus.REQUEST_TIMEOUT:
+            raise RefusedError(status, reason)
+
+
+def _give_up(kind: type[UnansweredError], reason: str, how_long: str) -> UnansweredError:
+    return kind(f"Mixpanel {reason} {how_long}. Run again later.")
 
 
 def _message(status: int, content: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from braze_mixpanel.errors import TemporaryError
-from braze_mixpanel.singer.lenient_json import mended
+from braze_mixpanel.singer.lenient_json import strict_json
 from tap_mixpanel_cohorts.query.client import AT_A_TIME, LimitedError, RefusedError, UnansweredError
 from tap_mixpanel_cohorts.query.spool import Spool
 
@@ -228,7 +228,7 @@ def _read_answer(body: bytes) -> _Answer | None:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            answer = _decode(mended(body))
+            answer = _decode(strict_json(body))
         except (ValueError, RecursionError):
             return None
     return answer if answer.status == "ok" else None
