@@ -122,16 +122,9 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
 def _credentials(config: Mapping[str, Any]) -> list[str]:
     account = [name for name in _ACCOUNT[:2] if config.get(name)]
-    secret, inbox = bool(config.get("api_secret")), bool(config.get("inbox_db"))
-    if inbox and (account or secret):
-        return [
-            (
-                "inbox_db is set together with credentials of the query API: set one of them. A "
-                "run reads either what Mixpanel pushed or the query API."
-            )
-        ]
-    if inbox:
-        return []
+    secret = bool(config.get("api_secret"))
+    if config.get("inbox_db"):
+        return []  # credentials of the query API may be set beside it and are not used
     if account and secret:
         return ["A service account and api_secret are both set: remove api_secret."]
     if secret:
