@@ -264,6 +264,10 @@ class SingerStream(Stream):
     def _write_state_message(self) -> None:
         """Write no STATE at the end of a stream: it is safe only between whole files."""
 
+    def write_schema_messages(self) -> None:
+        """Write the SCHEMA of what the stream maps make of this stream."""
+        self._write_schema_message()
+
     def mapped_messages(self, record: Record) -> Iterable[RecordMessage]:
         """Make the RECORD messages that the stream maps and the selection make of a record."""
         return self._generate_record_messages(record)

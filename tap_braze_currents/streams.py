@@ -13,10 +13,10 @@ from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from braze_mixpanel.singer.line_writer import record_lines
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
-from tap_braze_currents.output.singer_lines import record_lines
 from tap_braze_currents.run.file_records import file_records
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib.messages import Message
 
     from braze_mixpanel.sdk import BatchConfig
+    from braze_mixpanel.singer.line_writer import LineWriter
     from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.event_types import Field
-    from tap_braze_currents.output.singer_lines import LineWriter
 
 _decode = msgspec.json.Decoder().decode
 _encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode_lines

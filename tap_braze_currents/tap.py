@@ -17,6 +17,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
 from braze_mixpanel.times import read_time
@@ -24,7 +25,6 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.output.singer_lines import LineWriter
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run

@@ -159,9 +159,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        tables = create_tables(
-            connection, workspace, joined=is_joined(config), changes=config["changes_stream"]
-        )
+        tables = create_tables(connection, workspace, joined=is_joined(config))
         self._intake = Intake(config, tables.staging, self.rejects)
         self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(

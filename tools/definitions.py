@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 
 from tap_braze_currents.catalog.event_types import registry
 from tap_braze_currents.tap import TapBrazeCurrents
+from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
 from target_braze_cohorts.target import TargetBrazeCohorts
 from target_mixpanel.mapping.currents import documented_mapping
 from target_mixpanel.target import TargetMixpanel
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 PLUGINS: Final[dict[str, type]] = {
     "tap-braze-currents": TapBrazeCurrents,
+    "tap-mixpanel-cohorts": TapMixpanelCohorts,
     "target-mixpanel": TargetMixpanel,
     "target-braze-cohorts": TargetBrazeCohorts,
 }
@@ -54,6 +56,17 @@ HUB: Final[dict[str, dict[str, Any]]] = {
         "keywords": ["meltano_sdk", "braze", "currents", "events"],
         "pip_url": f"braze-mixpanel[s3,gcs,azure]@{SOURCE}",
         "settings_group_validation": [["storage_url"]],
+    },
+    "tap-mixpanel-cohorts": {
+        "label": "Mixpanel Cohorts",
+        "domain_url": "https://developer.mixpanel.com/reference/cohorts-list",
+        "keywords": ["meltano_sdk", "mixpanel", "cohorts", "braze", "reverse_etl"],
+        "pip_url": f"braze-mixpanel[inbox,postgres]@{SOURCE}",
+        "settings_group_validation": [
+            ["service_account_username", "service_account_password", "project_id"],
+            ["api_secret"],
+            ["inbox_db"],
+        ],
     },
     "target-mixpanel": {
         "label": "Mixpanel",

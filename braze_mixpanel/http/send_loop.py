@@ -183,6 +183,11 @@ class SendLoop:
         """
         self._stopped = message
 
+    def require_going(self) -> None:
+        """Raise `StoppedError` if `stop` was called, for waits outside of the loop."""
+        if self._stopped is not None:
+            raise StoppedError(self._stopped)
+
     @property
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
@@ -203,8 +208,7 @@ class SendLoop:
         thread waits for it can find the event's lock taken, and never return.
         """
         while True:
-            if self._stopped is not None:
-                raise StoppedError(self._stopped)
+            self.require_going()
             remaining = self._pause.remaining()
             if not remaining:
                 return

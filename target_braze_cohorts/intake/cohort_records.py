@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
 from target_braze_cohorts.intake.identity import ALIAS, alias_identifier, text_of
 from target_braze_cohorts.intake.removal_flag import is_removal
+from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.definitions import DISTINCT_ID
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Cohort:
         count: How many members the source counts.
         nameless: Member records without a usable id; they are not staged.
         not_members: Records marked as removed in a stream of full lists; they are not staged.
+        has_list: Whether the input has records of it in the stream of full lists.
+        by_changes: Whether the input says who entered and left, and nothing of the others.
     """
 
     number: int
@@ -49,6 +52,8 @@ class Cohort:
     count: int | None = None
     nameless: int = 0
     not_members: int = 0
+    has_list: bool = False
+    by_changes: bool = False
 
 
 class Intake:
@@ -72,15 +77,24 @@ class Intake:
         self._rejects = rejects
         selected = config.get("cohort_ids")
         self._selected = None if selected is None else {str(value) for value in selected}
-        self._changes: bool = config["changes_stream"]
+        self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
         self._is_alias = config["identifier"] == ALIAS
         self._has_identified_profile = False
+        self._has_identified_records = False
         self._profile_fields = profile_fields(config["external_id_property"])
         cohorts, members = config["cohorts_stream"], config["members_stream"]
         self.cohorts_evidence = StreamEvidence(cohorts)
         self.members_evidence = StreamEvidence(members, {cohorts})
         self.profiles_evidence = StreamEvidence(config["profiles_stream"])
+        self.changes_evidence = StreamEvidence(self._changes.name or members)
+
+    @property
+    def takes_changes(self) -> bool:
+        """Whether the input may have changes, so that a cohort that is absent has none."""
+        return self._changes.in_members or (
+            self._changes.name is not None and self.changes_evidence.began
+        )
 
     @property
     def joined(self) -> bool:
@@ -90,12 +104,21 @@ class Intake:
     @property
     def has_records(self) -> bool:
         """Whether the input has any record of a cohort or a member."""
-        return self.cohorts_evidence.has_records or self.members_evidence.has_records
+        return (
+            self.cohorts_evidence.has_records
+            or self.members_evidence.has_records
+            or self.changes_evidence.has_records
+        )
 
     @property
     def lacks_profiles(self) -> bool:
         """Whether identifiers come from profiles and the profiles stream was not selected."""
-        return self.joined and self.has_records and not self.profiles_evidence.began
+        has_people = self.members_evidence.has_records or self.changes_evidence.has_records
+        return (
+            self.joined
+            and (has_people or (self.has_records and not self.takes_changes))
+            and not (self.profiles_evidence.began or self._has_identified_records)
+        )
 
     @property
     def has_only_profiles_without_id(self) -> bool:
@@ -104,7 +127,8 @@ class Intake:
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
         """Return what proves the end of each stream."""
-        return (self.cohorts_evidence, self.members_evidence, self.profiles_evidence)
+        lists = (self.cohorts_evidence, self.members_evidence, self.profiles_evidence)
+        return lists if self._changes.name is None else (*lists, self.changes_evidence)
 
     def evidence_at_end(self, *, cut: bool) -> InputEvidence:
         """Return what proves that the input is complete, once it has ended.
@@ -117,7 +141,9 @@ class Intake:
             cut=cut,
             members_complete=members,
             # Without a stream of cohorts, the complete members name every cohort that has any.
-            every_cohort_came=members and (cohorts.complete or not cohorts.began),
+            every_cohort_came=members
+            and (cohorts.complete or not cohorts.began)
+            and not self.takes_changes,
             profiles_complete=not self.joined or self.profiles_evidence.complete,
         )
 
@@ -129,6 +155,8 @@ class Intake:
             takes.append(self.take_cohort)
         if stream == config["members_stream"]:
             takes.append(self.take_member)
+        if stream == self._changes.name:
+            takes.append(self.take_change)
         if stream == config["profiles_stream"] and self.joined:
             takes.append(self.take_profile)
         return takes
@@ -140,6 +168,16 @@ class Intake:
     def recall(self, cohort_id: str) -> None:
         """Add a cohort of an earlier run, as if the input had it without members."""
         self._cohort(cohort_id)
+
+    def settle(self) -> None:
+        """Decide, once the input has ended, which cohorts come as changes.
+
+        Beside a stream of changes that are those with records in it, and those without any people
+        whose own record counts none: they were only renamed, or nothing happened to them.
+        """
+        for cohort in self.cohorts.values():
+            is_list = cohort.has_list or (cohort.count is not None and not cohort.by_changes)
+            cohort.by_changes = self._changes.in_members or (self.takes_changes and not is_list)
 
     def take_cohort(self, record: dict[str, Any]) -> None:
         """Read a record of the cohorts stream."""
@@ -155,7 +193,16 @@ class Intake:
 
     def take_member(self, record: dict[str, Any]) -> None:
         """Read a record of the members stream."""
-        self.members_evidence.saw_record()
+        self._take_person(record, self.members_evidence, is_change=self._changes.in_members)
+
+    def take_change(self, record: dict[str, Any]) -> None:
+        """Read a record of the stream of changes."""
+        self._take_person(record, self.changes_evidence, is_change=True)
+
+    def _take_person(
+        self, record: dict[str, Any], evidence: StreamEvidence, *, is_change: bool
+    ) -> None:
+        evidence.saw_record()
         cohort_field, member_field = self._member_fields
         cohort_id = text_of(record.get(cohort_field))
         cohort = self._cohort(cohort_id)
@@ -163,8 +210,12 @@ class Intake:
             if cohort_id is None:
                 self._rejects.nameless(record, "without_cohort_id")
             return
-        removed = is_removal(record, self.members_evidence.stream)
-        if removed and not self._changes:
+        if is_change:
+            cohort.by_changes = True
+        else:
+            cohort.has_list = True
+        removed = is_removal(record, evidence.stream)
+        if removed and not is_change:
             cohort.not_members += 1
             return
         member = text_of(record.get(member_field))
@@ -175,17 +226,23 @@ class Intake:
             self._rejects.nameless(record, "without_identifier")
             return
         self._staging.add_member(cohort.number, member, removed=removed)
+        if self.joined and any(field in record for field in self._profile_fields):
+            self._has_identified_records = True
+            self._add_profile(member, record)
 
     def take_profile(self, record: dict[str, Any]) -> None:
         """Read a record of the profiles stream."""
         self.profiles_evidence.saw_record()
         member = text_of(record.get(self._config["member_id_field"]))
-        if member is None:
-            return
+        if member is not None:
+            self._has_identified_profile |= self._add_profile(member, record)
+
+    def _add_profile(self, member: str, record: Mapping[str, Any]) -> bool:
+        """Stage the identifier of a member; gives whether the record has one."""
         values = (record.get(field) for field in self._profile_fields)
         identifier = next(filter(None, map(text_of, values)), None)
-        self._has_identified_profile |= identifier is not None
         self._staging.add_profile(member, identifier)
+        return identifier is not None
 
     def _cohort(self, cohort_id: str | None) -> Cohort | None:
         if cohort_id is None:

@@ -69,7 +69,6 @@ class Planner:
         self._evidence = evidence
         self._sizes = sizes
         self._mode = SyncMode(config["sync_mode"])
-        self._changes: bool = config["changes_stream"]
         self.guards = Guards(
             max_removal_ratio=parse_ratio(config["max_removal_ratio"]),
             allow_empty_cohorts=config["allow_empty_cohorts"],
@@ -136,7 +135,7 @@ class Planner:
         evidence = self._evidence
         if evidence.cut:
             return False
-        if self._changes:
+        if cohort.by_changes:
             return True
         # A member whose profile is not in the input may have an identifier all the same.
         profiles = evidence.profiles_complete or not staged.without_profile
@@ -147,7 +146,7 @@ class Planner:
         self, match: Match, staged: StagedCounts, decision: Decision, *, complete: bool
     ) -> str:
         cohort, note = match.cohort, decision.note
-        if complete and not self._changes and cohort.count not in {None, staged.received}:
+        if complete and not cohort.by_changes and cohort.count not in {None, staged.received}:
             note = f"the source counts {cohort.count}"
         left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
         renamed = ", ".join(f"was {other.label} before" for other in match.former)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from target_braze_cohorts.planning.decision import SyncMode, resync_due
+from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Matcher:
         self._evidence = evidence
         self._is_selected = is_selected
         self._now = now
-        self._changes: bool = config["changes_stream"]
+        self._changes = changes_stream(config).in_members
         self._mode = SyncMode(config["sync_mode"])
 
     def matches(self) -> list[Match]:
@@ -124,7 +125,7 @@ class Matcher:
             former=[
                 other
                 for other in of_cohort
-                if other.label != label and (self._changes or other.label not in labels)
+                if other.label != label and (cohort.by_changes or other.label not in labels)
             ],
             generation=self._generation(known),
             delivered=any(
@@ -148,7 +149,7 @@ class Matcher:
             return False
         # Changes do not say which members of the list belong to this cohort. A full list of the
         # owner does: the owner has another label by now, or the label would be used twice.
-        return self._changes or owner not in self._cohorts
+        return cohort.by_changes or owner not in self._cohorts or self._cohorts[owner].by_changes
 
     def _has_vanished(self, cohort_id: str) -> bool:
         """Return whether all cohorts of the source are in the input and this one is not."""

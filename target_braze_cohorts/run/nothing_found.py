@@ -42,7 +42,11 @@ def require_something(
             "The input is empty, without even a SCHEMA message. Did the tap start, and is a "
             "stream selected? Nothing was sent."
         )
-    if not (intake.cohorts_evidence.began or intake.members_evidence.began):
+    if not (
+        intake.cohorts_evidence.began
+        or intake.members_evidence.began
+        or intake.changes_evidence.began
+    ):
         raise SettingsError(
             f"The input has neither the stream {config['cohorts_stream']} nor "
             f"{config['members_stream']}, but {_some(streams)}. Select them in the tap, or set "

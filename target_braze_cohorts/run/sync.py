@@ -189,11 +189,12 @@ class Sync:
             cut: Whether the input ended in the middle of a line.
         """
         intake, config = self._intake, self._config
-        if config["changes_stream"]:
+        if intake.takes_changes:
             # A known cohort without changes may still have something to do: an unsure request of
             # an earlier run, or a full round.
             for one in known:
                 intake.recall(one.cohort_id)
+        intake.settle()
         evidence = intake.evidence_at_end(cut=cut)
         matcher = Matcher(
             config,
@@ -233,7 +234,11 @@ class Sync:
 
     def _difference(self, match: Match) -> Difference:
         return self._changes.queue_difference(
-            match.cohort.number, match.known, match.generation, match.former
+            match.cohort.number,
+            match.known,
+            match.generation,
+            match.former,
+            by_changes=match.cohort.by_changes,
         )
 
     def _plan_vanished(
@@ -321,7 +326,7 @@ class Sync:
             known = known._replace(generation=match.generation)
         self._send(known, cohort.number, Change.ADD, result)
         if job.decision.remove:
-            self._changes.forget_refused(cohort.number, known)
+            self._changes.forget_refused(cohort.number, known, by_changes=cohort.by_changes)
             self._send(known, cohort.number, Change.REMOVE, result)
             for former in match.former:
                 self._changes.queue_everybody(former)

@@ -11,6 +11,7 @@ from braze_mixpanel.settings.reading import parse_ratio
 from target_braze_cohorts.intake.cohort_records import is_joined
 from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
 from target_braze_cohorts.settings import definitions as settings
+from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ def _identity(config: Mapping[str, Any]) -> Iterator[str]:
         yield "Setting identifier is wrong: /users/track does not know device_id."
     if identifier == ALIAS and not (config.get("alias_label") or config.get("alias_label_field")):
         yield "Setting identifier alias needs alias_label or alias_label_field."
-    if config["changes_stream"] and is_joined(config):
+    if changes_stream(config).in_members and is_joined(config):
         yield (
-            "Setting external_id_property is wrong: with changes_stream it must be distinct_id, "
+            "Setting external_id_property is wrong: with changes_stream true it is distinct_id, "
             "because a member whose profile comes later would be lost."
         )
     if identifier == ALIAS and is_joined(config):

@@ -8,6 +8,7 @@ from singer_sdk import typing as th
 
 from braze_mixpanel.report.writer import REPORT_PATH
 from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
+from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
 from target_braze_cohorts.settings.instances import ENDPOINTS
 
 COHORT: Final = "cohort"
@@ -176,11 +177,12 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     th.Property(
         "changes_stream",
-        th.BooleanType,
-        default=False,
+        th.CustomType({"type": ["string", "boolean", "null"]}),
+        default=DEFAULT_CHANGES_STREAM,
         description=(
-            "members_stream holds changes instead of full lists: a record with should_remove or "
-            "_sdc_deleted_at removes its member, any other record adds them; others stay."
+            "Stream of changes beside the full lists of members_stream: a record with "
+            "should_remove or _sdc_deleted_at removes its member, any other record adds them; "
+            "others stay. true: members_stream itself holds changes; false: there are none."
         ),
     ),
     th.Property(

@@ -28,21 +28,18 @@ class RunTables:
     changes: StagedChanges
 
 
-def create_tables(
-    connection: Connection, workspace: str, *, joined: bool, changes: bool
-) -> RunTables:
+def create_tables(connection: Connection, workspace: str, *, joined: bool) -> RunTables:
     """Create the tables of a run in the database.
 
     Args:
         connection: A connection from `open_database`.
         workspace: The workspace of the known membership.
         joined: Whether identifiers come from profiles.
-        changes: Whether the input holds changes; otherwise full lists.
     """
     tables = RunTables(
         membership=MembershipStore(connection, workspace),
         staging=Staging(connection, joined=joined),
-        changes=StagedChanges(connection, changes=changes),
+        changes=StagedChanges(connection),
     )
     tables.staging.create_tables()
     tables.membership.create_tables()

@@ -129,19 +129,22 @@ def emptying_queue(known: KnownList) -> int:
 class StagedChanges:
     """Queues the changes of one run, once `Staging.settle` has decided who is wanted."""
 
-    def __init__(self, connection: sa.Connection, *, changes: bool) -> None:
+    def __init__(self, connection: sa.Connection) -> None:
         """Start without changes.
 
         Args:
             connection: The connection of the membership store and of `Staging`.
-            changes: Whether the input holds changes; otherwise full lists, and a known member who
-                is not in the input has left.
         """
         self._connection = connection
-        self._changes = changes
 
     def queue_difference(
-        self, cohort: int, known: KnownList | None, generation: int, former: Sequence[KnownList]
+        self,
+        cohort: int,
+        known: KnownList | None,
+        generation: int,
+        former: Sequence[KnownList],
+        *,
+        by_changes: bool,
     ) -> Difference:
         """Queue what Braze lacks of a cohort, and who has left it.
 
@@ -150,15 +153,17 @@ class StagedChanges:
             known: The list in Braze under the cohort's label; None if there is none yet.
             generation: Members acknowledged in an earlier generation are added again.
             former: Lists under the cohort's former labels; they are counted, not emptied.
+            by_changes: Whether the input holds the cohort's changes; otherwise its full list, and a
+                known member who is not in the input has left.
         """
-        values = self._values(cohort, known) | {"generation": generation}
+        values = _values(cohort, known, by_changes=by_changes) | {"generation": generation}
         adds = self._run(_QUEUE_ADDS, values)
-        if self._changes:
+        if by_changes:
             adds += self._run(_QUEUE_DUE_ADDS, values)
             for other in former:
                 adds += self._run(_QUEUE_CARRIED_ADDS, values | {"former": other.id})
-        removals = self._run(_QUEUE_STATED_REMOVALS if self._changes else _QUEUE_REMOVALS, values)
-        leaving = sum(self._leaving(cohort, other) for other in former)
+        removals = self._run(_QUEUE_STATED_REMOVALS if by_changes else _QUEUE_REMOVALS, values)
+        leaving = sum(self._leaving(cohort, other, by_changes=by_changes) for other in former)
         self._connection.commit()
         return Difference(adds, removals, leaving)
 
@@ -173,14 +178,16 @@ class StagedChanges:
         self._connection.commit()
         return removals
 
-    def forget_refused(self, cohort: int, known: KnownList) -> None:
+    def forget_refused(self, cohort: int, known: KnownList, *, by_changes: bool) -> None:
         """Forget the refused members who have left the cohort: Braze never held them."""
-        self._run(_FORGET_REFUSED, self._values(cohort, known))
+        self._run(_FORGET_REFUSED, _values(cohort, known, by_changes=by_changes))
         self._connection.commit()
 
     def someone_staying(self, cohort: int, known: KnownList) -> str | None:
         """Return a member whom Braze accepted and who stays in the cohort; None if none does."""
-        found = self._connection.scalar(sa.text(_SOMEONE_STAYING), self._values(cohort, known))
+        found = self._connection.scalar(
+            sa.text(_SOMEONE_STAYING), {"cohort": cohort, "list": known.id}
+        )
         self._connection.commit()
         return None if found is None else str(found)
 
@@ -205,20 +212,20 @@ class StagedChanges:
             yield page
             after = page[-1]
 
-    def _leaving(self, cohort: int, known: KnownList) -> int:
+    def _leaving(self, cohort: int, known: KnownList, *, by_changes: bool) -> int:
         """Count the members of a known list who are not wanted in a cohort."""
-        return int(
-            self._connection.scalar(sa.text(_COUNT_LEAVING), self._values(cohort, known)) or 0
-        )
-
-    def _values(self, cohort: int, known: KnownList | None) -> dict[str, int]:
-        return {
-            "cohort": cohort,
-            "list": known.id if known else _NO_LIST,
-            "changes": int(self._changes),
-            "unsure_removal": UNSURE_REMOVAL,
-            "refused": REFUSED,
-        }
+        values = _values(cohort, known, by_changes=by_changes)
+        return int(self._connection.scalar(sa.text(_COUNT_LEAVING), values) or 0)
 
     def _run(self, statement: str, values: dict[str, int]) -> int:
         return self._connection.execute(sa.text(statement), values).rowcount
+
+
+def _values(cohort: int, known: KnownList | None, *, by_changes: bool) -> dict[str, int]:
+    return {
+        "cohort": cohort,
+        "list": known.id if known else _NO_LIST,
+        "changes": int(by_changes),
+        "unsure_removal": UNSURE_REMOVAL,
+        "refused": REFUSED,
+    }

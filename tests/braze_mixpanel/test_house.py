@@ -46,6 +46,7 @@ PRIVATE_ATTRIBUTES = {
     "_sync_batches",
     "_sync_records",
     "_write_record_message",
+    "_write_schema_message",
     "_write_state_message",
     # files of BATCH messages
     "_root_path",

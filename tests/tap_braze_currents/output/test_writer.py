@@ -19,7 +19,7 @@ LINES = 50_000
 
 WRITE_DURING_SIGNALS = f"""
 import signal
-from tap_braze_currents.output.singer_lines import LineWriter
+from braze_mixpanel.singer.line_writer import LineWriter
 
 signal.signal(signal.SIGALRM, lambda *_: None)
 signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)

@@ -139,7 +139,7 @@ class World:
 
 def bury_alive(target: ImpatientTarget) -> None:
     """Let go of threads and files as the operating system would: nothing more is written."""
-    target.sender._stop.set()
+    target.sender._loop.stop("The process died.")
     if target.dead_letter._file is not None:
         target.dead_letter._file.raw.close()
 

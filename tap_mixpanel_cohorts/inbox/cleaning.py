@@ -1,0 +1,144 @@
+"""Deletes what nobody needs any more."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+
+from tap_mixpanel_cohorts.inbox.schema import cohorts, deliveries, inbox, members, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_CHUNK_ROWS: Final = 20_000
+"""Rows deleted in one transaction: pages that come meanwhile wait for it."""
+_DAY_SECONDS: Final = 86_400
+
+
+class Cleaning:
+    """Deletes exports that never ended, lists that were replaced, and who left long ago."""
+
+    def __init__(
+        self, engine: sa.Engine, keep_days: int, now: Callable[[], float] = time.time
+    ) -> None:
+        """Keep what is needed; nothing is opened yet.
+
+        Args:
+            engine: One that writes.
+            keep_days: The longest that anything but the current lists is kept.
+            now: UNIX seconds.
+        """
+        self._engine = engine
+        self._keep_seconds = keep_days * _DAY_SECONDS
+        self._now = now
+
+    def run(self) -> int:
+        """Delete what may go.
+
+        Returns:
+            How many rows of people were deleted.
+
+        Raises:
+            sqlalchemy.exc.DBAPIError: The database failed; run it again later.
+        """
+        cutoff = int(self._now()) - self._keep_seconds
+        return self._replaced_lists() + self._old_exports(cutoff) + self._who_left(cutoff)
+
+    def _replaced_lists(self) -> int:
+        current = sa.select(cohorts.c.list_id).where(cohorts.c.list_id.is_not(None))
+        replaced = sa.select(deliveries.c.id).where(
+            deliveries.c.is_complete, deliveries.c.has_rows, deliveries.c.id.not_in(current)
+        )
+        deleted = 0
+        for number in self._scalars(replaced):
+            deleted += self._delete_people(members.c.list_id == number)
+            with self._engine.begin() as connection:
+                connection.execute(
+                    deliveries.update().where(deliveries.c.id == number).values(has_rows=False)
+                )
+        return deleted
+
+    def _old_exports(self, cutoff: int) -> int:
+        """Delete exports that stopped before the cutoff, and the notes of those that ended."""
+        unfinished = sa.select(deliveries.c.id).where(
+            deliveries.c.is_complete.is_(False), deliveries.c.changed_at < cutoff
+        )
+        deleted = 0
+        for number in self._scalars(unfinished):
+            with self._engine.begin() as connection:  # first, so that no page completes it
+                connection.execute(pages.delete().where(pages.c.delivery == number))
+                connection.execute(deliveries.delete().where(deliveries.c.id == number))
+            deleted += self._delete_people(members.c.list_id == number)
+        current = sa.select(cohorts.c.list_id).where(cohorts.c.list_id.is_not(None))
+        with self._engine.begin() as connection:
+            connection.execute(
+                deliveries.delete().where(
+                    deliveries.c.is_complete,
+                    deliveries.c.has_rows.is_(False),
+                    deliveries.c.changed_at < cutoff,
+                    deliveries.c.id.not_in(current),
+                )
+            )
+        return deleted
+
+    def _who_left(self, cutoff: int) -> int:
+        """Delete the rows of people who left, when the tap's STATE has passed them or is too old.
+
+        Those of the last export stay: it may yet have to be undone.
+        """
+        with self._engine.begin() as connection:
+            passed = connection.scalar(sa.select(inbox.c.passed_sequence)) or 0
+            old = connection.scalar(
+                sa.select(sa.func.max(deliveries.c.sequence)).where(
+                    deliveries.c.changed_at < cutoff
+                )
+            )
+            lists = connection.execute(
+                sa.select(cohorts.c.id, cohorts.c.list_id, cohorts.c.session).where(
+                    cohorts.c.list_id.is_not(None)
+                )
+            ).all()
+        limit = max(int(passed), int(old or 0))
+        deleted = 0
+        for number, list_id, session in lists:
+            gone = self._delete_people(
+                members.c.list_id == list_id,
+                members.c.sequence > 0,
+                members.c.sequence <= limit,
+                members.c.is_member.is_(False),
+                members.c.session != session,
+                before=(
+                    cohorts.update().where(cohorts.c.id == number).values(purged_sequence=limit)
+                ),
+            )
+            deleted += gone
+        return deleted
+
+    def _delete_people(
+        self, *conditions: sa.ColumnElement[bool], before: sa.Update | None = None
+    ) -> int:
+        """Delete rows of people, some at a time; `before` is executed if there are any."""
+        some = (
+            sa.select(members.c.distinct_id)
+            .where(*conditions)
+            .order_by(members.c.distinct_id)
+            .limit(_CHUNK_ROWS)
+            .subquery()
+        )
+        deleted = 0
+        while True:
+            with self._engine.begin() as connection:
+                last = connection.scalar(sa.select(sa.func.max(some.c.distinct_id)))
+                if last is None:
+                    return deleted
+                if before is not None and not deleted:
+                    connection.execute(before)
+                deleted += connection.execute(
+                    members.delete().where(*conditions, members.c.distinct_id <= last)
+                ).rowcount
+
+    def _scalars(self, statement: sa.Select[tuple[int]]) -> list[int]:
+        with self._engine.begin() as connection:
+            return [int(number) for number in connection.scalars(statement).all()]

@@ -1,0 +1,198 @@
+"""Connections to the inbox, and errors of the database in one line without anybody's id."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from braze_mixpanel.errors import SettingsError, TemporaryError
+from tap_mixpanel_cohorts.inbox.schema import VERSION, inbox, metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+SQLITE: Final = "sqlite"
+POSTGRESQL: Final = "postgresql"
+_BUSY_SECONDS: Final = 30
+_CONNECT_SECONDS: Final = 10
+_TABLES_LOCK: Final = 5_907_113_024_117_201
+"""Number of the advisory lock under which one process at a time makes the tables."""
+
+
+def parse_url(url: str, setting: str) -> sa.URL:
+    """Read the URL of an inbox.
+
+    Args:
+        url: A SQLAlchemy URL.
+        setting: What the user calls it.
+
+    Returns:
+        The URL, with psycopg 3 as the driver of PostgreSQL.
+
+    Raises:
+        SettingsError: It is no URL, or that of another kind of database.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            f"{setting} is wrong: it must be a SQLAlchemy URL such as sqlite:///inbox.db or "
+            "postgresql://user:password@host/database."
+        ) from None
+    kind = parsed.drivername.partition("+")[0]
+    if kind == SQLITE:
+        if not parsed.database or parsed.database == ":memory:":
+            raise SettingsError(f"{setting} is wrong: give a file, as in sqlite:///inbox.db.")
+        return parsed.set(drivername=SQLITE)
+    if kind in {POSTGRESQL, "postgres"}:
+        return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
+    raise SettingsError(f"{setting} is wrong: {kind} is not supported, only sqlite and postgresql.")
+
+
+def make_engine(url: sa.URL, *, writes: bool, connections: int = 5) -> sa.Engine:
+    """Make an engine; nothing is opened yet.
+
+    Args:
+        url: From `parse_url`.
+        writes: Whether each transaction locks for writing when it begins (SQLite). Otherwise a
+            transaction sees what was committed before it began, and nothing of later ones.
+        connections: Most at the same time.
+
+    Raises:
+        SettingsError: The driver is not installed.
+    """
+    is_sqlite = url.drivername == SQLITE
+    arguments: dict[str, object] = {"timeout": _BUSY_SECONDS, "check_same_thread": False}
+    if not is_sqlite:
+        arguments = {"prepare_threshold": None}
+        if "connect_timeout" not in url.query:
+            arguments["connect_timeout"] = _CONNECT_SECONDS
+    try:
+        engine = sa.create_engine(
+            url,
+            connect_args=arguments,
+            hide_parameters=True,  # people's ids, which no stack trace may show
+            pool_size=connections,
+            max_overflow=0,
+            pool_pre_ping=not is_sqlite,
+            **({} if is_sqlite or writes else {"isolation_level": "REPEATABLE READ"}),
+        )
+    except (ImportError, NoSuchModuleError):
+        raise SettingsError(
+            'PostgreSQL needs its driver: pip install "braze-mixpanel[postgres]".'
+        ) from None
+    if is_sqlite:
+        sa.event.listen(engine, "connect", _tune_sqlite)
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # BEGIN is written above
+    cursor = connection.cursor()
+    # What Mixpanel was answered success for must survive a power cut: FULL.
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def create_tables(engine: sa.Engine, profile_properties: str) -> None:
+    """Make the tables where they are missing, and note which properties are kept.
+
+    Args:
+        engine: One that writes.
+        profile_properties: Their names, as JSON.
+
+    Raises:
+        SettingsError: The database cannot be opened or written, or is of a later version.
+        TemporaryError: It cannot be reached just now.
+    """
+    if engine.dialect.name == SQLITE:
+        _make_file(Path(engine.url.database or ""))
+    with database_errors(), engine.begin() as connection:
+        if engine.dialect.name == POSTGRESQL:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
+        metadata.create_all(connection)
+        version = connection.scalar(sa.select(inbox.c.version))
+        if version is None:
+            connection.execute(
+                inbox.insert().values(
+                    id=1,
+                    version=VERSION,
+                    identity=uuid.uuid4().hex,
+                    sequence=0,
+                    passed_sequence=0,
+                    profile_properties=profile_properties,
+                )
+            )
+        elif version != VERSION:
+            raise SettingsError(
+                f"The inbox was made by another version of this program (its tables are of version "
+                f"{version}, not {VERSION}): use that version, or another database."
+            )
+        else:
+            connection.execute(inbox.update().values(profile_properties=profile_properties))
+
+
+def _make_file(path: Path) -> None:
+    """Make the file its owner's alone; SQLite gives its other files the same rights."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise SettingsError(
+            f"The inbox database {path} cannot be opened: {error.strerror}. "
+            "Give a file in a writable folder."
+        ) from error
+
+
+def require_inbox(engine: sa.Engine) -> None:
+    """Check that there is an inbox to read; makes nothing.
+
+    Raises:
+        SettingsError: There is none.
+        TemporaryError: The database cannot be reached just now.
+    """
+    path = engine.url.database
+    if engine.dialect.name == SQLITE and not Path(path or "").is_file():
+        raise SettingsError(
+            f"inbox_db: there is no file {path}. Start mixpanel-cohort-inbox with the same "
+            "--inbox-db first, or correct the path."
+        )
+    with database_errors(), engine.connect() as connection:
+        if not sa.inspect(connection).has_table(inbox.name):
+            raise SettingsError(
+                "inbox_db: this database holds no inbox. Start mixpanel-cohort-inbox with the same "
+                "--inbox-db first, or correct the URL."
+            )
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Raise errors of the database as ours; others pass.
+
+    Raises:
+        SettingsError: The database cannot be opened, read or written.
+        TemporaryError: The connection broke, or the database is locked.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        # Only the first line of the driver's own words: PostgreSQL's details quote values.
+        words = str(error.orig).strip().partition("\n")[0]
+        if error.connection_invalidated or "locked" in words:
+            raise TemporaryError(f"The inbox database cannot be used now: {words}.") from None
+        raise SettingsError(
+            f"The inbox database cannot be used: {words}. Check its URL, that it can be reached "
+            "and written, and that it has free space."
+        ) from None

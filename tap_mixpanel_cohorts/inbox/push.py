@@ -1,0 +1,184 @@
+"""One call of Mixpanel's cohort sync, read and checked. Pure.
+
+Form of the calls: Mixpanel's documentation of webhook destinations. Ids come as text or numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from braze_mixpanel.singer.lenient_json import decode_leniently
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MEMBERS: Final = "members"
+ADD: Final = "add_members"
+REMOVE: Final = "remove_members"
+ACTIONS: Final = (MEMBERS, ADD, REMOVE)
+LONGEST_ID_BYTES: Final = 1000
+"""Longer than any id of Mixpanel, shorter than what PostgreSQL can index."""
+MOST_PAGES: Final = 1_000_000
+"""Ten million people in pages of one thousand are ten thousand."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class BadPushError(Exception):
+    """A call that no retry can make right; the message is shown to the user in Mixpanel."""
+
+    def __init__(self, message: str, action: str = "") -> None:
+        """Keep what is wrong.
+
+        Args:
+            message: What is wrong and what to do; never a person's data.
+            action: The action of the call, as far as it could be read.
+        """
+        super().__init__(message)
+        self.action = action
+
+
+@dataclass(frozen=True)
+class Push:
+    """One page of one export.
+
+    Attributes:
+        action: `members`, `add_members` or `remove_members`.
+        project_id: The Mixpanel project, as text.
+        cohort_id: The cohort, as text.
+        name: The cohort's name.
+        description: Its description; empty if there is none.
+        session_id: The export that the page belongs to.
+        page: From 1.
+        total_pages: How many pages the action has in this export.
+        members: distinct id and chosen properties (a JSON object; None if there are none), each
+            distinct id once.
+    """
+
+    action: str
+    project_id: str
+    cohort_id: str
+    name: str
+    description: str
+    session_id: str
+    page: int
+    total_pages: int
+    members: tuple[tuple[bytes, bytes | None], ...]
+
+
+def read_push(body: bytes, profile_properties: Sequence[str]) -> Push:
+    """Read the body of a call.
+
+    Args:
+        body: JSON.
+        profile_properties: Names of the properties that are kept besides the distinct id.
+
+    Returns:
+        The page, without anything else of a person.
+
+    Raises:
+        BadPushError: It is not of Mixpanel's form.
+    """
+    try:
+        content = decode_leniently(body)
+    except (ValueError, RecursionError):
+        raise BadPushError("The body is not JSON. Send Mixpanel's cohort sync here.") from None
+    if not isinstance(content, dict):
+        raise BadPushError("The body is not a JSON object. Send Mixpanel's cohort sync here.")
+    action = content.get("action")
+    if action not in ACTIONS:
+        shown = action[:40] if isinstance(action, str) else type(action).__name__
+        raise BadPushError(
+            f"Unknown action {shown!r}: it must be one of {', '.join(ACTIONS)}.",
+            shown if isinstance(action, str) else "",
+        )
+    try:
+        return _read_parameters(action, content.get("parameters"), profile_properties)
+    except _MalformedError as error:
+        raise BadPushError(f"Malformed {action}: {error}.", action) from None
+
+
+class _MalformedError(Exception):
+    """What is wrong with the parameters."""
+
+
+def _read_parameters(action: str, parameters: Any, names: Sequence[str]) -> Push:  # noqa: ANN401 - JSON
+    if not isinstance(parameters, dict):
+        raise _MalformedError("parameters is not an object")
+    pages = parameters.get("page_info")
+    if not isinstance(pages, dict):
+        raise _MalformedError("parameters.page_info is not an object")
+    # An empty list may say that it has no pages; its one call is a page all the same.
+    total = max(1, _whole_number(pages, "total_pages"))
+    page = _whole_number(pages, "page_count")
+    if not 1 <= page <= total <= MOST_PAGES:
+        raise _MalformedError(f"page_count {page} of total_pages {total} is not a page")
+    cohort_id = _id(parameters, "mixpanel_cohort_id")
+    return Push(
+        action=action,
+        project_id=_id(parameters, "mixpanel_project_id"),
+        cohort_id=cohort_id,
+        name=_text(parameters.get("mixpanel_cohort_name")) or cohort_id,
+        description=_text(parameters.get("mixpanel_cohort_description")),
+        session_id=_id(parameters, "mixpanel_session_id"),
+        page=page,
+        total_pages=total,
+        members=_members(parameters.get("members"), names),
+    )
+
+
+def _members(
+    members: Any,  # noqa: ANN401 - JSON
+    names: Sequence[str],
+) -> tuple[tuple[bytes, bytes | None], ...]:
+    if not isinstance(members, list):
+        raise _MalformedError("parameters.members is not a list")
+    found: dict[bytes, bytes | None] = {}
+    for place, member in enumerate(members, 1):
+        who = _id_text(member.get("mixpanel_distinct_id")) if isinstance(member, dict) else None
+        if not who:
+            raise _MalformedError(f"member {place} of the page has no usable mixpanel_distinct_id")
+        key = who.encode()
+        if len(key) > LONGEST_ID_BYTES:
+            raise _MalformedError(
+                f"the mixpanel_distinct_id of member {place} has more than {LONGEST_ID_BYTES} bytes"
+            )
+        kept = {name: member[name] for name in names if member.get(name) is not None}
+        found[key] = _encode(kept) if kept else None
+    return tuple(found.items())
+
+
+def _whole_number(values: dict[str, Any], name: str) -> int:
+    value = values.get(name)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _MalformedError(f"parameters.page_info.{name} is not a whole number")
+    return value
+
+
+def _id(values: dict[str, Any], name: str) -> str:
+    text = _id_text(values.get(name))
+    if not text or len(text.encode()) > LONGEST_ID_BYTES or "\0" in text:
+        raise _MalformedError(f"parameters.{name} is missing or is no id")
+    return text
+
+
+def _id_text(value: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Write an id as JSON writes it: 12345 and 12345.0 are one id."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return msgspec.json.encode(value).decode()
+    return None
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - JSON
+    return value.replace("\0", "") if isinstance(value, str) else ""

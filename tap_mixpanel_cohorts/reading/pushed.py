@@ -1,0 +1,225 @@
+"""What the inbox has that STATE has not passed: complete lists, or changes."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from tap_mixpanel_cohorts.inbox.database import (
+    database_errors,
+    make_engine,
+    parse_url,
+    require_inbox,
+)
+from tap_mixpanel_cohorts.inbox.schema import cohorts, inbox, members
+from tap_mixpanel_cohorts.reading.cohort import CHANGES, MEMBERS, Block, Reading, cohort_number
+from tap_mixpanel_cohorts.reading.selection import Named, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_ROWS: Final = 5_000
+_encode = msgspec.json.Encoder().encode
+_decode_properties = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_log = logging.getLogger("tap-mixpanel-cohorts")
+
+
+@contextmanager
+def open_inbox(url: str) -> Iterator[sa.Connection]:
+    """Read an inbox as it is at one moment.
+
+    Args:
+        url: The setting `inbox_db`.
+
+    Raises:
+        SettingsError: There is no inbox.
+        TemporaryError: The database cannot be reached.
+    """
+    engine = make_engine(parse_url(url, "Setting inbox_db"), writes=False, connections=2)
+    with ExitStack() as stack:
+        stack.callback(engine.dispose)
+        require_inbox(engine)
+        stack.enter_context(database_errors())
+        with engine.connect() as connection:
+            yield connection
+
+
+class PushedCohorts:
+    """The cohorts of an inbox, in the order in which they were pushed."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        *,
+        wanted: Sequence[str | int] | None,
+        profile_properties: Sequence[str],
+        progress: Mapping[str, Any],
+    ) -> None:
+        """Look at what there is.
+
+        Args:
+            connection: From `open_inbox`.
+            wanted: The setting `cohorts`.
+            profile_properties: The properties that records carry.
+            progress: What STATE says: `inbox` (its identity), `sequence`, `ahead` (cohort's row →
+                a later sequence) and `cohorts` (the setting of that run).
+        """
+        self._connection = connection
+        self._names = tuple(profile_properties)
+        self._wanted = sorted(map(str, wanted or []))
+        self._inbox = connection.execute(sa.select(inbox)).one()
+        self._progress = self._usable(progress)
+        rows = connection.execute(
+            sa.select(cohorts).where(cohorts.c.sequence > 0).order_by(cohorts.c.sequence)
+        ).all()
+        self._newest = max((row.sequence for row in rows), default=0)
+        named = [Named(row.cohort_id, row.name) for row in rows]
+        chosen, unknown = choose(named, wanted)
+        for line in unknown:
+            _log.warning("Setting cohorts: the inbox has no %s", line)
+        before, _ = choose(named, self._progress.get("cohorts"))
+        passed, ahead = self._progress.get("sequence", 0), self._progress.get("ahead", {})
+        self._due = []
+        for row in rows:
+            # What an earlier setting left out was never given out, whatever STATE has passed.
+            since = ahead.get(str(row.id), passed) if row.cohort_id in before else 0
+            if row.cohort_id in chosen and row.sequence > since:
+                self._due.append((row, since))
+        self.count = len(named)
+
+    @property
+    def passed_sequence(self) -> int:
+        """What the STATE of this run has passed: nobody needs anything older for changes."""
+        return int(self._progress.get("sequence", 0))
+
+    def readings(self) -> Iterator[Reading]:
+        """Yield the cohorts with news; each is to be given out before the next is asked for."""
+        self._warn_of_properties()
+        ahead: dict[str, int] = dict(self._progress.get("ahead", {}))
+        for place, (row, since) in enumerate(self._due, 1):
+            ahead[str(row.id)] = row.sequence
+            last = place == len(self._due)
+            progress = self._state(self._newest, {}) if last else self._state(None, ahead)
+            yield self._reading(row, since, progress)
+
+    def failure(self) -> None:
+        """Give what went wrong: nothing can, short of the database."""
+
+    def final_progress(self) -> dict[str, Any]:
+        """Give what STATE says when everything is out."""
+        return self._state(self._newest, {})
+
+    def _state(self, sequence: int | None, ahead: Mapping[str, int]) -> dict[str, Any]:
+        state: dict[str, Any] = {
+            "inbox": self._inbox.identity,
+            "sequence": self.passed_sequence if sequence is None else sequence,
+        }
+        if self._wanted:
+            state["cohorts"] = self._wanted
+        if ahead:
+            state["ahead"] = dict(ahead)
+            # Until the end, the setting of the run before decides who was given out.
+            state.pop("cohorts", None)
+            if self._progress.get("cohorts"):
+                state["cohorts"] = self._progress["cohorts"]
+        return state
+
+    def _usable(self, progress: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Leave STATE alone that is about another inbox, or about what was lost since."""
+        if not progress:
+            return {}
+        if progress.get("inbox") != self._inbox.identity:
+            _log.warning("STATE is about another inbox: every cohort is given out from the start.")
+            return {}
+        if progress.get("sequence", 0) > self._inbox.sequence:
+            _log.warning(
+                "STATE is ahead of the inbox, which was restored from an older copy: every cohort "
+                "is given out from the start."
+            )
+            return {}
+        return progress
+
+    def _reading(self, row: sa.Row[Any], since: int, progress: dict[str, Any]) -> Reading:
+        is_list = row.is_complete and (
+            since == 0 or row.list_sequence > since or row.purged_sequence > since
+        )
+        here = members.c.list_id == row.list_id
+        count = None
+        if is_list:
+            chosen = sa.and_(here, members.c.is_member)
+            count = self._connection.scalar(sa.select(sa.func.count()).where(chosen))
+        else:
+            changed = sa.and_(here, members.c.sequence > 0, members.c.sequence > since)
+            # A list that holds only part of the cohort is new as a whole.
+            chosen = here if row.list_sequence > since else changed
+        number = cohort_number(row.cohort_id)
+        return Reading(
+            stream=MEMBERS if is_list else CHANGES,
+            blocks=self._blocks(number, chosen, with_flag=not is_list),
+            cohort={
+                "id": number,
+                "name": row.name,
+                "description": row.description,
+                "created": None,
+                "count": count,
+                "is_visible": None,
+                "project_id": cohort_number(row.project_id),
+            },
+            progress=progress,
+        )
+
+    def _blocks(
+        self, number: int | str, chosen: sa.ColumnElement[bool], *, with_flag: bool
+    ) -> Iterator[Block]:
+        statement = (
+            sa.select(members.c.distinct_id, members.c.properties, members.c.is_member)
+            .where(chosen)
+            .order_by(members.c.list_id, members.c.distinct_id)
+        )
+        rows = self._connection.execution_options(yield_per=_ROWS).execute(statement)
+        for part in rows.partitions(_ROWS):
+            lines = [self._line(number, row, with_flag=with_flag) for row in part]
+            yield Block(b"".join(lines), len(lines))
+
+    def _line(self, number: int | str, row: sa.Row[Any], *, with_flag: bool) -> bytes:
+        record: dict[str, Any] = {"cohort_id": number, "distinct_id": row.distinct_id.decode()}
+        if self._names:
+            kept = _decode_properties(row.properties) if row.properties else {}
+            record |= {name: kept.get(name) for name in self._names}
+        if with_flag:
+            record["should_remove"] = not row.is_member
+        return _encode(record) + b"\n"
+
+    def _warn_of_properties(self) -> None:
+        kept = msgspec.json.decode(self._inbox.profile_properties, type=list[str])
+        missing = [name for name in self._names if name not in kept]
+        if missing:
+            _log.warning(
+                "The inbox does not keep %s, so that it is null in every record: name it in "
+                "--profile-properties of mixpanel-cohort-inbox and under Properties to Export in "
+                "Mixpanel.",
+                ", ".join(missing),
+            )
+
+
+def note_passed(url: str, sequence: int) -> None:
+    """Note in the inbox what STATE has passed, so that it may delete what is older.
+
+    A database that this user may only read is left as it is.
+    """
+    engine = make_engine(parse_url(url, "Setting inbox_db"), writes=True, connections=1)
+    try:
+        with engine.begin() as connection:
+            connection.execute(
+                inbox.update()
+                .where(inbox.c.passed_sequence < sequence)
+                .values(passed_sequence=sequence)
+            )
+    except sa.exc.DBAPIError as error:
+        _log.debug("The inbox cannot be written: %s", type(error.orig).__name__)
+    finally:
+        engine.dispose()

@@ -1,0 +1,136 @@
+"""The three streams."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import msgspec
+from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
+
+from braze_mixpanel.sdk import SingerStream
+from braze_mixpanel.singer.line_writer import record_lines
+from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from singer_sdk import Tap
+    from singer_sdk.helpers.types import Context, Record
+
+    from braze_mixpanel.sdk import BatchConfig
+    from braze_mixpanel.singer.line_writer import LineWriter
+    from tap_mixpanel_cohorts.reading.cohort import Block
+
+_decode = msgspec.json.Decoder().decode
+_ID: Final = {"type": ["integer", "string"]}
+_TEXT: Final = {"type": ["string", "null"]}
+_NUMBER: Final = {"type": ["integer", "null"]}
+_ANYTHING: Final = {"type": ["string", "number", "boolean", "object", "array", "null"]}
+_KEYS: Final = {COHORTS: ["id"], MEMBERS: ["cohort_id", "distinct_id"]}
+_KEYS_OF_CHANGES: Final = ["cohort_id", "distinct_id"]
+
+
+class CohortTap(Protocol):
+    """What a stream needs of its tap."""
+
+    message_writer: LineWriter
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The settings."""
+
+
+class CohortStream(SingerStream):
+    """One stream. The tap decides what goes into it, and when STATE goes out."""
+
+    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+
+    def __init__(self, tap: CohortTap, name: str) -> None:
+        """Make a stream.
+
+        Args:
+            tap: Its tap.
+            name: `cohorts`, `cohort_members` or `cohort_changes`.
+        """
+        schema = schema_of(name, tap.config.get("profile_properties") or [])
+        super().__init__(cast("Tap", tap), schema=schema, name=name)
+        self.primary_keys = _KEYS.get(name, _KEYS_OF_CHANGES)
+        self._cohort_tap = tap
+
+    @property
+    def replication_method(self) -> str:
+        """Lists come as a whole, changes do not."""
+        return "LOG_BASED" if self.name == CHANGES else "FULL_TABLE"
+
+    def log(
+        self,
+        message: str,
+        *args: Any,  # noqa: ANN401
+        level: int = logging.DEBUG,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Log the SDK's lines about each stream at debug level."""
+        super().log(message, *args, level=level, **options)
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
+        """Yield nothing: the tap writes blocks, cohort by cohort over all streams."""
+        return ()
+
+    def write_records(self, *, write_messages: bool) -> None:
+        """Write nothing: see `get_records`."""
+
+    def write_batches(self, batch_config: BatchConfig) -> None:
+        """Write nothing: see `get_records`."""
+
+    def write_schema(self) -> None:
+        """Write the SCHEMA message."""
+        self.write_schema_messages()
+
+    @cached_property
+    def _writes_blocks(self) -> bool:
+        """Whether records go out unchanged, so that nothing need be done for each."""
+        maps = self.stream_maps
+        return (
+            len(maps) == 1
+            and type(maps[0]) is SameRecordTransform
+            and not maps[0].flattening_enabled
+            and all(self.mask["properties", name] for name in self.schema["properties"])
+        )
+
+    def write_block(self, block: Block) -> None:
+        """Write a block of records."""
+        if self._writes_blocks and block.records:
+            alias = self.stream_maps[0].stream_alias
+            lines = record_lines(block.ndjson, alias, datetime.now(timezone.utc))
+            self._cohort_tap.message_writer.write_lines(lines)
+        else:
+            for line in block.ndjson.splitlines():
+                self.write_mapped(_decode(line))
+
+    def write_record(self, record: dict[str, Any]) -> None:
+        """Write one record."""
+        self.write_mapped(record)
+
+
+def schema_of(stream: str, profile_properties: Sequence[str]) -> dict[str, Any]:
+    """Give the JSON Schema of a stream."""
+    if stream == COHORTS:
+        properties: dict[str, Any] = {
+            "id": _ID,
+            "name": _TEXT,
+            "description": _TEXT,
+            "created": {**_TEXT, "format": "date-time"},
+            "count": _NUMBER,
+            "is_visible": _NUMBER,
+            "project_id": {"type": ["integer", "string", "null"]},
+        }
+    else:
+        properties = {"cohort_id": _ID, "distinct_id": {"type": "string"}}
+        properties |= dict.fromkeys(profile_properties, _ANYTHING)
+        if stream == CHANGES:
+            properties["should_remove"] = {"type": "boolean"}
+    return {"type": "object", "properties": properties}

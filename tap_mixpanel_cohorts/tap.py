@@ -1,0 +1,199 @@
+"""The tap: settings, streams, and the wiring of a run."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+
+from singer_sdk import Tap
+from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+
+from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.singer.line_writer import LineWriter
+from braze_mixpanel.singer.plugin import ConnectorPlugin
+from tap_mixpanel_cohorts import settings
+from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
+from tap_mixpanel_cohorts.streams import CohortStream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_mixpanel_cohorts.query.client import QueryClient
+    from tap_mixpanel_cohorts.query.run import QueriedCohorts
+    from tap_mixpanel_cohorts.reading.cohort import Reading
+    from tap_mixpanel_cohorts.reading.pushed import PushedCohorts
+
+_STOPPED: Final = "Stopped by a signal. What is complete was sent; run again."
+
+
+class TapMixpanelCohorts(ConnectorPlugin, Tap):
+    """Reads Mixpanel cohorts and their members."""
+
+    name = "tap-mixpanel-cohorts"
+    message_writer_class = LineWriter
+    message_writer: LineWriter
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
+    # Without ACTIVATE_VERSION, which would say that every cohort's list is complete; without
+    # BATCH, whose records have no place between those of other streams.
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        capability
+        for capability in Tap.capabilities
+        if capability not in {TapCapabilities.ACTIVATE_VERSION, PluginCapabilities.BATCH}
+    ]
+    _client: QueryClient | None = None
+    _is_writing = False
+    _is_stopped = False
+
+    def check_settings(self) -> list[str]:
+        """Find what the schema cannot say."""
+        return settings.find_problems(self.config)
+
+    def discover_streams(self) -> list[CohortStream]:
+        """Return the streams; that needs no connection."""
+        return [CohortStream(self, name) for name in (COHORTS, MEMBERS, CHANGES)]
+
+    def sync_all(self) -> None:  # type: ignore[misc]  # cohorts come one by one over all streams
+        """Give out every cohort that is due: people, the cohort's record, STATE.
+
+        Raises:
+            ConnectorError: A cohort did not come completely; all others were given out.
+        """
+        with ExitStack() as stack:
+            source = self._open(stack)
+            self._write_schemas(is_query=not self._is_pushed)
+            try:
+                for reading in source.readings():
+                    self._write(reading)
+            except ConnectorError:
+                # The queries that were asked count, whatever became of them.
+                if not self._is_pushed:
+                    self._write_state(source.final_progress())
+                raise
+            self._write_state(source.final_progress())
+            failure = source.failure()
+        if failure is not None:
+            raise failure
+
+    def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
+        """Ask one query, or look into the inbox; gives out one cohort without its members.
+
+        Raises:
+            ConnectorError: The source cannot be read.
+        """
+        with ExitStack() as stack:
+            source = self._open(stack)
+            if self._is_pushed:
+                reading = next(cast("PushedCohorts", source).readings(), None)
+                records = [reading.cohort] if reading else []
+                self.logger.info("The inbox knows %d cohorts.", cast("PushedCohorts", source).count)
+            else:
+                queried = cast("QueriedCohorts", source)
+                records = queried.list_cohorts()
+                queried.plan(records)
+            stream = self._cohort_streams[COHORTS]
+            stream.write_schema()
+            for record in records[:1]:
+                # Its members are not given out here: no count may make a list of none complete.
+                stream.write_record({**record, "count": None})
+            self.message_writer.flush()
+        return True
+
+    @property
+    def _is_pushed(self) -> bool:
+        return bool(self.config.get("inbox_db"))
+
+    @property
+    def _cohort_streams(self) -> dict[str, CohortStream]:
+        return cast("dict[str, CohortStream]", self.streams)
+
+    @property
+    def _progress(self) -> dict[str, Any]:
+        bookmarks = self.state.get("bookmarks", {})
+        progress = bookmarks.get(COHORTS) if isinstance(bookmarks, dict) else None
+        return dict(progress) if isinstance(progress, dict) else {}
+
+    def _open(self, stack: ExitStack) -> QueriedCohorts | PushedCohorts:
+        """Open the source that the settings name."""
+        shared: dict[str, Any] = {
+            "wanted": self.config.get("cohorts"),
+            "profile_properties": self.config.get("profile_properties") or [],
+            "progress": self._progress,
+        }
+        if self._is_pushed:
+            from tap_mixpanel_cohorts.reading.pushed import (  # noqa: PLC0415 - costs time
+                PushedCohorts,
+                note_passed,
+                open_inbox,
+            )
+
+            url = self.config["inbox_db"]
+            pushed = PushedCohorts(stack.enter_context(open_inbox(url)), **shared)
+            if pushed.passed_sequence:
+                note_passed(url, pushed.passed_sequence)
+            return pushed
+        from tap_mixpanel_cohorts.query.budget import Budget  # noqa: PLC0415 - costs time
+        from tap_mixpanel_cohorts.query.client import Project, QueryClient  # noqa: PLC0415
+        from tap_mixpanel_cohorts.query.run import QueriedCohorts  # noqa: PLC0415
+
+        if self.config.get("api_secret"):
+            self.logger.warning(
+                "Mixpanel switches API secrets off on %s: use a service account instead.",
+                settings.SECRETS_END_ON,
+            )
+        asked = [float(at) for at in self._progress.get("queries", [])]
+        client = QueryClient(
+            Project.from_settings(self.config),
+            Budget(self.config["query_budget"], asked),
+            retry_seconds=self.config["retry_seconds"],
+        )
+        self._client = client
+        stack.callback(client.close)
+        return QueriedCohorts(client, page_size=self.config["page_size"], **shared)
+
+    def _write_schemas(self, *, is_query: bool) -> None:
+        for name, stream in self._cohort_streams.items():
+            if stream.selected and not (is_query and name == CHANGES):
+                stream.write_schema()
+
+    def _write(self, reading: Reading) -> None:
+        people, cohorts = self._cohort_streams[reading.stream], self._cohort_streams[COHORTS]
+        if people.selected:
+            with people.get_record_counter() as counter:
+                for block in reading.blocks:
+                    with self._unbroken():
+                        people.write_block(block)
+                    counter.increment(block.records)
+        record = reading.cohort
+        if not people.selected:
+            record = {**record, "count": None}  # no member is given out: the list is not empty
+        with self._unbroken():
+            if cohorts.selected:
+                cohorts.write_record(record)
+            self._write_state(reading.progress)
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """Let a signal wait until what is being written is out, so that no line is cut off."""
+        self._is_writing = True
+        yield
+        self._is_writing = False
+        if self._is_stopped:
+            raise StoppedError(_STOPPED)
+
+    def _write_state(self, progress: dict[str, Any]) -> None:
+        self.state["bookmarks"] = {COHORTS: progress}
+        self.state_writer.write_state(self.state)
+
+    def handle_signal(self, signum: int) -> None:
+        """End between two records, so that no line is cut off."""
+        signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
+        if self._client is not None:
+            self._client.stop(_STOPPED)
+        self._is_stopped = True
+        if not self._is_writing:
+            raise StoppedError(_STOPPED)
+
+
+if __name__ == "__main__":
+    TapMixpanelCohorts.cli()

@@ -1,0 +1,47 @@
+"""Reads the setting `changes_stream`. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_CHANGES_STREAM: Final = "cohort_changes"
+_WORDS: Final = {
+    "true": True,
+    "yes": True,
+    "on": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "off": False,
+    "0": False,
+    "": False,
+}
+
+
+class ChangesStream(NamedTuple):
+    """Where the input has changes.
+
+    Attributes:
+        in_members: Whether the records of `members_stream` are changes.
+        name: The stream of changes beside full lists; None if there is none.
+    """
+
+    in_members: bool
+    name: str | None
+
+
+def changes_stream(config: Mapping[str, Any]) -> ChangesStream:
+    """Read the setting: true or false as before, or the name of a stream.
+
+    Args:
+        config: The target's settings. Meltano gives true and false as text.
+    """
+    value = config["changes_stream"]
+    if isinstance(value, str):
+        value = _WORDS.get(value.strip().lower(), value)
+    if isinstance(value, bool) or value is None:
+        return ChangesStream(in_members=bool(value), name=None)
+    return ChangesStream(in_members=False, name=str(value))

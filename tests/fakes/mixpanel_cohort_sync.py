@@ -1,0 +1,184 @@
+"""Mixpanel's own cohort sync, simulated: it drives an inbox over HTTP as Mixpanel does.
+
+    sync = CohortSync(url, auth=("user", "password"))
+    sync.cohort(1000).people = {"u1": {"$braze_external_id": "b1"}}
+    sync.run(1000)
+
+First the snapshot, then the difference since the last good run; at most 1,000 members a call; five
+more tries for 429 and 5xx; the snapshot moves on only when every page was answered with success; a
+4xx pauses the sync. `faults` decides what becomes of single calls.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PAGE = 1000
+TRIES = 6
+PROJECT = 4242
+LOST, ANSWER_LOST, TWICE = "lost", "answer lost", "twice"
+"""Faults: the call does not arrive; it arrives and its answer does not; it arrives twice."""
+
+
+@dataclass
+class SyncedCohort:
+    """A cohort in Mixpanel, and what the sync knows of it."""
+
+    id: int
+    name: str
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    snapshot: dict[str, dict[str, Any]] | None = None
+    is_paused: bool = False
+
+
+@dataclass
+class Call:
+    """One page on its way."""
+
+    body: dict[str, Any]
+
+    @property
+    def action(self) -> str:
+        return self.body["action"]
+
+
+class CohortSync:
+    """The sync of one project."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: tuple[str, str] | None = None,
+        first_action: str = "members",
+        ids_as_text: bool = False,
+        at_once: int = 1,
+        pause: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.url = url
+        self.auth = auth
+        self.first_action = first_action
+        self.ids_as_text = ids_as_text
+        self.at_once = at_once
+        self.pause = pause
+        self.cohorts: dict[int, SyncedCohort] = {}
+        self.fault: Callable[[Call, int], str | None] = lambda _call, _try: None
+        self.answers: list[tuple[int, dict[str, Any]]] = []
+        self._sessions = itertools.count(1)
+        self._random = random.Random(seed)
+        self._http = requests.Session()
+
+    def cohort(self, cohort_id: int, name: str = "") -> SyncedCohort:
+        if cohort_id not in self.cohorts:
+            self.cohorts[cohort_id] = SyncedCohort(cohort_id, name or f"Cohort {cohort_id}")
+        return self.cohorts[cohort_id]
+
+    def lose_snapshot(self, cohort_id: int) -> None:
+        """As after three days without success: the next run sends everybody."""
+        self.cohort(cohort_id).snapshot = None
+
+    def run(self, cohort_id: int) -> bool:
+        """Sync once; whether it succeeded."""
+        cohort = self.cohort(cohort_id)
+        if cohort.is_paused:
+            return False
+        people = dict(cohort.people)
+        calls = self._calls(cohort, people)
+        self._random.shuffle(calls)
+        with ThreadPoolExecutor(self.at_once) as pool:
+            good = all(list(pool.map(lambda call: self._deliver(cohort, call), calls)))
+        if good:
+            cohort.snapshot = people
+        return good
+
+    def _calls(self, cohort: SyncedCohort, people: Mapping[str, dict[str, Any]]) -> list[Call]:
+        session = f"{next(self._sessions)}-{self._random.getrandbits(48):x}"
+        if cohort.snapshot is None:
+            return self._pages(cohort, session, self.first_action, people)
+        before = cohort.snapshot
+        entered = {who: profile for who, profile in people.items() if who not in before}
+        left = {who: profile for who, profile in before.items() if who not in people}
+        calls = self._pages(cohort, session, "add_members", entered)
+        return calls + (self._pages(cohort, session, "remove_members", left) if left else [])
+
+    def _pages(
+        self,
+        cohort: SyncedCohort,
+        session: str,
+        action: str,
+        people: Mapping[str, dict[str, Any]],
+    ) -> list[Call]:
+        rows = list(people.items())
+        parts = [rows[at : at + PAGE] for at in range(0, len(rows), PAGE)] or [[]]
+        return [
+            Call(self._body(cohort, session, action, part, number, len(parts)))
+            for number, part in enumerate(parts, 1)
+        ]
+
+    def _body(
+        self,
+        cohort: SyncedCohort,
+        session: str,
+        action: str,
+        part: list[tuple[str, dict[str, Any]]],
+        number: int,
+        total: int,
+    ) -> dict[str, Any]:
+        written = str if self.ids_as_text else int
+        return {
+            "action": action,
+            "parameters": {
+                "mixpanel_project_id": written(PROJECT),
+                "mixpanel_cohort_id": written(cohort.id),
+                "mixpanel_cohort_name": cohort.name,
+                "mixpanel_cohort_description": "",
+                "mixpanel_session_id": session,
+                "page_info": {"total_pages": total, "page_count": number},
+                "members": [
+                    {
+                        "mixpanel_distinct_id": who,
+                        "email": f"{who}@marker.example",
+                        "first_name": "Marker-First",
+                        "last_name": "Marker-Last",
+                        "phone_number": "+49-marker",
+                        **profile,
+                    }
+                    for who, profile in part
+                ],
+            },
+        }
+
+    def _deliver(self, cohort: SyncedCohort, call: Call) -> bool:
+        for number in range(TRIES):
+            status = self._try(call, self.fault(call, number))
+            if status == 200:
+                return True
+            if status in {400, 401, 403, 404}:
+                cohort.is_paused = True
+                return False
+            time.sleep(self.pause)
+        return False
+
+    def _try(self, call: Call, fault: str | None) -> int:
+        """Send a call; the status of the answer, 0 if none came."""
+        if fault == LOST:
+            return 0
+        try:
+            answer = self._http.post(self.url, json=call.body, auth=self.auth, timeout=60)
+            if fault == TWICE:
+                answer = self._http.post(self.url, json=call.body, auth=self.auth, timeout=60)
+        except requests.RequestException:
+            return 0
+        self.answers.append((answer.status_code, answer.json()))
+        return 0 if fault == ANSWER_LOST else answer.status_code
