@@ -50,13 +50,13 @@ class Answer(NamedTuple):
 
 
 class _Plain(HTTPConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
 
 
 class _Encrypted(HTTPSConnection):
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
 
@@ -73,7 +73,7 @@ _POOLS: Final = {"http": _PlainPool, "https": _EncryptedPool}
 
 
 class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,7 +35,7 @@ def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch) -> None:
     for url in ("sqlite://", "sqlite:///file:x?mode=memory&uri=true"):
         with open_database(url, "w"):
             pass
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_that_is_a_link_is_an_error_and_makes_nothing(tmp_path) -> None:
