@@ -53,12 +53,14 @@ class _Plain(HTTPConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
+        _current.deadline.hold(self.sock)
 
 
 class _Encrypted(HTTPSConnection):
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
+        _current.deadline.hold(self.sock)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -89,15 +91,20 @@ class _Deadline:
     def __init__(self) -> None:
         self.is_over = False
         self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
 
     def watch(self, connection: HTTPConnection) -> None:
         """Note the connection that the request uses."""
         self._connection = connection
 
+    def hold(self, sock: socket.socket | None) -> None:
+        """Note the socket, which the connection forgets where the answer ends with it."""
+        self._socket = sock
+
     def end(self) -> None:
         """Close the connection: a thread that waits for bytes wakes up with an error."""
         self.is_over = True
-        sock = getattr(self._connection, "sock", None)
+        sock = self._socket or getattr(self._connection, "sock", None)
         if sock is not None:
             with suppress(OSError):
                 # Not the method of an SSL socket: that changes what the reading thread uses.
@@ -148,7 +155,10 @@ class BoundedSession:
         timer.daemon = True
         timer.start()
         try:
-            return self._exchange(url, data, params)
+            answer = self._exchange(url, data, params)
+            if deadline.is_over:  # a body without a length looks whole when it is cut off
+                raise requests.ConnectionError("cut off")
+            return answer  # noqa: TRY300 - the error above is raised for the handler below
         except Exception as error:
             if deadline.is_over:
                 raise AnswerTooSlowError(

@@ -108,6 +108,10 @@ class Sync:
         self._clock = clock
         self._started = clock()
         self._guarded = False
+
+    def abort(self) -> None:
+        """End the request that is under way; any thread may call it."""
+        self._client.abort()
         self._refused = False
         self._delivery = ListDelivery(
             client,
