@@ -108,10 +108,6 @@ class Sync:
         self._clock = clock
         self._started = clock()
         self._guarded = False
-
-    def abort(self) -> None:
-        """End the request that is under way; any thread may call it."""
-        self._client.abort()
         self._refused = False
         self._delivery = ListDelivery(
             client,
@@ -121,6 +117,10 @@ class Sync:
             retry_seconds=config["retry_seconds"],
         )
         self.result = RunResult(dry_run=config["dry_run"])
+
+    def abort(self) -> None:
+        """End the request that is under way; any thread may call it."""
+        self._client.abort()
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
