@@ -156,9 +156,6 @@ class BoundedSession:
         timer.start()
         try:
             answer = self._exchange(url, data, params)
-            if deadline.is_over:  # a body without a length looks whole when it is cut off
-                raise requests.ConnectionError("cut off")
-            return answer  # noqa: TRY300 - the error above is raised for the handler below
         except Exception as error:
             if deadline.is_over:
                 raise AnswerTooSlowError(
@@ -168,6 +165,9 @@ class BoundedSession:
         finally:
             timer.cancel()
             self._deadline = None
+        if deadline.is_over:  # a body without a length looks whole when it is cut off
+            raise AnswerTooSlowError(f"no whole answer in {self._most_seconds:.0f} s")
+        return answer
 
     def abort(self) -> None:
         """End the request that is under way, if there is one; any thread may call it."""

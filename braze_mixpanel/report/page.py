@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files import private_files as folders
+from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:

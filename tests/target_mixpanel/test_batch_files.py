@@ -181,7 +181,7 @@ def test_a_file_outside_the_root_is_not_read(mixpanel, tmp_path, form) -> None:
     (tmp_path / "secret.jsonl").write_bytes(LINES)
     url = form.format(tmp_path / "secret.jsonl", root)
     storage = {"storage": {"root": root.as_uri()}}
-    assert "cannot be read" in told(tmp_path, mixpanel, batch(url), batch_config=storage)
+    assert "cannot be read" in error_of(tmp_path, mixpanel, batch(url), batch_config=storage)
     assert mixpanel.count == 1
 
 
@@ -194,7 +194,7 @@ def test_a_link_out_of_the_root_and_a_pipe_are_not_read(mixpanel, tmp_path) -> N
     storage = {"storage": {"root": root.as_uri()}}
     for name, words in (("link", "outside batch_config.storage.root"), ("pipe", "no regular")):
         url = (root / f"{name}.jsonl").as_uri()
-        assert words in told(tmp_path, mixpanel, batch(url), batch_config=storage)
+        assert words in error_of(tmp_path, mixpanel, batch(url), batch_config=storage)
 
 
 def test_a_file_in_a_folder_below_the_root_is_read(mixpanel, tmp_path) -> None:
@@ -212,7 +212,7 @@ def test_a_line_that_is_too_long_ends_the_reading_with_one_line(
     lines = LINES + b'{"id":"' + b" " * (8 << 20) + b'"}\n'
     (tmp_path / "bomb.gz").write_bytes(gzip.compress(lines))
     url = (tmp_path / "bomb.gz").as_uri()
-    assert "a line of more than 3 MiB" in told(tmp_path, mixpanel, batch(url, GZIP))
+    assert "a line of more than 3 MiB" in error_of(tmp_path, mixpanel, batch(url, GZIP))
 
 
 def test_a_place_without_a_root_is_a_mistake_in_the_settings(mixpanel, tmp_path) -> None:
