@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from braze_mixpanel.clean_text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Align columns; one line a row, never cut to a width, numbers to the right.
+    """Align columns; one line a row, cells cleaned and bounded, numbers to the right.
 
     Args:
         headings: The first line.
@@ -21,7 +23,7 @@ def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     cells = [[str(heading) for heading in headings]]
     numeric = [True] * len(headings)
     for row in rows:
-        cells.append([str(cell) for cell in row])
+        cells.append([one_line(str(cell)) for cell in row])
         numeric = [n and isinstance(cell, int) for n, cell in zip(numeric, row, strict=True)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(headings))]
     return "\n".join(

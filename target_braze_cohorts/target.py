@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from target_braze_cohorts.intake.completeness import StreamEvidence
     from target_braze_cohorts.run.results import RunResult
     from target_braze_cohorts.run.sync import Sync
+
+GRACE_SECONDS = 10.0
+"""How long a request that is under way may last after a signal."""
 
 
 class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
@@ -307,6 +311,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
                 f"Stopped by {self._stopped_by}: what Braze acknowledged is kept. Run again for "
                 "the rest."
             )
+            # A server that answers slowly, or never, must not hold the process.
+            timer = threading.Timer(GRACE_SECONDS, self._sync.abort)
+            timer.daemon = True
+            timer.start()
 
     def _client(self, timeouts: tuple[float, float] = TIMEOUTS) -> BrazeClient:
         return make_client(self.config, timeouts)

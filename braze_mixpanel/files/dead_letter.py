@@ -7,8 +7,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
+from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import make_file, name_file
+from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +65,12 @@ class DeadLetter:
         if self._known_schemas.get(stream) != message:
             self._known_schemas[stream] = message
             lines = message + b"\n"
+        # The details quote answers, and a server may repeat what it was sent.
+        reason = masked(reason)
+        details = {
+            name: one_line(masked(value)) if isinstance(value, str) else value
+            for name, value in details.items()
+        }
         lines += _encode(
             {"type": "RECORD", "stream": stream, "record": record, "reason": reason, **details}
         )

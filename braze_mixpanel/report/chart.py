@@ -30,6 +30,9 @@ COLOURS: Final = (
 )
 """One for each name in the chart; they are easy to distinguish on white and on black."""
 OTHERS_COLOUR: Final = "#98a1ab"
+_EARLIEST: Final = -62_000_000_000
+_LATEST: Final = 253_000_000_000
+"""About the years 6 and 9987: Python and the chart know no dates far beyond."""
 _WIDTHS: Final = (HOUR, 3 * HOUR, 6 * HOUR, DAY, WEEK, 4 * WEEK)
 _MOST_BARS: Final = 100
 _FAR_APART: Final = 0.005
@@ -107,9 +110,10 @@ def arrange(counts: Mapping[tuple[str, int], int], width: int) -> Bars | None:
     for (name, start), count in counts.items():
         by_time[start] += count
         by_name[name] += count
-    if not by_time.total():
+    drawable = Counter({at: n for at, n in by_time.items() if _EARLIEST <= at <= _LATEST})
+    if not drawable.total():
         return None
-    first, last = _bulk(by_time)
+    first, last = _bulk(drawable)
     span = last - first + width
     bar = next((w for w in _WIDTHS if w >= width and span <= w * _MOST_BARS), _WIDTHS[-1])
     series = _series(by_name)

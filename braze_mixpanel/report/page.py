@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import find_folder_problem
-from braze_mixpanel.report import chart
+from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 NEEDED: Final = ("jinja2", "vl_convert")
 """Modules of the extra `report`."""
+
+_MOST_CHARACTERS: Final = 2000
+"""Of one text of the page, such as the failure."""
 
 Cell = str | int
 
@@ -120,7 +125,10 @@ def find_report_problem(report_path: str | None) -> str | None:
 
 
 def render(page: Page) -> str:
-    """Render the page as HTML."""
+    """Make the HTML."""
+    from braze_mixpanel.report import chart  # noqa: PLC0415
+
+    page = _cleaned(page)
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(
         page=page,
@@ -128,6 +136,24 @@ def render(page: Page) -> str:
         svg=chart.draw(bars) if bars else "",
         bar_width=chart.width_name(bars.width) if bars else "",
     )
+
+
+def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any part of a page
+    """Clean every text of a page: names of events and words of servers come from outside."""
+    if isinstance(value, str):
+        return one_line(masked(value), _MOST_CHARACTERS)
+    if isinstance(value, OverTime):
+        counts: Counter[tuple[str, int]] = Counter()
+        for (name, start), count in value.counts.items():
+            counts[one_line(name), start] += count
+        return replace(value, title=one_line(value.title), counts=counts)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{part.name: _cleaned(getattr(value, part.name)) for part in fields(value)}
+        )
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(part) for part in value]
+    return value
 
 
 def write(page: Page, report_path: str) -> None:

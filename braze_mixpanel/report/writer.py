@@ -74,19 +74,21 @@ class ReportWriter:
     def after(self, *, last_step: bool) -> Iterator[None]:
         """Write the report if the block fails, or if it is the run's last step.
 
-        Raises:
-            SettingsError: The run succeeded, but its report cannot be written.
+        A report that cannot be written is a warning: it never fails a run that has delivered.
         """
         try:
             yield
         except BaseException as error:
-            try:
-                self._write(error)
-            except Exception as another:  # noqa: BLE001 - must not hide the run's error
-                self._logger.warning("No report was written: %s", another)
+            self._try_to_write(error)
             raise
         if last_step:
-            self._write(None)
+            self._try_to_write(None)
+
+    def _try_to_write(self, error: BaseException | None) -> None:
+        try:
+            self._write(error)
+        except Exception as another:  # noqa: BLE001 - whatever it is, the data are delivered
+            self._logger.warning("No report was written: %s", another)
 
     def _write(self, error: BaseException | None) -> None:
         if not self._path:

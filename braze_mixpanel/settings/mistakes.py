@@ -61,6 +61,14 @@ def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -
     name = str(error.path[0]) if error.path else ""
     where = ".".join(str(part) for part in error.path)
     definition = schema["properties"].get(name, {})
+    types = definition.get("type", ())
+    is_unread = isinstance(error.instance, str) and "string" not in types
+    holds_objects = "object" in types or "array" in types
+    if is_unread and holds_objects and len(error.path) == 1:
+        return (
+            f"Setting {where} is wrong: it must be JSON of type {error.validator_value}. "
+            f"{_meaning(schema, name)}"
+        ).rstrip()
     if definition.get("secret"):
         return f"Setting {where} is wrong: it must be of type {error.validator_value}."
     return f"Setting {where} is wrong: {error.message}. {_meaning(schema, name)}".rstrip()

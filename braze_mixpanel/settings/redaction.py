@@ -6,6 +6,9 @@ import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, quote, unquote
+
+from braze_mixpanel.clean_text import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,6 +53,11 @@ def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set
     for name, definition in schema.get("properties", {}).items():
         if definition.get("secret") and settings.get(name) is not None:
             found.update(_texts(settings[name]))
+        elif settings.get(name) is not None:
+            found |= secrets_in_urls(settings[name])
+    batch = settings.get("batch_config")
+    if isinstance(batch, dict) and isinstance(batch.get("storage"), dict):
+        found.update(_texts(batch["storage"].get("params")))
     return {text for text in found if len(text) >= _SHORTEST_SECRET}
 
 
@@ -67,6 +75,79 @@ def _texts(value: object) -> Iterator[str]:
 
 def _is_harmless(key: str, value: object) -> bool:
     return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_SECRET.search(value)
+
+
+_url_user = re.compile(r"://[^/@\s?#]*@")
+_signature = re.compile(
+    r"([?&](?:sig|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature"
+    r"|x-goog-credential|signature|token|access_token|key|api_key|secret|password)=)[^&\s\"'<>]+",
+    re.IGNORECASE,
+)
+_authorization = re.compile(r"\b(Basic|Bearer) [A-Za-z0-9+/=._~-]{4,}")
+_secret_variable = re.compile("SECRET|TOKEN|PASSW|_KEY|CREDENTIAL|CONNECTION_STRING|(^|_)SAS")
+_names_a_file = re.compile("(_FILE|_PATH|_DIR|^GOOGLE_APPLICATION_CREDENTIALS)$")
+_SHORTEST_IN_ENVIRONMENT = 8
+_SECRET_PARAMETERS = frozenset({"sig", "signature", "token", "key", "secret", "password"})
+
+
+def secrets_in_environment(variables: Mapping[str, str]) -> set[str]:
+    """Collect the values of variables whose names say that they hold a secret.
+
+    Args:
+        variables: The process's environment.
+    """
+    return {
+        value
+        for name, value in variables.items()
+        if _secret_variable.search(name.upper())
+        and not _names_a_file.search(name.upper())
+        and len(value) >= _SHORTEST_IN_ENVIRONMENT
+    }
+
+
+def secrets_in_urls(value: Any) -> set[str]:  # noqa: ANN401
+    """Collect passwords and signatures in the URLs of a setting, however deeply nested."""
+    found: set[str] = set()
+    for text in _all_texts(value):
+        _, scheme, rest = text.partition("://")
+        if not scheme:
+            continue
+        user, at, _ = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
+        if at and ":" in user:
+            password = user.partition(":")[2]
+            found |= {password, unquote(password)}
+        for name, given in parse_qsl(rest.partition("?")[2]):
+            if name.lower() in _SECRET_PARAMETERS or name.lower().startswith(("x-amz-", "x-goog-")):
+                found.add(given)
+    return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
+
+
+def _all_texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _all_texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _all_texts(item)
+
+
+def mask_urls(text: str) -> str:
+    """Mask users, passwords and signatures in every URL of a text, known or not."""
+    if "://" in text or "=" in text:
+        text = _url_user.sub(f"://{MASK}@", text)
+        text = _signature.sub(rf"\1{MASK}", text)
+    return _authorization.sub(rf"\1 {MASK}", text)
+
+
+_known: set[str] = set()
+"""The secrets of this process's plugin."""
+
+
+def masked(text: str) -> str:
+    """Mask all secrets of this process in a text for a log, report or dead letter."""
+    return mask_urls(redact(text, _known))
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -94,11 +175,11 @@ class RedactingFormatter(logging.Formatter):
     def protect(self, secrets: Iterable[str]) -> None:
         """Mask these secrets too, also in the form that JSON gives them."""
         for secret in secrets:
-            self._secrets |= {secret, json.dumps(secret)[1:-1]}
+            self._secrets |= {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text without secrets."""
-        return redact(self._formatter.format(record), self._secrets)
+        """Return the text without secrets and without control characters."""
+        return lines(mask_urls(redact(self._formatter.format(record), self._secrets)))
 
 
 def protect_logs(secrets: set[str]) -> None:
@@ -106,8 +187,8 @@ def protect_logs(secrets: set[str]) -> None:
 
     Handlers, not loggers: a logger does not see what its children log.
     """
-    if not secrets:
-        return
+    _known.clear()
+    _known.update(secrets)
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, RedactingFormatter):
             handler.formatter.protect(secrets)

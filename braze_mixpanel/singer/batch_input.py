@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import posixpath
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from isal import igzip
@@ -25,15 +27,22 @@ def lines_of_batch(
 
     Args:
         message: With `encoding` (format `jsonl`, compression `gzip` or none) and `manifest`.
-        storage: The setting `batch_config.storage`, if the URLs in the manifest are not enough.
+        storage: The setting `batch_config.storage`. Only files below its root are read: a message
+            could name any file and any address otherwise.
 
     Yields:
         Lists of lines, each the JSON of a record.
 
     Raises:
-        InputError: The encoding is not supported, or a file cannot be read.
-        SettingsError: The setting is wrong.
+        InputError: The encoding is another, or a file cannot be read.
+        SettingsError: The setting is missing or wrong.
     """
+    if not storage:
+        raise SettingsError(
+            f"A BATCH message of stream {message['stream']} names files, and setting "
+            "batch_config is missing: set batch_config.storage.root to the folder where the tap "
+            "writes them. This program reads no file outside it."
+        )
     compressed = _is_compressed(message["encoding"])
     for url in message["manifest"]:
         file = _path_of(url, storage)
@@ -65,32 +74,56 @@ def _is_compressed(encoding: Mapping[str, Any]) -> bool:
     return compression == "gzip"
 
 
-def _path_of(url: str, storage: Mapping[str, Any] | None) -> UPath:
-    """Return the path of a file: by its URL, or by its name in the folder of the setting.
+def _path_of(url: str, storage: Mapping[str, Any]) -> UPath:
+    """Find a file below the root that the setting names: by its path there, else by its name.
 
     The SDK's own function would first create the folder, and on S3 the bucket.
 
     Raises:
-        InputError: No file system is known for the URL.
+        InputError: The file is not below the root.
         SettingsError: The setting names no folder.
     """
     try:
-        folder, name = StorageTarget.split_url(url)
-        place = StorageTarget.from_url(folder)
-    except Exception as error:
-        raise _unreadable(url, error) from error
-    if storage:
-        try:
-            place = StorageTarget.from_dict(dict(storage))
-        except TypeError as error:
-            raise SettingsError(
-                "Setting batch_config.storage is wrong: give the folder as root, and the options "
-                "of its file system, if there are any, as params."
-            ) from error
+        place = StorageTarget.from_dict(dict(storage))
+    except TypeError as error:
+        raise SettingsError(
+            "Setting batch_config.storage is wrong: give the folder as root, and the options "
+            "of its file system, if there are any, as params."
+        ) from error
+    name = _name_below(str(place.root), url)
     try:
-        return file_in(place, name)
+        file = file_in(place, name)
+        _require_regular_file(file, str(place.root))
     except Exception as error:
         raise _unreadable(url, error) from error
+    return file
+
+
+def _name_below(root: str, url: str) -> str:
+    """Give a file's path below the root, or its name alone where the URL lies elsewhere.
+
+    A tap may see the same folder by another path, so its folder is not compared.
+    """
+    start = root.rstrip("/") + "/"
+    name = url.removeprefix(start) if url.startswith(start) else posixpath.basename(url)
+    if not name or any(part in ("", ".", "..") for part in name.split("/")):
+        return posixpath.basename(name) or "(no name)"
+    return name
+
+
+def _require_regular_file(file: UPath, root: str) -> None:
+    """Refuse what leads out of a local root (a link) or never ends (a pipe, a device).
+
+    Raises:
+        OSError: It is such a file.
+    """
+    if getattr(file, "protocol", "") not in ("", "file", "local"):
+        return
+    real = Path(file.path).resolve(strict=True)
+    if not real.is_relative_to(Path(root.removeprefix("file://")).resolve()):
+        raise PermissionError("it is a link to a place outside batch_config.storage.root")
+    if not real.is_file():
+        raise OSError("it is no regular file")
 
 
 def _unreadable(url: str, error: Exception) -> InputError:

@@ -18,7 +18,9 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
 _decode = msgspec.json.Decoder().decode
-_find_tokens = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]').finditer
+# A text that never ends matches up to the end of the line. If it did not match, the search would
+# begin again at each quote in it, which takes time that grows with the square of its length.
+_find_tokens = re.compile(rb""""[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]""", re.DOTALL).finditer
 
 
 def decode_leniently(text: bytes) -> object:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BLOCK_BYTES = 1 << 20
 """How many bytes one read asks for; it returns as soon as there are any."""
 WAIT_SECONDS = 1.0
+MOST_LINE_BYTES = 64 << 20
+"""A longer line is refused: it must be in memory as a whole, and no event is so long."""
 
 
 def line_blocks(
@@ -42,16 +44,25 @@ def line_blocks(
         Lists of lines without their newline.
 
     Raises:
-        InputError: The input ended in the middle of a line; all lines before it were yielded.
+        InputError: The input ended in the middle of a line, or a line is longer than
+            `MOST_LINE_BYTES`; raised after all before it was given.
     """
     begun: list[bytes] = []
+    begun_bytes = 0
     for block in _blocks(source, while_waiting):
         head, newline, tail = block.rpartition(b"\n")
         if not newline:
             begun.append(block)
+            begun_bytes += len(block)
+            if begun_bytes > MOST_LINE_BYTES:
+                raise InputError(
+                    f"{name} holds a line of more than {MOST_LINE_BYTES >> 20} MiB: split it in "
+                    "the tap. Everything before that line was processed."
+                )
             continue
         lines = b"".join((*begun, head)).split(b"\n")
         begun = [tail] if tail else []
+        begun_bytes = len(tail)
         is_clean = b"" not in lines and b"\r" not in lines
         yield lines if is_clean else [line for line in lines if line.strip()]
     rest = b"".join(begun)

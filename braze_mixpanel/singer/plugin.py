@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from abc import abstractmethod
@@ -12,12 +13,18 @@ import click
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.plugin_base import SingerCommand
 
+from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import SingerPlugin, options_of_config
 from braze_mixpanel.settings.environment import misspelt_variables, unread_variables
 from braze_mixpanel.settings.mistakes import find_mistakes
 from braze_mixpanel.settings.reading import read_texts, settings_in_environment
-from braze_mixpanel.settings.redaction import protect_logs, secret_values
+from braze_mixpanel.settings.redaction import (
+    masked,
+    protect_logs,
+    secret_values,
+    secrets_in_environment,
+)
 from braze_mixpanel.singer.line_blocks import discard, is_pipe
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 
@@ -27,6 +34,14 @@ if TYPE_CHECKING:
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that its writer can end normally."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
+
+
+_MOST_CHARACTERS = 2000
+"""Of one error."""
+
+
+def _shown(error: str) -> str:
+    return one_line(masked(error), _MOST_CHARACTERS)
 
 
 class OneLineErrorCommand(SingerCommand):
@@ -40,11 +55,12 @@ class OneLineErrorCommand(SingerCommand):
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
-            lines, code = list(error.errors), SettingsError.exit_code
+            for line in error.errors:
+                self.logger.error("%s", _shown(line))  # noqa: TRY400
+            code = SettingsError.exit_code
         except ConnectorError as error:
-            lines, code = [str(error)], error.exit_code
-        for line in lines:
-            self.logger.error("%s", line)
+            self.logger.error("%s", _shown(str(error)))  # noqa: TRY400
+            code = error.exit_code
         if code != StoppedError.exit_code:
             self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
         sys.exit(code)
@@ -96,10 +112,14 @@ class ConnectorPlugin(SingerPlugin):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
-            cause = "not a JSON object" if isinstance(error, TypeError) else str(error).rstrip(".")
-            msg = (
-                f"--config {' '.join(value)}: {cause}. Give a JSON file with the settings, or ENV."
-            )
+            is_text = any("{" in part for part in value)
+            cause = str(error).rstrip(".")
+            if isinstance(error, TypeError):
+                cause = "not a JSON object"
+            elif is_text:  # settings may hold secrets, so they are not shown
+                cause = "not the name of a file"
+            shown = "(text)" if is_text else " ".join(value)
+            msg = f"--config {shown}: {cause}. Give a JSON file with the settings, or ENV."
             raise SettingsError(msg) from error
 
     @classmethod
@@ -125,7 +145,7 @@ class ConnectorPlugin(SingerPlugin):
         schema, config = self.config_jsonschema, self.changeable_config
         self.append_builtin_config(schema)
         config.update(read_texts(config, schema))
-        protect_logs(secret_values(config, schema))
+        protect_logs(secret_values(config, schema) | secrets_in_environment(os.environ))
         prefix, properties = self.environment_prefix(), schema["properties"]
         unread = ", ".join(unread_variables(prefix, properties, config))
         errors, warnings = misspelt_variables(prefix, properties, config)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from isal import igzip
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.private_files import make_file
+from braze_mixpanel.sdk import file_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from upath import UPath
 
     from braze_mixpanel.sdk import BatchConfig
 
 _GZIP_LEVEL = 1
 """The files live for minutes: speed counts."""
+
+
+def _make_private(file: UPath) -> None:
+    """Make a local file that only its owner can read: it holds personal data."""
+    if getattr(file, "protocol", "") in ("", "file", "local"):
+        os.close(make_file(Path(file.path)))
 
 
 class BatchFiles:
@@ -84,6 +96,7 @@ class BatchFiles:
         name = f"{self._name}-{self._number}{suffix}"
         storage = self._config.storage
         try:
+            _make_private(file_in(storage, name))
             with storage.open(name, "wb") as file:
                 file.write(content)
         except Exception as error:  # each file system has its own tree of errors

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 
+from braze_mixpanel.http.bounded_session import BoundedSession
 from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import retry_after_seconds
@@ -84,17 +84,23 @@ class BrazeClient(abc.ABC):
     names_cohorts: bool
     """Whether Braze stores a name for the label."""
 
-    def __init__(self, endpoint: str, timeouts: tuple[float, float] = TIMEOUTS) -> None:
-        """Create the session; nothing is sent yet.
+    def __init__(
+        self,
+        endpoint: str,
+        timeouts: tuple[float, float] = TIMEOUTS,
+        headers: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Prepare requests; nothing is sent yet.
 
         Args:
             endpoint: REST endpoint, see `instances.endpoint`.
             timeouts: Seconds to wait for a connection and for an answer.
+            headers: More headers of every request.
         """
         self.endpoint = endpoint
-        self._timeouts = timeouts
-        self._session = requests.Session()
-        self._session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
+        self._session = BoundedSession(
+            timeouts, {"Content-Type": "application/json", **(headers or {})}
+        )
 
     @abc.abstractmethod
     def probe(self) -> BrazeAnswer:
@@ -126,6 +132,10 @@ class BrazeClient(abc.ABC):
             identifiers: At most `most_users`.
         """
 
+    def abort(self) -> None:
+        """End the request that is under way: the loop sees a failed connection."""
+        self._session.abort()
+
     def close(self) -> None:
         """Close the connection."""
         self._session.close()
@@ -139,19 +149,13 @@ class BrazeClient(abc.ABC):
         data = msgspec.json.encode(body)
         try:
             with raising_permanent_failures(self.endpoint, ADDRESS_SETTINGS):
-                response = self._session.post(
-                    f"{self.endpoint}{path}",
-                    data=data,
-                    headers={"Content-Type": "application/json"},
-                    timeout=self._timeouts,
-                    allow_redirects=False,
-                )
+                response = self._session.post(f"{self.endpoint}{path}", data)
         except requests.RequestException as error:
             return BrazeAnswer(0, f"{type(error).__name__} at {self.endpoint}")
         content = json_object(response.content)
         refused, unnamed = _errors(content)
         return BrazeAnswer(
-            response.status_code,
+            response.status,
             str(content.get("message", response.reason))[:_MOST_SHOWN],
             _wait(response.headers),
             refused,
@@ -232,8 +236,7 @@ class UserAttribute(BrazeClient):
             attribute_name: The array attribute.
             timeouts: Seconds to wait for a connection and for an answer.
         """
-        super().__init__(endpoint, timeouts)
-        self._session.headers["Authorization"] = f"Bearer {api_key}".encode()
+        super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()})
         self._attribute = attribute_name
 
     def probe(self) -> BrazeAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from braze_mixpanel.http.credentials_check import probe_before_run
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from target_braze_cohorts.store.membership import MembershipStore
 
 MOST_CULPRITS: Final = 20
-"""After this many single refusals and no success, one more request shows whether the request
-itself is wrong."""
+"""After so many refused alone and nobody accepted, a few more requests show what is at fault."""
+SAMPLES: Final = 4
+"""So many members, spread over a page, are then tried alone."""
 
 
 class RefusedMember(NamedTuple):
@@ -147,17 +148,43 @@ class ListDelivery:
             someone_staying: Returns a member that Braze accepted before, who may be added again. A
                 request for this member shows whether Braze refuses the request or its members.
 
+        A page of which Braze takes nobody says nothing about its members: the request itself may
+        be at fault. Such a page waits until Braze accepts somebody of a later one; from then on
+        whoever is refused alone is at fault himself, and is set aside.
+
         Raises:
-            CohortRefusedError: Braze refused every member of a page. The known membership stays.
+            CohortRefusedError: Braze takes nobody at all. What it holds stays known.
         """
+        is_proven, waiting, status = False, list[list[str]](), 0
         for identifiers in pages:
-            page = _Page(known, change, done, someone_staying)
+            page = _Page(known, change, done, someone_staying, identifiers, accepted=is_proven)
             page.strangers = self._store.strangers(known.id, identifiers)
             self._store.intend(known.id, change, identifiers)
-            self._send(page, identifiers)
-            if len(identifiers) > 1:
-                self._require_good_request(page)
+            try:
+                self._send(page, identifiers)
+                if len(identifiers) > 1:
+                    self._require_good_request(page)
+            except _UnprovenError as error:
+                waiting.append(identifiers)
+                status = error.status
+                continue
             self._settle(page)
+            is_proven = page.accepted
+            while is_proven and waiting:
+                self._send_again(page, waiting.pop())
+        if waiting:
+            raise CohortRefusedError(f"Braze refused every member (status {status})")
+
+    def _send_again(self, proven: _Page, identifiers: list[str]) -> None:
+        """Send a page that waited, now that Braze has accepted a request like it."""
+        page = replace(
+            proven,
+            identifiers=identifiers,
+            strangers=self._store.strangers(proven.known.id, identifiers),
+            culprits=[],
+        )
+        self._send(page, identifiers)
+        self._settle(page)
 
     def _send(self, page: _Page, identifiers: Sequence[str]) -> None:
         known, change = page.known, page.change
@@ -182,18 +209,23 @@ class ListDelivery:
         """Check whether Braze refuses these members only, or every request.
 
         Raises:
-            CohortRefusedError: Braze accepted no member, not even one that it accepted before.
+            _UnprovenError: It accepted nobody, not even a member whom it took before.
         """
-        witness = None if page.accepted else page.someone_staying()
-        if witness is not None:
-            known = page.known
-            answer = self._ask(
-                lambda: self._client.change(known.label, page.change, known.kind, [witness])
-            )
-            page.accepted = answer.accepted
+        if page.accepted:
+            return
+        witness = page.someone_staying()
+        page.accepted = (witness is not None and self._takes(page, witness)) or any(
+            self._takes(page, sample) for sample in page.samples()
+        )
         if not page.accepted:
-            status = page.culprits[0].status
-            raise CohortRefusedError(f"Braze refused every member (status {status})")
+            raise _UnprovenError(page.culprits[0].status)
+
+    def _takes(self, page: _Page, identifier: str) -> bool:
+        """Ask Braze with one member alone; the outcome counts when the whole page is sent."""
+        known = page.known
+        return self._ask(
+            lambda: self._client.change(known.label, page.change, known.kind, [identifier])
+        ).accepted
 
     def _acknowledge(self, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
         unsure = dict(answer.refused)
@@ -235,6 +267,22 @@ class _Page:
     change: Change
     done: MembersChanged
     someone_staying: Callable[[], str | None]
+    identifiers: Sequence[str]
     accepted: bool = False
     strangers: set[str] = field(default_factory=set)
     culprits: list[RefusedMember] = field(default_factory=list)
+
+    def samples(self) -> list[str]:
+        """Choose a few members, spread evenly, of those whom Braze has not refused alone."""
+        refused = {culprit.identifier for culprit in self.culprits}
+        left = [identifier for identifier in self.identifiers if identifier not in refused]
+        step = max(1, len(left) // SAMPLES)
+        return left[::-step][:SAMPLES]
+
+
+class _UnprovenError(Exception):
+    """Braze accepted nobody of a page, so the request itself may be at fault."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status

@@ -118,6 +118,10 @@ class Sync:
         )
         self.result = RunResult(dry_run=config["dry_run"])
 
+    def abort(self) -> None:
+        """End the request that is under way; any thread may call it."""
+        self._client.abort()
+
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.http.safe_url import is_safe_url
+from braze_mixpanel.http.safe_url import host_of, is_safe_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +48,7 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
             "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
             "localhost), such as https://rest.iad-01.braze.com."
         )
-    host = str(urlsplit(rest_endpoint).hostname)
+    host = host_of(rest_endpoint)
     if host.startswith("dashboard"):
         raise SettingsError(
             f"Setting rest_endpoint is wrong: {host} is Braze's dashboard. Give the REST "

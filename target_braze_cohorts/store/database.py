@@ -8,6 +8,7 @@ import os
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -122,14 +123,16 @@ def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
 @contextmanager
 def _file_lock(url: URL) -> Iterator[None]:
     """Hold a lock file beside the database; the lock ends with the process, however that ends."""
-    if not url.database or url.database == ":memory:":
+    file = sqlite_file(url)
+    if file is None:
         yield
         return
-    path = Path(url.database).resolve()  # two links to one database share the lock
+    path = file.resolve()  # two links to one database share the lock
     try:
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        descriptor = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        _make_private(path)
+        # A link in the lock's place would make a file wherever it leads.
+        flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
+        descriptor = os.open(f"{path}.lock", flags, 0o600)
     except OSError as error:
         raise SettingsError(
             f"The membership database {path} cannot be opened: {error.strerror}. "
@@ -144,6 +147,37 @@ def _file_lock(url: URL) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """Give the file of a SQLite database, also where the URL names it as a `file:` URI.
+
+    Args:
+        url: Of SQLite.
+
+    Returns:
+        The path; None for a database in memory.
+    """
+    name = url.database or ":memory:"
+    if name.startswith("file:"):
+        query = dict(parse_qsl(name.partition("?")[2])) | dict(url.query)
+        if query.get("mode") == "memory":
+            return None
+        name = unquote(urlsplit(name).path) or ":memory:"
+    return None if name == ":memory:" else Path(name)
+
+
+def _make_private(path: Path) -> None:
+    """Make the database readable by its owner only, whether it is new or not.
+
+    A file that belongs to somebody else stays as it is: its owner decides who reads it.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        for name in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", "-journal"))):
+            with suppress(FileNotFoundError, PermissionError):
+                name.chmod(0o600)
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -194,8 +228,9 @@ def check_database(url: str) -> None:
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        if parsed.database and parsed.database != ":memory:":
-            _check_file(Path(parsed.database))
+        file = sqlite_file(parsed)
+        if file is not None:
+            _check_file(file)
         return
     with _connection(parsed, _CHECK_SECONDS) as connection:
         connection.execute(text("SELECT 1"))

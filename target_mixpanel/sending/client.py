@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
 from isal import igzip
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.http.bounded_session import BoundedSession
 from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
@@ -173,34 +173,28 @@ class MixpanelClient:
         body = igzip.compress(b"[" + b",".join(events) + b"]", _COMPRESSION_LEVEL)
         try:
             with raising_permanent_failures(self.url, ADDRESS_SETTINGS):
-                response = self._session().post(
-                    f"{self.url}/import",
-                    params=self._parameters,
-                    data=body,
-                    timeout=self._timeouts,
-                    allow_redirects=False,
-                )
+                answer = self._session().post(f"{self.url}/import", body, self._parameters)
         except requests.RequestException as error:
             return MixpanelAnswer(0, {}, problem=type(error).__name__)
         return MixpanelAnswer(
-            response.status_code,
-            json_object(response.content),
-            retry_after_seconds(response.headers.get("Retry-After")),
-            date=http_date(response.headers.get("Date", "")),
+            answer.status,
+            json_object(answer.content),
+            retry_after_seconds(answer.headers.get("Retry-After")),
+            date=http_date(answer.headers.get("Date", "")),
         )
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> BoundedSession:
+        session: BoundedSession | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
             user, password = self.credentials.user, self.credentials.password
-            session.auth = HTTPBasicAuth(user.encode(), password.encode())
-            session.headers.update(
+            basic = b64encode(user.encode() + b":" + password.encode())
+            session = self._local.session = BoundedSession(
+                self._timeouts,
                 {
                     "Accept": "application/json",
+                    "Authorization": b"Basic " + basic,
                     "Content-Encoding": "gzip",
                     "Content-Type": "application/json",
-                }
+                },
             )
-            session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
         return session

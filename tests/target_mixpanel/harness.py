@@ -89,6 +89,7 @@ def settings(server: FakeMixpanel | None, folder: Path, **changes: Any) -> dict[
         "project_id": "12345",
         "dead_letter_path": str(folder / "dead_letter"),
         "dry_run_path": str(folder / "dry_run"),
+        "batch_config": {"storage": {"root": folder.as_uri()}},
     }
     if server is not None:
         base["api_url"] = server.url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,7 +62,8 @@ def test_batch_files_give_the_same_events_as_records(tmp_path) -> None:
             "encoding": encoding,
             "manifest": [path.as_uri()],
         }
-        run(schema() + line(message), None, tmp_path / name, dry_run=True)
+        root = {"storage": {"root": tmp_path.as_uri()}}
+        run(schema() + line(message), None, tmp_path / name, dry_run=True, batch_config=root)
         outputs.append(dry_run_events(tmp_path / name))
     run(schema() + b"".join(map(record, records)), None, tmp_path / "records", dry_run=True)
     assert outputs == [dry_run_events(tmp_path / "records")] * 2
@@ -158,6 +160,59 @@ def test_files_can_be_found_by_their_name_in_another_place(mixpanel, tmp_path) -
     source = schema() + batch("file:///written/here/a b.jsonl")
     assert run(source, mixpanel, tmp_path, batch_config=storage).error is None
     assert mixpanel.count == 3
+
+
+def test_without_the_setting_a_batch_message_ends_the_run_and_reads_nothing(
+    mixpanel, tmp_path
+) -> None:
+    (tmp_path / "a.jsonl").write_bytes(LINES)
+    source = schema() + opens(1, start=900) + batch((tmp_path / "a.jsonl").as_uri()) + state(2)
+    result = run(source, mixpanel, tmp_path, batch_config=None)
+    assert isinstance(result.error, SettingsError)
+    assert "batch_config.storage.root" in str(result.error)
+    assert result.states == []
+    assert "event-0" not in mixpanel.insert_ids()
+
+
+@pytest.mark.parametrize("form", ["{0}", "file://{0}", "file://{1}/../secret.jsonl", "../secret"])
+def test_a_file_outside_the_root_is_not_read(mixpanel, tmp_path, form) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret.jsonl").write_bytes(LINES)
+    url = form.format(tmp_path / "secret.jsonl", root)
+    storage = {"storage": {"root": root.as_uri()}}
+    assert "cannot be read" in error_of(tmp_path, mixpanel, batch(url), batch_config=storage)
+    assert mixpanel.count == 1
+
+
+def test_a_link_out_of_the_root_and_a_pipe_are_not_read(mixpanel, tmp_path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret.jsonl").write_bytes(LINES)
+    (root / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    os.mkfifo(root / "pipe.jsonl")
+    storage = {"storage": {"root": root.as_uri()}}
+    for name, words in (("link", "outside batch_config.storage.root"), ("pipe", "no regular")):
+        url = (root / f"{name}.jsonl").as_uri()
+        assert words in error_of(tmp_path, mixpanel, batch(url), batch_config=storage)
+
+
+def test_a_file_in_a_folder_below_the_root_is_read(mixpanel, tmp_path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.jsonl").write_bytes(LINES)
+    source = schema() + batch((tmp_path / "sub" / "a.jsonl").as_uri())
+    assert run(source, mixpanel, tmp_path).error is None
+    assert mixpanel.count == 3
+
+
+def test_a_line_that_is_too_long_ends_the_reading_with_one_line(
+    mixpanel, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr("braze_mixpanel.singer.line_blocks.MOST_LINE_BYTES", 3 << 20)
+    lines = LINES + b'{"id":"' + b" " * (8 << 20) + b'"}\n'
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(lines))
+    url = (tmp_path / "bomb.gz").as_uri()
+    assert "a line of more than 3 MiB" in error_of(tmp_path, mixpanel, batch(url, GZIP))
 
 
 def test_a_place_without_a_root_is_a_mistake_in_the_settings(mixpanel, tmp_path) -> None:

@@ -1,0 +1,228 @@
+"""A session whose requests have bounds: the answer's size, and the time from start to end.
+
+`requests` bounds only the wait for each read: a server that sends a byte every second holds a
+request for ever, and one that sends a gzip bomb fills the memory. Here the body is read in pieces
+and unpacked up to a limit, and a timer closes the connection when the whole request takes too long.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import zlib
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MOST_ANSWER_BYTES: Final = 16 << 20
+"""Unpacked. The longest answer that is documented lists 2,000 rejected events: about 1 MB."""
+SPARE_SECONDS: Final = 30.0
+"""A whole request may take so much longer than the wait for a connection and for one read."""
+_PIECE_BYTES: Final = 64 << 10
+_GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
+
+_current = threading.local()
+"""The connection that this thread's request uses, in `connection`."""
+
+
+class AnswerTooLargeError(requests.RequestException):
+    """The answer is larger than `MOST_ANSWER_BYTES`."""
+
+
+class AnswerTooSlowError(requests.RequestException):
+    """The request took longer than its deadline."""
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class _Plain(HTTPConnection):
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        _current.deadline.watch(self)
+        super().request(*args, **kwargs)
+        _current.deadline.hold(self.sock)
+
+
+class _Encrypted(HTTPSConnection):
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        _current.deadline.watch(self)
+        super().request(*args, **kwargs)
+        _current.deadline.hold(self.sock)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _EncryptedPool(HTTPSConnectionPool):
+    ConnectionCls = _Encrypted
+
+
+_POOLS: Final = {"http": _PlainPool, "https": _EncryptedPool}
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3 has no types for it
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class _Deadline:
+    """Closes the connection of one request when its time is over."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
+
+    def watch(self, connection: HTTPConnection) -> None:
+        """Note the connection that the request uses."""
+        self._connection = connection
+
+    def hold(self, sock: socket.socket | None) -> None:
+        """Note the socket, which the connection forgets where the answer ends with it."""
+        self._socket = sock
+
+    def end(self) -> None:
+        """Close the connection: a thread that waits for bytes wakes up with an error."""
+        self.is_over = True
+        sock = self._socket or getattr(self._connection, "sock", None)
+        if sock is not None:
+            with suppress(OSError):
+                # Not the method of an SSL socket: that changes what the reading thread uses.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class BoundedSession:
+    """Sends requests over one connection that is kept; of one thread."""
+
+    def __init__(
+        self,
+        timeouts: tuple[float, float],
+        headers: Mapping[str, str | bytes],
+        *,
+        most_seconds: float | None = None,
+        most_bytes: int = MOST_ANSWER_BYTES,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            timeouts: Seconds to wait for a connection and for each read of an answer.
+            headers: Of every request, its credentials included: neither a `.netrc` file nor a
+                user in the URL replaces them.
+            most_seconds: For a whole request; by default the time-outs and `SPARE_SECONDS`.
+            most_bytes: Of an unpacked answer.
+        """
+        self._timeouts, self._most_bytes = timeouts, most_bytes
+        self._most_seconds = most_seconds or sum(timeouts) + SPARE_SECONDS
+        self._deadline: _Deadline | None = None
+        self._session = requests.Session()
+        self._session.headers.update(headers)
+        self._session.headers["Accept-Encoding"] = "gzip"
+        self._session.auth = _keep_credentials
+        adapter = _Adapter(pool_connections=1, pool_maxsize=1)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def post(self, url: str, data: bytes, params: Mapping[str, str] | None = None) -> Answer:
+        """Send a request and read its whole answer; redirects are not followed.
+
+        Raises:
+            requests.RequestException: No whole answer came: also `AnswerTooLargeError` and
+                `AnswerTooSlowError`.
+            ValueError: The URL cannot be used.
+        """
+        deadline = self._deadline = _current.deadline = _Deadline()
+        timer = threading.Timer(self._most_seconds, deadline.end)
+        timer.daemon = True
+        timer.start()
+        try:
+            answer = self._exchange(url, data, params)
+        except Exception as error:
+            if deadline.is_over:
+                raise AnswerTooSlowError(
+                    f"no whole answer in {self._most_seconds:.0f} s"
+                ) from error
+            raise
+        finally:
+            timer.cancel()
+            self._deadline = None
+        if deadline.is_over:  # a body without a length looks whole when it is cut off
+            raise AnswerTooSlowError(f"no whole answer in {self._most_seconds:.0f} s")
+        return answer
+
+    def abort(self) -> None:
+        """End the request that is under way, if there is one; any thread may call it."""
+        deadline = self._deadline
+        if deadline is not None:
+            deadline.end()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._session.close()
+
+    def _exchange(self, url: str, data: bytes, params: Mapping[str, str] | None) -> Answer:
+        with self._session.post(
+            url,
+            data=data,
+            params=params,
+            timeout=self._timeouts,
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            pieces = _read(response)
+            encoding = response.headers.get("Content-Encoding", "").strip().lower()
+            if encoding in ("gzip", "x-gzip", "deflate"):
+                pieces = _unpack(pieces)
+            content = bytearray()
+            for piece in pieces:
+                content += piece
+                if len(content) > self._most_bytes:
+                    raise AnswerTooLargeError(f"more than {self._most_bytes} bytes of answer")
+            return Answer(response.status_code, response.reason, response.headers, bytes(content))
+
+
+def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _read(response: requests.Response) -> Iterator[bytes]:
+    """Read a body as it was sent, in the errors of requests."""
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - named like others
+
+    try:
+        yield from response.raw.stream(_PIECE_BYTES, decode_content=False)
+    except (HTTPError, OSError, ValueError) as error:
+        raise requests.ConnectionError(type(error).__name__) from error
+
+
+def _unpack(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack gzip or zlib, never more than a piece at a time."""
+    unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
+    try:
+        for piece in pieces:
+            rest = piece
+            while rest and not unpacker.eof:
+                yield unpacker.decompress(rest, _PIECE_BYTES)
+                rest = unpacker.unconsumed_tail
+        yield unpacker.flush()
+    except zlib.error as error:
+        raise requests.exceptions.ContentDecodingError("no gzip") from error

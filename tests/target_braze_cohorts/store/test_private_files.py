@@ -1,0 +1,45 @@
+"""The membership database is its owner's alone, however it is named and whoever made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from braze_mixpanel.errors import SettingsError
+from target_braze_cohorts.store.database import check_database, open_database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("form", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_only_the_owner_can_read_the_database_and_its_lock(tmp_path, form, is_there) -> None:
+    path = tmp_path / "m.db"
+    if is_there:
+        path.touch(0o644)
+        path.chmod(0o644)
+    with open_database(form.format(path), "w"):
+        assert mode(path) == 0o600
+        assert mode(tmp_path / "m.db.lock") == 0o600
+    check_database(form.format(path))
+
+
+def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for url in ("sqlite://", "sqlite:///file:x?mode=memory&uri=true"):
+        with open_database(url, "w"):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_is_a_link_is_an_error_and_makes_nothing(tmp_path) -> None:
+    (tmp_path / "m.db.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingsError), open_database(f"sqlite:///{tmp_path / 'm.db'}", "w"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
