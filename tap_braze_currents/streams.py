@@ -15,7 +15,7 @@ from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
+from tap_braze_currents.formats.records import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
 from tap_braze_currents.run.file_records import file_records
 

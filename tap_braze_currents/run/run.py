@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
-from tap_braze_currents.formats.avro_container import BrokenFileError
+from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.bookmark import Bookmark
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bucket.reading_ahead import Fetched
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
-    from tap_braze_currents.formats.avro_decoding import Rows
+    from tap_braze_currents.formats.records import Rows
     from tap_braze_currents.planning.files_to_read import FilesToRead
     from tap_braze_currents.planning.limits import Limits
     from tap_braze_currents.run.conditions import RunConditions
@@ -286,6 +286,9 @@ class Run:
                 progress.add_records(rows.records)
             self._is_complete = True
             self._failures_in_a_row = 0
+        except NoEventsFileError as error:
+            self._is_complete = True  # another run would find nothing in it either
+            logger.warning("%s is passed over: %s.", file.path, error)
         except FileNotFoundError:
             progress.mark_failed(file.key)  # the next run finds out whether it is gone for good
             logger.warning("%s was deleted after it was listed; skipped.", file.path)

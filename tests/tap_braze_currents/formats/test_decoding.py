@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from tap_braze_currents.catalog.event_types import json_type_of, registry
 from tap_braze_currents.formats import avro_decoding as decoding
-from tap_braze_currents.formats.avro_container import BrokenFileError, read_header
-from tap_braze_currents.formats.avro_decoding import AvroFile, Selection, shortest_float
+from tap_braze_currents.formats.avro_container import read_header
+from tap_braze_currents.formats.avro_decoding import AvroFile
+from tap_braze_currents.formats.avro_values import shortest_float
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.records import Selection
 from tests.currents_generator import (
     ALL_FIELDS,
     CURRENT,
@@ -151,7 +154,7 @@ def test_any_values_give_the_same_bytes_in_blocks_and_record_by_record(rows):
     data = avro_file(SCHEMA, rows)
     in_blocks = lines(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding._Decoder, "_with_polars", lambda *_: None)
+        patch.setattr(decoding._Decoder, "_in_columns", lambda *_: None)
         one_by_one = lines(data)
 
     assert in_blocks == one_by_one
