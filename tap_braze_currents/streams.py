@@ -192,7 +192,7 @@ class CurrentsStream(SingerStream):
 
     def _sync_sample(self) -> None:
         """Write the first record of the newest file, for `--test`."""
-        file = self._currents_tap.samples.get(self.event_type)
+        file = self._currents_tap.samples.get(self.name)
         if file is None:
             return
         # Past the run and its plan: --test reads one file that discovery has found, and no STATE

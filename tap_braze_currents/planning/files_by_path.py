@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError
+from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.catalog.discovery import look_into
 from tap_braze_currents.formats.errors import BrokenFileError
 
@@ -45,6 +46,8 @@ class FilesByPath:
         """
         self._bucket = bucket
         self._bookmarks = bookmarks
+        self._spelled = {stream_id(name): name for name in reversed(list(bookmarks))}
+        """Stream → the first spelling of its event type; files by path count as of that one."""
         self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
         self.files: dict[str, list[RemoteFile]] = defaultdict(list)
         """Event type → its unread files, by path."""
@@ -102,6 +105,10 @@ class FilesByPath:
             # next run does not open the file again.
             next(iter(self._bookmarks.values())).mark_shared(file.key, event_types)
 
+    def _as_selected(self, event_type: str) -> str:
+        """Return an event type in the spelling under which its stream is selected."""
+        return self._spelled.get(stream_id(event_type), event_type)
+
     def shared(self, key: FileKey) -> list[str]:
         """Return all event types of a JSON file, empty for files of a single one."""
         return self._shared.get(key.name, [])
@@ -117,7 +124,7 @@ class FilesByPath:
                 # An earlier run saw its event types: has a selected stream not read it yet?
                 return any(
                     not self._bookmarks[name].is_done(file.key)
-                    for name in shared
+                    for name in map(self._as_selected, shared)
                     if name in self._bookmarks
                 )
             if bookmark.is_done(file.key):
@@ -127,7 +134,7 @@ class FilesByPath:
     def _event_types(self, file: RemoteFile) -> list[str]:
         """Return the event types in a file; none, and an error noted, if it cannot be read."""
         try:
-            return sorted(look_into(self._bucket, file))
+            return sorted(set(map(self._as_selected, look_into(self._bucket, file))))
         except FileNotFoundError:
             return []
         except BrokenFileError as error:
