@@ -103,7 +103,7 @@ def read_schema(text: bytes) -> RecordSchema:
         raise _too_deep() from error
     except ValueError as error:
         raise BrokenFileError("its header holds no Avro schema (it is no JSON)") from error
-    if not isinstance(raw, dict) or raw.get("type") not in {"record", "error"}:
+    if not isinstance(raw, dict) or raw.get("type") not in ("record", "error"):
         raise BrokenFileError("its header holds no Avro schema of a record")
     try:
         return _Reader().record_schema(raw)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-_BETWEEN = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
+_BETWEEN = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf[ \t\r\n]*)*")
 """What may stand between two values; joined files have a byte order mark in the middle."""
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
 """A text or a bracket. A text that does not end goes on to the end of the file: if the pattern
