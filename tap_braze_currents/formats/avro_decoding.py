@@ -179,7 +179,9 @@ class _Decoder:
             return None  # fastavro reads it, or knows a better reason why not
         if frame.height != count + 1 or frame[mark_field][-1] != _MARK:
             return None
-        frame = frame.head(count).select(self._names)
+        frame = frame.head(count)
+        if mark_field not in self._wanted:
+            frame = frame.drop(mark_field)
         if self._has_other_text(frame):
             return None
         if self._missing:
