@@ -14,8 +14,8 @@ from singer_sdk.mapper import SameRecordTransform
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
-from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.formats.avro_decoding import Rows, Selection, is_lossless
+from tap_braze_currents.catalog.event_types import EventType, json_type_of, registry
+from tap_braze_currents.formats.records import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
 from tap_braze_currents.run.file_records import file_records
 
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from braze_mixpanel.singer.line_writer import LineWriter
     from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.event_types import Field
+
+_FIELD_WARNINGS = 20
+"""Each stream names at most so many fields: a damaged or hostile file may have thousands."""
+_WARNING_LENGTH = 1000
 
 _decode = msgspec.json.Decoder().decode
 _encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode_lines
@@ -126,16 +130,21 @@ class CurrentsStream(SingerStream):
                     f"have it (first seen in {path}).",
                 )
             elif not is_lossless(field.type, wanted := _json_type(definition)):
+                is_text = field.type != "string" and json_type_of(field.type) == "string"
+                how = "text" if is_text else "they are"
                 self._warn_once(
                     field.name,
                     f"Field {field.name} is {field.type} in {path}, and {wanted} in the catalog: "
-                    "values that do not fit are emitted as they are.",
+                    f"values that do not fit are emitted as {how}.",
                 )
 
     def _warn_once(self, field: str, message: str) -> None:
-        if field not in self._noted:
-            self._noted.add(field)
-            self.logger.warning(message)
+        if field in self._noted or len(self._noted) > _FIELD_WARNINGS:
+            return
+        self._noted.add(field)
+        if len(self._noted) > _FIELD_WARNINGS:
+            message = "More fields are not as in the catalog; no more of them are named."
+        self.logger.warning(message[:_WARNING_LENGTH])
 
     @cached_property
     def _writes_blocks(self) -> bool:
@@ -192,7 +201,7 @@ class CurrentsStream(SingerStream):
 
     def _sync_sample(self) -> None:
         """Write the first record of the newest file, for `--test`."""
-        file = self._currents_tap.samples.get(self.event_type)
+        file = self._currents_tap.samples.get(self.name)
         if file is None:
             return
         # Past the run and its plan: --test reads one file that discovery has found, and no STATE

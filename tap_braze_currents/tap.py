@@ -16,7 +16,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import options_of_config
-from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.tables import text_table
@@ -174,12 +174,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @property
     def samples(self) -> dict[str, RemoteFile]:
-        """Event type → a file that holds some of its events.
+        """Stream → a file that holds some of its events.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
         """
-        return {sample.event_type: sample.file for sample in self._newest_files}
+        return {stream_id(sample.event_type): sample.file for sample in self._newest_files}
 
     def discover_streams(self) -> list[CurrentsStream]:
         """Return one stream for each event type of the registry, the catalog, and the files.
@@ -187,9 +187,10 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Only discovery without a catalog opens files. A bucket that cannot be reached does not stop
         it: Meltano runs discovery at every start.
         """
-        types = dict(registry())
+        # By stream: event types that differ only in letter case are one.
+        types = {known.stream_id: known for known in registry().values()}
         for event_type in self._event_types_in_catalog.values():
-            types.setdefault(event_type, EventType(event_type, ()))
+            types.setdefault(stream_id(event_type), EventType(event_type, ()))
         catalog = self.input_catalog
         if catalog is not None:
             # Setting up a stream takes time, and the SDK logs a line for each.
@@ -198,12 +199,13 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
                 for entry in catalog.streams
                 if entry.metadata.resolve_selection().get((), True)
             }
-            types = {name: known for name, known in types.items() if known.stream_id in selected}
+            types = {name: known for name, known in types.items() if name in selected}
         elif self.config.get("storage_url"):
             try:
-                for found in self._newest_files:
-                    known = types.get(found.event_type, EventType(found.event_type, ()))
-                    types[found.event_type] = known.with_fields(found.fields)
+                for found in sorted(self._newest_files, key=lambda sample: sample.event_type):
+                    name = stream_id(found.event_type)
+                    known = types.get(name, EventType(found.event_type, ()))
+                    types[name] = known.with_fields(found.fields)
             except StoppedError:
                 raise
             except ConnectorError as error:
@@ -246,9 +248,9 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         """
         streams = [stream for stream in self._currents_streams.values() if stream.selected]
         found = [
-            (stream.name, self.samples[stream.event_type].path)
+            (stream.name, self.samples[stream.name].path)
             for stream in streams
-            if stream.event_type in self.samples
+            if stream.name in self.samples
         ]
         self.logger.info(
             "%d of %d selected streams have files:\n%s",

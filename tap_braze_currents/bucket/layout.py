@@ -17,6 +17,7 @@ INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
 TYPE_FOLDER = "event_type="
 HOUR_FOLDER = "date="
 DATA_SUFFIXES = (".avro", ".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+_SHORT_NAME = re.compile(r"[^/.]+")
 _HOUR = re.compile(r"^\d{4}-\d\d-\d\d(-\d\d)?$")
 _AVRO = ".avro"
 _A_DAY = "2026-11-01"
@@ -43,8 +44,9 @@ class FileKey:
         integration, _, below = self.folder.partition("/")
         hour = "" if below.startswith(HOUR_FOLDER) else HOUR_FOLDER + self.hour
         name = self.name
-        if re.fullmatch(r"[^/.]+", name):
+        if _SHORT_NAME.fullmatch(name):
             name = f"{integration}+{name}{_AVRO}"
+        name = name.removeprefix("/")
         parts = [integration, TYPE_FOLDER + event_type, hour, below, name]
         return "/".join(part for part in parts if part)
 
@@ -62,8 +64,10 @@ def parse_path(path: str) -> FileKey:
     ):
         name = parts[-1]
         short = name[len(integration) + 1 : -len(_AVRO)]
-        if name == f"{integration}+{short}{_AVRO}" and re.fullmatch(r"[^/.]+", short):
+        if name == f"{integration}+{short}{_AVRO}" and _SHORT_NAME.fullmatch(short):
             name = short
+        elif _SHORT_NAME.fullmatch(name):
+            name = f"/{name}"  # no ending: without a mark it would pass for a short one
         day = [parts[1]] if len(hour) == len(_A_DAY) else []
         folder = "/".join([integration, *day, *parts[2:-1]])
         return FileKey(f"{hour}{_LAST_HOUR}" if day else hour, folder, name)
@@ -71,9 +75,16 @@ def parse_path(path: str) -> FileKey:
 
 
 def is_data(path: str) -> bool:
-    """Tell whether a file holds events, by its name."""
-    name = path.rpartition("/")[2].lower()
-    return name.endswith(DATA_SUFFIXES) and not name.startswith((".", "_"))
+    """Report whether a file may hold events.
+
+    In the folder of an hour every file may, whatever its name: its content says what it is. Only
+    names that begin with a dot or an underscore are left out, as all tools do that write such
+    marks (`_SUCCESS`). Elsewhere, where anything may lie, the name must say it.
+    """
+    folder, _, name = path.lower().rpartition("/")
+    if not name or name.startswith((".", "_")):
+        return False
+    return f"/{HOUR_FOLDER}" in f"/{folder}" or name.endswith(DATA_SUFFIXES)
 
 
 def is_hour(text: str) -> bool:

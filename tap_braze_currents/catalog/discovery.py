@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from braze_mixpanel.errors import ConnectorError
 from tap_braze_currents.bucket.layout import TYPE_FOLDER, is_hour
 from tap_braze_currents.bucket.reading_ahead import read_object
-from tap_braze_currents.formats import json_events as http_landing
-from tap_braze_currents.formats.avro_container import BrokenFileError, Truncated, read_header
+from tap_braze_currents.formats.avro_container import read_header
+from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
+from tap_braze_currents.formats.event_file import EventFile, is_whole_needed
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
     from tap_braze_currents.catalog.event_types import Field
-    from tap_braze_currents.formats.avro_container import Header
 
 logger = logging.getLogger("tap-braze-currents")
 
@@ -73,22 +73,33 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     ]
 
 
-def read_head(bucket: Bucket, file: RemoteFile) -> Header:
-    """Read as much of a file as its Avro header takes.
+def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
+    """Find the event types in a file with their fields, reading as little as that takes.
+
+    Of an Avro file that is the header; JSON is read as a whole, few files at a time.
 
     Raises:
-        BrokenFileError: It has none.
+        BrokenFileError: It is damaged, or holds no events.
+        FileNotFoundError: It was deleted after it was listed.
         ConnectorError: It cannot be read.
     """
+    head = read_object(bucket, file, HEAD_BYTES)
+    if is_whole_needed(head):
+        with _JSON_TURN:
+            whole = len(head) < HEAD_BYTES
+            content = EventFile(file.path, head if whole else read_object(bucket, file))
+            found = content.fields()
+            return _named_by_folder(file, found) if content.is_avro else found
     size = HEAD_BYTES
     while True:
-        head = read_object(bucket, file, size)
         try:
-            return read_header(head)
-        except Truncated:
+            header = read_header(head)
+            return _named_by_folder(file, {header.event_type: header.fields})
+        except TruncatedFileError:
             if len(head) < size:
                 raise
             size *= 8
+            head = read_object(bucket, file, size)
 
 
 def _newest(bucket: Bucket, place: tuple[str, str], now: datetime) -> RemoteFile | None:
@@ -109,19 +120,19 @@ def _age(file: RemoteFile) -> float:
 def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
     """Return the event types and fields in a file; an error is returned, so that others go on."""
     try:
-        if http_landing.is_json(file.path):
-            with _JSON_TURN:
-                found = http_landing.fields(read_object(bucket, file))
-            return [Sample(event_type, fields, file) for event_type, fields in found.items()]
-        header = read_head(bucket, file)
+        found = look_into(bucket, file)
     except (BrokenFileError, FileNotFoundError):
         return []  # the run reports what is wrong with it
     except ConnectorError as error:
         return error
-    return [Sample(_folders_type(file) or header.event_type, header.fields, file)]
+    return [Sample(event_type, fields, file) for event_type, fields in found.items()]
 
 
-def _folders_type(file: RemoteFile) -> str:
-    """Return the event type in the folder's name, by which a run finds the file; "" if none."""
+def _named_by_folder(
+    file: RemoteFile, found: dict[str, tuple[Field, ...]]
+) -> dict[str, tuple[Field, ...]]:
+    """Name the event type as the folder does, if it does: that is where a run finds the file."""
     folders = file.path.split("/") if file.key.hour else []
-    return next((name[len(TYPE_FOLDER) :] for name in folders if name.startswith(TYPE_FOLDER)), "")
+    named = (name[len(TYPE_FOLDER) :] for name in folders if name.startswith(TYPE_FOLDER))
+    folder = next(named, "")
+    return {folder or event_type: fields for event_type, fields in found.items()}

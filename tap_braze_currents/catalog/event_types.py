@@ -22,7 +22,9 @@ JSON_TYPES = {
     "float": "number",
     "double": "number",
     "boolean": "boolean",
+    "decimal": "number",
 }
+"""What is not here becomes text: bytes, dates, moments, and nested values as JSON."""
 NEVER_NULL = frozenset({"id", "time"})
 _JSON_TEXT_FIELDS = frozenset({"properties"})
 _FIRST_SEGMENTS = frozenset({"users", "agentconsole"})

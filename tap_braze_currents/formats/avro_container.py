@@ -1,35 +1,25 @@
-"""Avro containers as Currents writes them: header, blocks, schema → fields.
+"""Avro containers as Currents writes them: a header, then blocks of records.
 
-Only the container is read here; `decoding` turns the blocks into records.
+Only the container is read here; `avro_decoding` turns the blocks into records.
+Source: the Avro 1.12 specification, "Object Container Files".
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from isal import isal_zlib
-
-from braze_mixpanel.errors import InputError
-from tap_braze_currents.catalog.event_types import JSON_TYPES, Field, event_type_of_record
+from tap_braze_currents.catalog.event_types import Field, event_type_of_record
+from tap_braze_currents.formats.avro_schema import RecordSchema, read_schema
+from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
+from tap_braze_currents.formats.limits import FREE_RECORDS, HEADER_BYTES, RECORDS_PER_BYTE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-MAGIC = b"Obj\x01"
-SYNC_BYTES = 16
-_RAW_DEFLATE = -15
+MAGIC: Final = b"Obj\x01"
+SYNC_BYTES: Final = 16
 _LONGEST_VARINT = 10
-
-
-class BrokenFileError(InputError):
-    """A file that cannot be read to its end; says at which byte, where that is known."""
-
-
-class Truncated(BrokenFileError):  # noqa: N818 - the name says what is wrong
-    """The bytes end too early: more of them may mend it."""
+_SCHEMA, _CODEC = b"avro.schema", b"avro.codec"
 
 
 class Block(NamedTuple):
@@ -41,14 +31,12 @@ class Block(NamedTuple):
     payload: memoryview
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """What the beginning of a container says about the rest."""
 
     event_type: str
     fields: tuple[Field, ...]
-    schema: dict[str, Any]
-    """The Avro schema, with wrapped and logical types laid bare."""
+    schema: RecordSchema
     codec: str
     sync: bytes
     end: int
@@ -59,7 +47,7 @@ def read_header(data: bytes | memoryview) -> Header:
     """Read the header of a container; `data` may end after it.
 
     Raises:
-        Truncated: The header goes on beyond `data`.
+        TruncatedFileError: The header goes on beyond `data`.
         BrokenFileError: This is no Avro container, or its schema is not that of an event.
     """
     if not data:
@@ -67,104 +55,111 @@ def read_header(data: bytes | memoryview) -> Header:
     if data[: len(MAGIC)] != MAGIC:
         raise BrokenFileError("this is no Avro file (it does not begin with `Obj`)")
     cursor = _Cursor(memoryview(data), len(MAGIC))
-    metadata: dict[str, bytes] = {}
+    metadata: dict[bytes, bytes] = {}
     while count := cursor.integer():
         if count < 0:  # then the size of this part of the map follows, for skipping
             cursor.integer()
         for _ in range(abs(count)):
-            key = bytes(cursor.take(cursor.integer())).decode("utf-8", "replace")
-            metadata[key] = bytes(cursor.take(cursor.integer()))
+            key = cursor.take(cursor.integer())
+            value = cursor.take(cursor.integer())
+            if key in (_SCHEMA, _CODEC):
+                metadata[bytes(key)] = bytes(value)
+            if cursor.position > HEADER_BYTES:
+                raise BrokenFileError(f"its header is longer than {HEADER_BYTES >> 10} KiB")
     sync = bytes(cursor.take(SYNC_BYTES))
-    try:
-        schema = json.loads(metadata["avro.schema"])
-        name = schema["name"]
-        if "." not in name and schema.get("namespace"):
-            name = f"{schema['namespace']}.{name}"
-        plain = [_plain_field(field) for field in schema["fields"]]
-    except (KeyError, ValueError, TypeError) as error:
-        raise BrokenFileError("its header holds no Avro schema of a record") from error
+    if _SCHEMA not in metadata:
+        raise BrokenFileError("its header holds no Avro schema")
+    schema = read_schema(metadata[_SCHEMA])
     return Header(
-        event_type=event_type_of_record(name),
-        fields=tuple(field for field, _ in plain),
-        schema={"type": "record", "name": name, "fields": [raw for _, raw in plain]},
-        codec=metadata.get("avro.codec", b"null").decode("utf-8", "replace"),
+        event_type=event_type_of_record(schema.name),
+        fields=tuple(
+            Field(name, kind.name, nullable=kind.nullable) for name, kind in schema.fields.items()
+        ),
+        schema=schema,
+        codec=metadata.get(_CODEC, b"null").decode("utf-8", "replace"),
         sync=sync,
         end=cursor.position,
     )
 
 
-def read_blocks(data: bytes | memoryview, header: Header) -> list[Block]:
+def check_blocks(data: bytes | memoryview, header: Header) -> None:
     """Walk through all blocks without decompressing one.
 
-    So a file that was cut off is found out before any of its records is out.
+    So a file that was cut off is found out before any of its records is out, and counts that the
+    file cannot hold before memory is asked for them.
 
     Raises:
-        Truncated: The file ends inside a block.
+        TruncatedFileError: The file ends inside a block.
+        BrokenFileError: A block does not end with the file's sync marker, or claims more records
+            than it can hold.
+    """
+    records = 0
+    most = FREE_RECORDS + RECORDS_PER_BYTE * len(data)
+    for block in walk_blocks(data, header):
+        records += block.records
+        if records > most:
+            raise BrokenFileError(
+                f"the block at byte {block.offset} claims {block.records} records, more than a "
+                f"file of {len(data)} bytes can hold"
+            )
+        if header.codec == "null":
+            check_count(block, len(block.payload), header)
+
+
+def check_count(block: Block, size: int, header: Header) -> None:
+    """Check how many records a block claims against its bytes.
+
+    Args:
+        block: The block.
+        size: The bytes of its payload, decompressed.
+        header: Of the file.
+
+    Raises:
+        BrokenFileError: They cannot be so many.
+    """
+    if block.records * header.schema.fewest_bytes > size:
+        raise BrokenFileError(
+            f"the block at byte {block.offset} claims {block.records} records, but holds only "
+            f"{size} bytes"
+        )
+    if not block.records and size:
+        raise BrokenFileError(
+            f"the block at byte {block.offset} claims no records, but holds {size} bytes"
+        )
+
+
+def walk_blocks(data: bytes | memoryview, header: Header) -> Iterator[Block]:
+    """Yield the blocks one after the other; none is kept, for there may be millions.
+
+    Raises:
+        TruncatedFileError: The file ends inside a block.
         BrokenFileError: A block does not end with the file's sync marker.
     """
     cursor = _Cursor(memoryview(data), header.end)
-    blocks = []
-    while cursor.position < len(data):
+    end = len(data)
+    while cursor.position < end:
         offset = cursor.position
         count, size = cursor.integer(), cursor.integer()
         if count < 0 or size < 0:
             raise BrokenFileError(f"the block at byte {offset} has an impossible size")
-        blocks.append(Block(offset, count, cursor.take(size)))
+        payload = cursor.take(size)
         if cursor.take(SYNC_BYTES) != header.sync:
             raise BrokenFileError(f"the block at byte {offset} does not end where it should")
-    return blocks
+        yield Block(offset, count, payload)
 
 
-def decompressor(codec: str) -> Callable[[memoryview], bytes]:
-    """Return what decompresses a block's payload.
+def one_block_container(schema: bytes, parts: list[bytes], count: int) -> bytes:
+    """Put decompressed blocks into a container of their own, as one block.
 
-    Raises:
-        BrokenFileError: The codec is unknown, or its library is not installed.
+    Args:
+        schema: As JSON.
+        parts: The blocks.
+        count: The records in all of them.
     """
-    if codec == "null":
-        return bytes
-    if codec == "deflate":
-        return _inflate
-    return _library_decompressor(codec)
-
-
-def _inflate(payload: memoryview) -> bytes:
-    try:
-        data: bytes = isal_zlib.decompress(payload, _RAW_DEFLATE)
-    except Exception as error:  # isal's own class cannot be named in a typed `except`
-        raise ValueError(f"deflate: {error}") from error
-    return data
-
-
-def _library_decompressor(codec: str) -> Callable[[memoryview], bytes]:
-    """Let fastavro read the other codecs: from a container of one block, which it leaves undecoded.
-
-    So it is fastavro that knows them, and the libraries they need.
-    """
-    from fastavro import block_reader  # noqa: PLC0415 - rare
-
-    def decompress(payload: memoryview) -> bytes:
-        container = one_block_container(b'"bytes"', [bytes(payload)], 1, codec.encode())
-        try:
-            block = next(block_reader(BytesIO(container)))
-        except ValueError as error:
-            raise BrokenFileError(f"its codec {codec} cannot be read: {error}") from error
-        except Exception as error:  # each codec's library has its own class for damaged bytes
-            raise ValueError(f"{codec}: {error}") from error
-        data: bytes = block.bytes_.getvalue()  # type: ignore[attr-defined]  # stubs lack it
-        return data
-
-    return decompress
-
-
-def one_block_container(
-    schema: bytes, parts: list[bytes], count: int, codec: bytes = b"null"
-) -> bytes:
-    """Put blocks into a container of their own, as one block."""
     sync = bytes(SYNC_BYTES)
     size = sum(map(len, parts))
     head = [MAGIC, encode_integer(2)]
-    for key, value in ((b"avro.schema", schema), (b"avro.codec", codec)):
+    for key, value in ((_SCHEMA, schema), (_CODEC, b"null")):
         head += [encode_integer(len(key)), key, encode_integer(len(value)), value]
     head += [encode_integer(0), sync, encode_integer(count), encode_integer(size)]
     return b"".join([*head, *parts, sync])
@@ -186,55 +181,30 @@ class _Cursor:
 
     def __init__(self, data: memoryview, position: int) -> None:
         self._data = data
+        self._end = len(data)
         self.position = position
 
     def take(self, size: int) -> memoryview:
         end = self.position + size
         if size < 0:
             raise BrokenFileError(f"an impossible length stands at byte {self.position}")
-        if end > len(self._data):
-            raise Truncated(f"the file is cut off: it ends at byte {len(self._data)}")
+        if end > self._end:
+            raise TruncatedFileError(f"the file is cut off: it ends at byte {self._end}")
         piece = self._data[self.position : end]
         self.position = end
         return piece
 
     def integer(self) -> int:
-        start = self.position
-        value = 0
-        for shift, byte in self._bytes():
+        """Read a number: seven bits a byte, the lowest first, the sign in the lowest of all."""
+        start = position = self.position
+        value = shift = 0
+        for position in range(start, min(start + _LONGEST_VARINT, self._end)):
+            byte = self._data[position]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:  # noqa: PLR2004
+                self.position = position + 1
                 return (value >> 1) ^ -(value & 1)
+            shift += 7
+        if start + _LONGEST_VARINT > self._end:
+            raise TruncatedFileError(f"the file is cut off: it ends at byte {self._end}")
         raise BrokenFileError(f"no number stands at byte {start}, where one should")
-
-    def _bytes(self) -> Iterator[tuple[int, int]]:
-        for index in range(_LONGEST_VARINT):
-            yield 7 * index, self.take(1)[0]
-
-
-def _plain_field(raw: dict[str, Any]) -> tuple[Field, dict[str, Any]]:
-    """Describe a field, and write its type down without wrapping (`connect.doc`, logical types)."""
-    name = raw["name"]
-    avro_type, nullable, plain = _plain_type(raw["type"])
-    return Field(name, avro_type, nullable=nullable), {"name": name, "type": plain}
-
-
-def _plain_type(raw: Any) -> tuple[str, bool, Any]:  # noqa: ANN401
-    if isinstance(raw, list):
-        return _plain_union(raw)
-    if isinstance(raw, dict):
-        if raw.get("type") == "array":
-            item, _, plain = _plain_type(raw["items"])
-            name = f"array<{item}>" if item in JSON_TYPES else "other"
-            return name, False, {"type": "array", "items": plain}
-        if isinstance(raw.get("type"), (dict, list)) or raw.get("type") in JSON_TYPES:
-            return _plain_type(raw["type"])
-    return (raw if isinstance(raw, str) and raw in JSON_TYPES else "other"), False, raw
-
-
-def _plain_union(raw: list[Any]) -> tuple[str, bool, Any]:
-    # The order of a union is part of how its values are written.
-    branches = [("null", True, "null") if item == "null" else _plain_type(item) for item in raw]
-    types = {name for name, _, _ in branches if name != "null"}
-    name = types.pop() if len(types) == 1 and len(raw) <= 2 else "other"  # noqa: PLR2004
-    return name, "null" in raw, [plain for _, _, plain in branches]

@@ -1,86 +1,74 @@
-"""Avro blocks → NDJSON, without work per record where the types allow it.
+"""Avro blocks → NDJSON, by the cheapest of three ways that give the same bytes.
 
-NDJSON is the one form in which records travel from here on: one JSON object a line, compact,
-fields in the file's order.
+- In columns: polars decodes a group of blocks at once, without work per record. For groups of
+  many records whose types it reads and writes as the other ways do.
+- In one call: fastavro decodes a group. Cheaper for few records, since columns cost about the same
+  whether they hold one value or a thousand; also for types that polars does not know, and for
+  numbers that it would write otherwise.
+- Few at a time: fastavro again, for a group that would take too much memory at once.
 
-The fast way lets polars decode groups of blocks. It is left for the plain way (fastavro, record
-by record) where polars would write another text than msgspec does (very large numbers, small
-floats), where a type must be converted, and for what it cannot read.
+`tests/tap_braze_currents/formats/test_decoding.py` holds the ways together.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+import secrets
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from tap_braze_currents.catalog.event_types import Field, json_type_of
+from tap_braze_currents.formats import avro_values
 from tap_braze_currents.formats.avro_container import (
     Block,
-    BrokenFileError,
     Header,
-    decompressor,
+    check_blocks,
+    check_count,
+    encode_integer,
     one_block_container,
-    read_blocks,
     read_header,
+    walk_blocks,
 )
+from tap_braze_currents.formats.block_codecs import decompressor
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import TEXT_BYTES
+from tap_braze_currents.formats.records import Rows, Selection, convert, encode_lines, fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
     import polars as pl
 
-GROUP_BYTES = 256 << 10
+    from tap_braze_currents.formats.avro_schema import AvroType
+
+GROUP_BYTES: Final = 256 << 10
 """How much is decoded at a time; more is no faster and takes more memory."""
-SAME_TEXT = {"float": (1e-4, 9e12), "double": (0, 9e15), "array<double>": (0, 9e15)}
+FEW_VALUES: Final = 1_000
+"""Records times fields, up to which fastavro is faster than polars."""
+RECORDS_AT_A_TIME: Final = 1_000
+"""Of a group that is decoded few at a time."""
+SAME_TEXT: Final = {"float": (1e-4, 9e12), "double": (0, 9e15), "array<double>": (0, 9e15)}
 """Between which amounts, besides 0, polars and msgspec write numbers alike; beyond, `1e+16` is
 `1e16`, and a float may have an exponent in one only."""
 
-_SCALARS = (str, bool, int, float)
-"""What a union of several types holds as it is, if the catalog wants no text."""
-
-_encode_lines = msgspec.json.Encoder().encode_lines
-_encode = msgspec.json.Encoder().encode
-
-
-class Rows(NamedTuple):
-    """Some records of a file."""
-
-    ndjson: bytes
-    """One line each, with a newline at the end of the last."""
-    records: int
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is wanted of a stream's files."""
-
-    types: Mapping[str, str]
-    """Selected field → its JSON type in the catalog, or "" if that is not a single one."""
-    expected: Sequence[str] = ()
-    """Selected fields that are null, not absent, where a file lacks them."""
-
-    def missing(self, present: Sequence[str]) -> list[str]:
-        """Return the expected fields that are not among those present."""
-        there = set(present)
-        return [name for name in self.expected if name not in there]
+_MARK: Final = secrets.token_hex(16)
+"""The text of a last record that is added to a group, see `_Decoder._in_columns`."""
+_BYTES_OF_A_VALUE = 8
+"""Of JSON around and in a short value: quotes, colon, comma, `null`."""
 
 
 class AvroFile:
     """A Currents file in memory."""
 
     def __init__(self, data: bytes | memoryview) -> None:
-        """Read the header and find all blocks.
+        """Read the header and check all blocks.
 
         Raises:
             BrokenFileError: The file is cut off or is no Avro file.
         """
+        self._data = data
         self.header: Header = read_header(data)
-        self.blocks: list[Block] = read_blocks(data, self.header)
+        check_blocks(data, self.header)
 
     def rows(self, selection: Selection) -> Iterator[Rows]:
         """Decode the file, some thousand records at a time.
@@ -92,27 +80,34 @@ class AvroFile:
         decompress = decompressor(self.header.codec)
         parts: list[bytes] = []
         count = size = offset = 0
-        for block in self.blocks:
+        for block in walk_blocks(self._data, self.header):
+            part = self._decompressed(block, decompress)
             if not parts:
                 offset = block.offset
-            try:
-                part = decompress(block.payload)
-            except ValueError as error:
-                raise _broken(block.offset, error) from error
             parts.append(part)
             count += block.records
             size += len(part)
             if size >= GROUP_BYTES:
-                yield Rows(decoder.ndjson(parts, count, offset), count)
+                yield from decoder.rows(parts, count, offset)
                 parts, count, size = [], 0, 0
         if count:
-            yield Rows(decoder.ndjson(parts, count, offset), count)
+            yield from decoder.rows(parts, count, offset)
+
+    def _decompressed(self, block: Block, decompress: Callable[[memoryview], bytes]) -> bytes:
+        if not block.payload and not block.records:
+            return b""  # not even an empty compressed stream
+        try:
+            part = decompress(block.payload)
+        except ValueError as error:
+            raise _broken(block.offset, error) from error
+        check_count(block, len(part), self.header)
+        return part
 
 
 def _broken(offset: int, error: BaseException) -> BrokenFileError:
+    reason = str(error).splitlines()[0] if str(error) else "no reason given"
     return BrokenFileError(
-        f"the block at byte {offset} cannot be decoded ({type(error).__name__}: "
-        f"{str(error).splitlines()[0] if str(error) else 'no reason given'})"
+        f"the block at byte {offset} cannot be decoded ({type(error).__name__}: {reason[:200]})"
     )
 
 
@@ -120,48 +115,99 @@ class _Decoder:
     """Decodes the blocks of one file."""
 
     def __init__(self, header: Header, selection: Selection) -> None:
-        self._header = header
-        self._selection = selection
+        self._schema = header.schema
+        self._types = header.schema.fields
+        self._wanted = selection.types
         self._fields = [field for field in header.fields if field.name in selection.types]
-        self._missing = selection.missing([field.name for field in header.fields])
-        self._schema = json.dumps(header.schema).encode()
-        self._is_plain = all(field.type != "other" for field in header.fields)
-        self._fast = self._is_plain and not any(map(self._needs_python, self._fields))
-
-    def ndjson(self, parts: list[bytes], count: int, offset: int) -> bytes:
-        if self._fast:
-            lines = self._with_polars(parts, count)
-            if lines is not None:
-                return lines
-        try:
-            return self._with_fastavro(b"".join(parts), count)
-        except Exception as error:  # whatever a decoder says about damaged bytes
-            raise _broken(offset, error) from error
-
-    def _needs_python(self, field: Field) -> bool:
-        return field.type == "array<float>" or not fits(
-            field.type, self._selection.types[field.name]
+        self._names = [field.name for field in self._fields]
+        self._missing = selection.missing(list(self._types))
+        out_of_file = {f.name: f.type for f in self._fields}
+        self._converters = [
+            (name, to_json)
+            for name, avro_type in out_of_file.items()
+            if (to_json := _to_json(name, self._types[name], self._wanted[name]))
+        ]
+        self._fits_columns = all(kind.zero is not None for kind in self._types.values()) and all(
+            fits(field.type, self._wanted[field.name]) and field.type != "array<float>"
+            for field in self._fields
         )
+        names = [*self._names, *self._missing]
+        self._overhead = sum(len(name) + _BYTES_OF_A_VALUE for name in names)
 
-    def _with_polars(self, parts: list[bytes], count: int) -> bytes | None:
-        """Decode the fast way; None if the plain way must do it."""
-        import polars as pl  # noqa: PLC0415 - 0.1 s that discovery need not spend
+    def rows(self, parts: list[bytes], count: int, offset: int) -> Iterator[Rows]:
+        """Decode a group of blocks.
 
-        names = [field.name for field in self._fields]
-        if not names:
-            return _encode_lines([dict.fromkeys(self._missing)] * count)
-        container = one_block_container(self._schema, parts, count)
-        try:
-            frame = pl.read_avro(io.BytesIO(container), columns=names)
-        except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        Args:
+            parts: The decompressed blocks.
+            count: The records in all of them.
+            offset: Position of the first in the file, for messages.
+
+        Raises:
+            BrokenFileError: They cannot be decoded.
+        """
+        text_bytes = 2 * sum(map(len, parts)) + count * self._overhead
+        if text_bytes > TEXT_BYTES:
+            yield from self._few_at_a_time(b"".join(parts), count, offset)
+            return
+        if self._fits_columns and count * len(self._types) > FEW_VALUES:
+            lines = self._in_columns(parts, count)
+            if lines is not None:
+                yield Rows(lines, count)
+                return
+        yield Rows(self._in_one_call(b"".join(parts), count, offset), count)
+
+    def _in_columns(self, parts: list[bytes], count: int) -> bytes | None:
+        """Decode with polars; None if another way must do it.
+
+        Polars neither misses nor minds bytes that are left over after the last record, which would
+        be records lost without a word. So a record is added whose text no file can know: only if
+        it comes out as the last one, every byte before it belonged to the records that were asked
+        for.
+        """
+        import polars as pl  # noqa: PLC0415 - 0.1 s that discovery and small files need not spend
+
+        if not self._names:
             return None
-        if frame.height != count or self._has_other_text(frame):
+        mark_field, mark_record = self._mark_record
+        if mark_field is None:
+            return None
+        columns = self._names if mark_field in self._names else [*self._names, mark_field]
+        container = one_block_container(self._layout, [*parts, mark_record], count + 1)
+        try:
+            frame = pl.read_avro(io.BytesIO(container), columns=columns)
+        except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+            return None  # fastavro reads it, or knows a better reason why not
+        if frame.height != count + 1 or frame[mark_field][-1] != _MARK:
+            return None
+        frame = frame.head(count)
+        if mark_field not in self._wanted:
+            frame = frame.drop(mark_field)
+        if self._has_other_text(frame):
             return None
         if self._missing:
             frame = frame.with_columns(pl.lit(None).alias(name) for name in self._missing)
         out = io.BytesIO()
         frame.write_ndjson(out)
         return out.getvalue()
+
+    @cached_property
+    def _layout(self) -> bytes:
+        return json.dumps(self._schema.layout).encode()
+
+    @cached_property
+    def _mark_record(self) -> tuple[str | None, bytes]:
+        """Return a record of zeros and nulls, and the text field in it that holds the mark."""
+        mark = encode_integer(len(_MARK)) + _MARK.encode()
+        written, mark_field = [], None
+        for name, kind in self._types.items():
+            zero = kind.zero or b""
+            if kind.name == "string" and mark_field is None:
+                mark_field = name
+                is_union = isinstance(kind.layout, list)
+                number = kind.layout.index("string") if is_union else 0
+                zero = (encode_integer(number) if is_union else b"") + mark
+            written.append(zero)
+        return mark_field, b"".join(written)
 
     def _has_other_text(self, frame: pl.DataFrame) -> bool:
         for field in self._fields:
@@ -173,73 +219,84 @@ class _Decoder:
                     return True
         return False
 
-    def _with_fastavro(self, data: bytes, count: int) -> bytes:
-        import fastavro  # noqa: PLC0415 - only for unusual files
-
-        source = io.BytesIO(data)
-        schema = fastavro.parse_schema(self._header.schema)
-        missing = dict.fromkeys(self._missing)
-        records = []
-        for _ in range(count):
-            raw: Any = fastavro.schemaless_reader(
-                source, schema, None, handle_unicode_errors="replace"
-            )
-            record = {
-                field.name: convert(raw[field.name], field.type, self._selection.types[field.name])
-                for field in self._fields
-            }
-            records.append(record | missing)
-        if source.tell() != len(data):
-            raise ValueError(f"{len(data) - source.tell()} bytes are left over")
-        return _encode_lines(records)
-
-
-def convert(value: Any, avro_type: str, wanted: str) -> Any:  # noqa: ANN401
-    """Bring a value to the JSON type of the catalog, if nothing is lost by that.
-
-    Args:
-        value: As the plain Avro reader gives it.
-        avro_type: Its type in the file.
-        wanted: JSON type in the catalog.
-
-    Returns:
-        The value in the wanted type; as it was where that type cannot hold it.
-    """
-    if value is None:
-        return None
-    if avro_type == "float":
-        value = shortest_float(value)
-    is_nested = avro_type == "other" and not isinstance(value, _SCALARS)
-    if is_nested or (wanted == "string" and not isinstance(value, str)):
-        value = _text(value)
-    elif wanted == "integer" and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value
-
-
-def fits(avro_type: str, wanted: str) -> bool:
-    """Tell whether values of an Avro type are of a JSON type as they are; "" means any type."""
-    return wanted in {"", json_type_of(avro_type)} or (
-        wanted == "number" and json_type_of(avro_type) == "integer"
-    )
-
-
-def is_lossless(avro_type: str, wanted: str) -> bool:
-    """Tell whether `convert` brings every value of an Avro type to a JSON type of the catalog."""
-    return fits(avro_type, wanted) or wanted == "string"
-
-
-def _text(value: Any) -> str:  # noqa: ANN401
-    return _encode(value).decode()
-
-
-def shortest_float(value: float) -> float:
-    """Return the shortest decimal that is the same 32-bit number: 3.14, not 3.140000104904175."""
-    for digits in range(6, 9):
-        shorter = float(f"{value:.{digits}g}")
+    def _in_one_call(self, data: bytes, count: int, offset: int) -> bytes:
+        """Decode with fastavro, as one array of records: a call for each would cost more."""
+        source = io.BytesIO(b"".join((encode_integer(count), data, b"\0")))
         try:
-            if struct.pack("f", shorter) == struct.pack("f", value):
-                return shorter
-        except OverflowError:  # rounded beyond the largest 32-bit number
-            continue
-    return float(f"{value:.9g}")
+            records = self._read(source, self._array)
+            _check_end(source, are_all=len(records) == count)
+            return encode_lines([self._selected(record) for record in records])
+        except Exception as error:  # whatever a decoder says about damaged bytes
+            raise _broken(offset, error) from error
+
+    def _few_at_a_time(self, data: bytes, count: int, offset: int) -> Iterator[Rows]:
+        source = io.BytesIO(data)
+        done = 0
+        while done < count:
+            begin = source.tell()
+            batch: list[dict[str, Any]] = []
+            try:
+                while done + len(batch) < count and len(batch) < RECORDS_AT_A_TIME:
+                    batch.append(self._selected(self._read(source, self._record)))
+                    if source.tell() - begin > GROUP_BYTES:
+                        break
+                done += len(batch)
+                if done == count:
+                    _check_end(source)
+                lines = encode_lines(batch)
+            except Exception as error:  # whatever a decoder says about damaged bytes
+                raise _broken(offset, error) from error
+            yield Rows(lines, len(batch))
+
+    @cached_property
+    def _record(self) -> Any:  # noqa: ANN401
+        return _parsed(self._schema.layout)
+
+    @cached_property
+    def _array(self) -> Any:  # noqa: ANN401
+        return _parsed({"type": "array", "items": self._schema.layout})
+
+    def _read(self, source: io.BytesIO, schema: Any) -> Any:  # noqa: ANN401
+        import fastavro  # noqa: PLC0415 - not for files that are read in columns
+
+        return fastavro.schemaless_reader(source, schema, None, handle_unicode_errors="replace")
+
+    def _selected(self, raw: dict[str, Any]) -> dict[str, Any]:
+        record = {name: raw[name] for name in self._names}
+        for name, to_json in self._converters:
+            if record[name] is not None:
+                record[name] = to_json(record[name])
+        if self._missing:
+            record |= dict.fromkeys(self._missing)
+        return record
+
+
+def _to_json(name: str, kind: AvroType, wanted: str) -> Callable[[Any], Any] | None:
+    """Return what makes a field's JSON value in the catalog's type; None if it is that already."""
+    plain = kind.to_json
+    if wanted in {"integer", "number"} and kind.per_second:
+        # Currents has `time` in UNIX seconds and `time_ms` in milliseconds.
+        units = 1000 if name.endswith("_ms") else 1
+        return lambda value: avro_values.unix_time(value, kind.per_second, units)
+    if wanted in {"integer", "number"} and kind.name == "date":
+        return avro_values.date_seconds
+    scale = kind.scale
+    if scale is not None and wanted in {"integer", "string"}:
+        finish = avro_values.decimal_integer if wanted == "integer" else avro_values.decimal_text
+        return lambda value: finish(avro_values.decimal(value, scale))
+    if fits(kind.name, wanted) and kind.name != "other":
+        return plain
+    if plain is None:
+        return lambda value: convert(value, kind.name, wanted)
+    return lambda value: convert(plain(value), kind.name, wanted)
+
+
+def _check_end(source: io.BytesIO, *, are_all: bool = True) -> None:
+    if source.read(1) or not are_all:
+        raise ValueError("bytes are left over after the last record")
+
+
+def _parsed(layout: Any) -> Any:  # noqa: ANN401
+    import fastavro  # noqa: PLC0415 - not for files that are read in columns
+
+    return fastavro.parse_schema(layout)

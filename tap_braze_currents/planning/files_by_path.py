@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError
-from tap_braze_currents.bucket.reading_ahead import read_object
-from tap_braze_currents.catalog.discovery import read_head
-from tap_braze_currents.formats import json_events as http_landing
-from tap_braze_currents.formats.avro_container import BrokenFileError
+from braze_mixpanel.singer.currents_streams import stream_id
+from tap_braze_currents.catalog.discovery import look_into
+from tap_braze_currents.formats.errors import BrokenFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-braze-currents")
 
 _NAMES_SHOWN = 3
-_JSON_AT_A_TIME = 2
-"""They are read whole, and may be large."""
 
 
 class FilesByPath:
@@ -50,6 +46,8 @@ class FilesByPath:
         """
         self._bucket = bucket
         self._bookmarks = bookmarks
+        self._spelled = {stream_id(name): name for name in reversed(list(bookmarks))}
+        """Stream → the first spelling of its event type; files by path count as of that one."""
         self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
         self.files: dict[str, list[RemoteFile]] = defaultdict(list)
         """Event type → its unread files, by path."""
@@ -91,14 +89,10 @@ class FilesByPath:
         # reads files; the run reads them again, in full and in order.
         unread = sorted(file for file in found if self._is_to_be_read(file))
         # An Avro file says its type in its first bytes; JSON may mix types, so it is read whole.
-        one_type = [file for file in unread if not http_landing.is_json(file.path)]
-        for file, event_types in zip(one_type, pool.map(self._event_types, one_type), strict=True):
-            self._plan(file, event_types)
-        several = [file for file in unread if http_landing.is_json(file.path)]
-        with ThreadPoolExecutor(_JSON_AT_A_TIME, "json") as few:
-            for file, event_types in zip(several, few.map(self._event_types, several), strict=True):
+        for file, event_types in zip(unread, pool.map(self._event_types, unread), strict=True):
+            if len(event_types) > 1:
                 self._shared[file.key.name] = event_types
-                self._plan(file, event_types)
+            self._plan(file, event_types)
 
     def _plan(self, file: RemoteFile, event_types: Sequence[str]) -> None:
         """Add a file to each selected stream that has events in it."""
@@ -110,6 +104,10 @@ class FilesByPath:
             # No selected stream has events in it. Any one of them can remember that, so that the
             # next run does not open the file again.
             next(iter(self._bookmarks.values())).mark_shared(file.key, event_types)
+
+    def _as_selected(self, event_type: str) -> str:
+        """Return an event type in the spelling under which its stream is selected."""
+        return self._spelled.get(stream_id(event_type), event_type)
 
     def shared(self, key: FileKey) -> list[str]:
         """Return all event types of a JSON file, empty for files of a single one."""
@@ -126,7 +124,7 @@ class FilesByPath:
                 # An earlier run saw its event types: has a selected stream not read it yet?
                 return any(
                     not self._bookmarks[name].is_done(file.key)
-                    for name in shared
+                    for name in map(self._as_selected, shared)
                     if name in self._bookmarks
                 )
             if bookmark.is_done(file.key):
@@ -136,10 +134,7 @@ class FilesByPath:
     def _event_types(self, file: RemoteFile) -> list[str]:
         """Return the event types in a file; none, and an error noted, if it cannot be read."""
         try:
-            if http_landing.is_json(file.path):
-                content = read_object(self._bucket, file)
-                return http_landing.event_types(content)
-            return [read_head(self._bucket, file).event_type]
+            return sorted(set(map(self._as_selected, look_into(self._bucket, file))))
         except FileNotFoundError:
             return []
         except BrokenFileError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_braze_currents.bucket.layout import FileKey
-    from tap_braze_currents.bucket.store import Bucket, RemoteFile
+    from tap_braze_currents.bucket.store import Bucket, Folders, RemoteFile
     from tap_braze_currents.planning.bookmark import Bookmark
     from tap_braze_currents.planning.limits import Limits
 
@@ -98,15 +98,17 @@ class FilesToRead:
 
 def plan_files(
     bucket: Bucket,
+    folders: Folders,
     limits: Limits,
     bookmarks: Mapping[str, Bookmark],
     now: datetime,
     pool: Executor,
 ) -> FilesToRead:
-    """Look at the top folders and begin to list all streams side by side.
+    """Begin to list all streams side by side.
 
     Args:
         bucket: Where the files are.
+        folders: Its top folders.
         limits: Which files count.
         bookmarks: Event type → what earlier runs have read; only these types are listed.
         now: When the run began.
@@ -118,7 +120,6 @@ def plan_files(
     Raises:
         ConnectorError: The bucket cannot be listed.
     """
-    folders = bucket.folders()
     by_path = FilesByPath(bucket, bookmarks, now, limits.settle_seconds)
     if folders.others or folders.files:
         by_path.look_into(folders.others, folders.files, pool)

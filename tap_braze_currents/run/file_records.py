@@ -6,14 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from tap_braze_currents.bucket.layout import TYPE_FOLDER
-from tap_braze_currents.formats import json_events
-from tap_braze_currents.formats.avro_decoding import AvroFile
+from tap_braze_currents.formats.event_file import EventFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tap_braze_currents.catalog.event_types import Field
-    from tap_braze_currents.formats.avro_decoding import Rows, Selection
+    from tap_braze_currents.formats.records import Rows, Selection
 
 logger = logging.getLogger("tap-braze-currents")
 
@@ -36,7 +35,7 @@ def file_records(path: str, content: bytes | memoryview, stream: SelectedStream)
     """Decode a file, and show its fields to the stream before its first record.
 
     Args:
-        path: The path in the bucket; it shows the format.
+        path: The path in the bucket, for messages.
         content: The whole object.
         stream: Whose records are wanted.
 
@@ -44,19 +43,15 @@ def file_records(path: str, content: bytes | memoryview, stream: SelectedStream)
         Blocks of records, as JSON lines.
 
     Raises:
+        NoEventsFileError: The file is neither Avro nor JSON.
         BrokenFileError: The file is damaged; the blocks before that point are good.
     """
 
     def note_fields(fields: Sequence[Field]) -> None:
         stream.note_fields(path, fields)
 
-    if not json_events.is_json(path):
-        avro = AvroFile(content)
-        note_fields(avro.header.fields)
-        yield from avro.rows(stream.selection)
-        return
-    file = json_events.JsonFile(content, stream.event_type)
-    yield from file.rows(stream.selection, note_fields)
+    file = EventFile(path, content)
+    yield from file.rows(stream.event_type, stream.selection, note_fields)
     # Outside of event_type= folders, each stream reads its own events from the same file.
     if file.of_other_types and TYPE_FOLDER in path:
         logger.warning(

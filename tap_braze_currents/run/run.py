@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
-from tap_braze_currents.formats.avro_container import BrokenFileError
+from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.bookmark import Bookmark
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
@@ -21,6 +23,7 @@ from tap_braze_currents.run.stream_progress import StreamProgress, progress_tabl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bucket.reading_ahead import Fetched
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
-    from tap_braze_currents.formats.avro_decoding import Rows
+    from tap_braze_currents.formats.records import Rows
     from tap_braze_currents.planning.files_to_read import FilesToRead
     from tap_braze_currents.planning.limits import Limits
     from tap_braze_currents.run.conditions import RunConditions
@@ -70,9 +73,11 @@ def begin_run(
     listing, reading = pools
     try:
         now = conditions.clock()
-        progress = _resume(streams, state, limits, now, conditions)
+        folders = bucket.folders()
+        in_folders = chain.from_iterable(folders.integrations.values())
+        progress = _resume(streams, set(in_folders), state, limits, now, conditions)
         bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
-        plan = plan_files(bucket, limits, bookmarks, now, listing)
+        plan = plan_files(bucket, folders, limits, bookmarks, now, listing)
         yield Run(
             plan=plan,
             progress=progress,
@@ -90,24 +95,40 @@ def begin_run(
 
 def _resume(
     streams: Sequence[SelectedStream],
+    in_folders: AbstractSet[str],
     state: TapState,
     limits: Limits,
     now: datetime,
     conditions: RunConditions,
 ) -> dict[str, StreamProgress]:
-    """Read the bookmark of each stream from the state; event type → progress."""
+    """Read the bookmarks from the state; event type → progress.
+
+    Event types that differ only in letter case are one stream, and each spelling is a folder with
+    files, hours and a bookmark of its own: with one for all, the newest hour of one spelling would
+    seal the hours of another unread. The first spelling keeps the stream's own bookmark: that of
+    the registry, or the one that the state names.
+    """
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict):
         raise SettingsError("The state holds no bookmarks: start over with --full-refresh.")
+    spellings: dict[str, list[str]] = {}
+    for event_type in sorted(in_folders):
+        spellings.setdefault(stream_id(event_type), []).append(event_type)
     progress = {}
     for stream in streams:
-        bookmark = Bookmark.from_state(
-            bookmarks.get(stream.name, {}),
-            most_late_files=conditions.most_late_files,
-            most_pending_files=conditions.most_pending_files,
-        )
-        bookmark.begin_run(now, limits.start_hour, limits.lookback_hours)
-        progress[stream.event_type] = StreamProgress(stream.name, bookmark)
+        own = bookmarks.get(stream.name, {})
+        first = str(own.get("event_type") or stream.event_type) if isinstance(own, dict) else ""
+        for event_type in dict.fromkeys(
+            [first, stream.event_type, *spellings.get(stream.name, [])]
+        ):
+            name = stream.name if event_type == first else f"{stream.name}:{event_type}"
+            bookmark = Bookmark.from_state(
+                bookmarks.get(name, {}),
+                most_late_files=conditions.most_late_files,
+                most_pending_files=conditions.most_pending_files,
+            )
+            bookmark.begin_run(now, limits.start_hour, limits.lookback_hours)
+            progress[event_type] = StreamProgress(name, event_type, bookmark)
     begun = max((known.bookmark.start_hour for known in progress.values()), default="")
     if limits.start_hour < begun and not limits.sweep:
         logger.warning(
@@ -170,8 +191,14 @@ class Run:
         Yields:
             For each file the iterator over its records, which ends early if the file is broken.
         """
-        progress = self._progress[stream.event_type]
-        while (fetched := self._next_of(stream.event_type)) is not None:
+        for event_type in self._progress:
+            if stream_id(event_type) == stream.name:
+                yield from self._files(event_type, stream)
+
+    def _files(self, event_type: str, stream: SelectedStream) -> Iterator[Iterator[Rows]]:
+        """Read the planned files of one spelling of a stream's event type."""
+        progress = self._progress[event_type]
+        while (fetched := self._next_of(event_type)) is not None:
             # This generator stands still at `yield` while the stream takes the file's records and
             # writes them. It goes on when the stream asks for the next file, and only then are all
             # records of this one written. So everything below `yield` happens after the last
@@ -186,7 +213,7 @@ class Run:
                 progress.mark_read(
                     key,
                     fetched.file.modified,
-                    was_pending=key in self._plan.pending_keys(stream.event_type),
+                    was_pending=key in self._plan.pending_keys(event_type),
                     event_types=self._plan.by_path.shared(key),
                 )
             self._records_since_state += progress.records - records_before
@@ -286,6 +313,9 @@ class Run:
                 progress.add_records(rows.records)
             self._is_complete = True
             self._failures_in_a_row = 0
+        except NoEventsFileError as error:
+            self._is_complete = True  # another run would find nothing in it either
+            logger.warning("%s is passed over: %s.", file.path, error)
         except FileNotFoundError:
             progress.mark_failed(file.key)  # the next run finds out whether it is gone for good
             logger.warning("%s was deleted after it was listed; skipped.", file.path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.tables import text_table
 from tap_braze_currents.bucket.layout import to_datetime
+from tap_braze_currents.catalog.event_types import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +25,9 @@ class StreamProgress:
     """What this run has read of a stream, and the bookmark that remembers it."""
 
     stream: str
+    """The name of its bookmark in the state."""
+    event_type: str
+    """As its folder spells it."""
     bookmark: Bookmark
     files: int = 0
     records: int = 0
@@ -91,7 +95,9 @@ class StreamProgress:
             latest = min(latest_hour, self.reached_hour)
             self.bookmark.seal(lookback_hours, latest, [*self.unread, *unsettled])
         self.has_changed = False
-        return self.bookmark.to_state()
+        state = self.bookmark.to_state()
+        # Of several spellings of an unknown type, a later run must know whose bookmark this is.
+        return state if self.event_type in registry() else state | {"event_type": self.event_type}
 
 
 def progress_table(streams: Iterable[tuple[StreamProgress, Waiting]], now: datetime) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import struct
+from datetime import date, datetime, time, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import fastavro
 import pytest
@@ -14,8 +17,11 @@ from hypothesis import strategies as st
 
 from tap_braze_currents.catalog.event_types import json_type_of, registry
 from tap_braze_currents.formats import avro_decoding as decoding
-from tap_braze_currents.formats.avro_container import BrokenFileError, read_header
-from tap_braze_currents.formats.avro_decoding import AvroFile, Selection, shortest_float
+from tap_braze_currents.formats.avro_container import read_header
+from tap_braze_currents.formats.avro_decoding import AvroFile
+from tap_braze_currents.formats.avro_values import shortest_float
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.records import Selection
 from tests.currents_generator import (
     ALL_FIELDS,
     CURRENT,
@@ -26,6 +32,7 @@ from tests.currents_generator import (
     records,
 )
 from tests.currents_generator import avro_schema as generated_schema
+from tests.tap_braze_currents.formats.hostile_files import Maker, container, integer, text
 
 VERSIONS = (CURRENT, ALL_FIELDS, *OLDER)
 
@@ -146,15 +153,157 @@ def lines(data: bytes) -> bytes:
     return b"".join(rows.ndjson for rows in file.rows(selection))
 
 
-@given(st.lists(VALUES, min_size=1, max_size=5))
-def test_any_values_give_the_same_bytes_in_blocks_and_record_by_record(rows):
-    data = avro_file(SCHEMA, rows)
-    in_blocks = lines(data)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding._Decoder, "_with_polars", lambda *_: None)
-        one_by_one = lines(data)
+def in_all_ways(data: bytes) -> set[bytes]:
+    found = set()
+    for few, most in ((0, 2**60), (2**60, 2**60), (0, 0)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(decoding, "FEW_VALUES", few)
+            patch.setattr(decoding, "TEXT_BYTES", most)
+            patch.setattr(decoding, "RECORDS_AT_A_TIME", 3)
+            found.add(lines(data))
+    return found
 
-    assert in_blocks == one_by_one
+
+@given(st.lists(VALUES, min_size=1, max_size=5))
+def test_any_values_give_the_same_bytes_in_every_way_of_decoding(rows):
+    assert len(in_all_ways(avro_file(SCHEMA, rows))) == 1
+
+
+@given(st.integers(0, 2**32))
+def test_any_schema_gives_the_same_bytes_in_every_way_of_decoding(seed):
+    maker = Maker(seed)
+    schema = maker.schema()
+    rows = [
+        b"".join(maker.value(field["type"]) for field in schema["fields"])
+        for _ in range(maker.random.randrange(1, 9))
+    ]
+    data = container(json.dumps(schema).encode(), b"null", [(len(rows), b"".join(rows))])
+
+    (ndjson,) = in_all_ways(data)
+    assert ndjson.count(b"\n") == len(rows)
+
+
+def test_columns_are_used_where_they_can_be(monkeypatch):
+    monkeypatch.setattr(decoding, "FEW_VALUES", 0)
+    monkeypatch.setattr(decoding._Decoder, "_in_one_call", None)
+    rows = [full_record("users.messages.email.Open", version=CURRENT)] * 50
+
+    data = avro_file(generated_schema("users.messages.email.Open", CURRENT), rows)
+
+    assert len(decode(data)) == 50
+
+
+@pytest.mark.parametrize("records", [[], [{"id": "a"}]])
+@pytest.mark.parametrize("codec", ["null", "deflate", "zstandard", "snappy", "bzip2", "xz"])
+def test_empty_blocks_cost_nothing(codec, records):
+    data = avro_file(schema_of(id="string"), records, codec)
+    header = read_header(data)
+    empty = avro_file(schema_of(id="string"), [], codec)
+    assert len(empty) == read_header(empty).end
+    block = b"\0\0" + header.sync
+
+    whole = data[: header.end] + block + data[header.end :] + block
+
+    assert decode(whole) == records
+
+
+def test_many_small_blocks_are_read_in_groups():
+    out = io.BytesIO()
+    schema = fastavro.parse_schema(schema_of(id="string"))
+    fastavro.writer(out, schema, [{"id": str(n)} for n in range(5000)], sync_interval=1)
+
+    assert [record["id"] for record in decode(out.getvalue())] == [str(n) for n in range(5000)]
+
+
+def logical(kind: str, logical_type: str, /, **more: Any) -> dict[str, Any]:
+    return {"type": kind, "logicalType": logical_type, **more}
+
+
+DECIMAL = logical("bytes", "decimal", precision=38, scale=2)
+WHOLE = logical("bytes", "decimal", precision=38, scale=0)
+MOMENT = datetime(2025, 11, 1, 12, 26, 40, 500_000, tzinfo=timezone.utc)
+FIXED = {"type": "fixed", "name": "f", "size": 4}
+UUID_TEXT = "8f14e45f-ceea-467f-9b21-a5a8b8a1b2c3"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted", "plain"),
+    [
+        (DECIMAL, Decimal("12.50"), "number", 12.5),
+        (DECIMAL, Decimal("-0.07"), "number", -0.07),
+        (DECIMAL, Decimal("12.00"), "integer", 12),
+        (DECIMAL, Decimal("12.50"), "integer", 12.5),
+        (DECIMAL, Decimal("12.50"), "string", "12.50"),
+        (DECIMAL, Decimal("123456789012345678901234.56"), "number", "123456789012345678901234.56"),
+        (WHOLE, Decimal(9007199254740993), "number", 9007199254740993),
+        (WHOLE, Decimal(10**30), "integer", str(10**30)),
+        ("bytes", "Zürich".encode(), "string", "Zürich"),
+        ("bytes", b"\xff\x00", "string", "/wA="),
+        (FIXED, b"abcd", "string", "abcd"),
+        (logical("int", "date"), date(2025, 11, 1), "string", "2025-11-01"),
+        (logical("int", "date"), date(2025, 11, 1), "integer", 1761955200),
+        (logical("int", "time-millis"), time(12, 26, 40, 5000), "string", "12:26:40.005"),
+        (logical("long", "time-micros"), time(12, 26, 40), "string", "12:26:40"),
+        (logical("long", "timestamp-millis"), MOMENT, "string", "2025-11-01T12:26:40.5Z"),
+        (logical("long", "timestamp-micros"), MOMENT, "", "2025-11-01T12:26:40.5Z"),
+        (logical("long", "timestamp-micros"), MOMENT, "integer", 1762000000.5),
+        (logical("long", "local-timestamp-millis"), 1762000000000, "string", "2025-11-01T12:26:40"),
+        (logical("long", "timestamp-nanos"), 1762000000000000000, "integer", 1762000000),
+        (logical("long", "timestamp-millis"), 2**62, "string", 2**62),
+        (logical("string", "uuid"), UUID(UUID_TEXT), "string", UUID_TEXT),
+        (logical("fixed", "uuid", name="u", size=16), UUID(UUID_TEXT).bytes, "string", UUID_TEXT),
+        (
+            logical("fixed", "duration", name="d", size=12),
+            struct.pack("<III", 1, 2, 3004),
+            "string",
+            "P1M2DT3.004S",
+        ),
+        ({"type": "enum", "name": "e", "symbols": ["A", "B"]}, "B", "string", "B"),
+        (logical("string", "unheard-of"), "x", "string", "x"),
+        ({"type": "array", "items": DECIMAL}, [Decimal("1.50")], "array", [1.5]),
+        ({"type": "map", "values": "bytes"}, {"a": b"x"}, "string", '{"a":"x"}'),
+    ],
+)
+@pytest.mark.parametrize("nullable", [False, True])
+def test_logical_and_binary_types_give_the_plain_value_that_a_user_expects(
+    kind, value, wanted, plain, nullable
+):
+    union = ["null", kind] if nullable else kind
+    rows = [{"id": "1", "x": value}, *([{"id": "2", "x": None}] if nullable else [])]
+
+    found = decode(avro_file(schema_of(id="string", x=union), rows), x=wanted)
+
+    assert found[0] == {"x": plain}
+    assert type(found[0]["x"]) is type(plain)
+    assert found[1:] == [{"x": None}] * nullable
+
+
+@pytest.mark.parametrize(
+    ("unit", "value"), [("millis", 1762000000000), ("micros", 1762000000000000)]
+)
+def test_time_is_in_seconds_and_time_ms_in_milliseconds_as_braze_has_them(unit, value):
+    moment = logical("long", f"timestamp-{unit}")
+    data = avro_file(schema_of(time=moment, time_ms=moment), [{"time": value, "time_ms": value}])
+
+    record = decode(data, time="integer", time_ms="integer")
+
+    assert record == [{"time": 1762000000, "time_ms": 1762000000000}]
+
+
+def test_a_union_of_logical_types_knows_which_of_them_a_value_has():
+    kinds = ["null", logical("int", "date"), logical("long", "timestamp-millis"), "bytes"]
+    schema = json.dumps(schema_of(x=kinds)).encode()
+    values = [
+        integer(1) + integer(1),
+        integer(2) + integer(1),
+        integer(0),
+        integer(3) + text(b"\xe9"),
+    ]
+    data = container(schema, b"null", [(4, b"".join(values))])
+
+    texts = [record["x"] for record in decode(data, x="string")]
+
+    assert texts == ["1970-01-02", "1970-01-01T00:00:00.001Z", None, "6Q=="]
 
 
 @given(st.floats(width=32, allow_nan=False, allow_infinity=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import json
 import logging
 import os
@@ -152,6 +153,59 @@ def test_flat_files_that_concern_no_selected_stream_are_opened_once(tmp_path, ru
     assert ids(first) == ["a"]
     assert opened == []
     assert ids(later) == ["b"]
+
+
+NAMES = ["20261101_100000_00037_unload", "part-00000", "events.avro.bak", "x.json", "e.deflate"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_an_avro_file_in_the_folder_of_an_hour_is_read_whatever_its_name(
+    tmp_path, run, name, zipped
+):
+    path = put(tmp_path, 0)
+    odd = write(path.parent / name, "odd")
+    if zipped:
+        odd.write_bytes(gzip.compress(odd.read_bytes()))
+
+    first = run()
+
+    assert ids(first) == ["h0", "odd"]
+    assert ids(run(state=first.state)) == []
+
+
+def test_a_file_without_ending_that_is_broken_is_read_when_it_is_whole(tmp_path, run):
+    path = write(put(tmp_path, 0).parent / "unload", "odd")
+    put(tmp_path, 100)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    state = failing(tmp_path)
+    path.write_bytes(whole)
+
+    assert ids(run(state=state)) == ["odd"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "data.parquet", "README"])
+def test_a_file_of_another_form_in_the_folder_of_an_hour_is_named_once(tmp_path, run, caplog, name):
+    other = put(tmp_path, 0).parent / name
+    other.write_bytes(b"PAR1 or text")
+
+    first = run()
+    assert ids(first) == ["h0"]
+    assert f"{other} is passed over: it is neither Avro nor JSON." in caplog.text
+    caplog.clear()
+    assert ids(run(state=first.state)) == []
+    assert name not in caplog.text
+
+
+def test_marks_of_other_tools_in_the_folder_of_an_hour_are_left_alone(tmp_path, run, caplog):
+    folder = put(tmp_path, 0).parent
+    for name in ("_SUCCESS", ".part.avro.crc", "_committed_1"):
+        (folder / name).write_bytes(b"{}")
+    (folder / "$folder$").write_bytes(b"")
+
+    assert ids(run()) == ["h0"]
+    assert "passed over" not in caplog.text
 
 
 # Settings that change between runs

@@ -398,3 +398,19 @@ def test_damaged_json_is_reported(tmp_path, content, words):
 def test_errors_are_settings_errors_where_a_setting_is_wrong(tmp_path):
     with pytest.raises(SettingsError):
         make_tap(tmp_path / "nowhere", tap_class=TAP).sync_all()
+
+
+def test_a_file_with_thousands_of_unknown_fields_is_logged_in_a_few_lines(
+    tmp_path, run_tap, caplog
+):
+    names = [f"{'x' * 500}{number}" for number in range(1000)]
+    unknown = {name: ["null", "int"] for name in names}
+    schema = schema_of(OPEN, id="string", time="int", **unknown)
+    write_file(tmp_path / "f.avro", OPEN, [{"id": "a", "time": 1}], schema=schema)
+
+    output = run_tap(tmp_path, tap_class=TAP, catalog=catalog_of(STREAM, only=["id"]))
+
+    assert [record["id"] for record in output.records[STREAM]] == ["a"]
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) < 30
+    assert max(map(len, warnings)) <= 1000

@@ -1,0 +1,406 @@
+"""An Avro schema, checked before a library sees it, and what it says of each field.
+
+The schema stands in the file, so it may say anything: a type that contains itself ends a recursive
+decoder's process, a thousand nested types overflow the stack, and values that take no bytes let a
+short block claim records without end. Here every type is resolved once, and measured:
+
+- how many bytes a value takes at least, so that a count can be checked against the bytes,
+- how deep and how large it is with all named types in their places,
+- how its values become JSON, logical types included.
+
+The `layout` that is handed to the decoding libraries is written anew: only what decides how bytes
+are read, under names that are safe.
+Source: the Avro 1.12 specification.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from tap_braze_currents.formats import avro_values as values
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import (
+    EMPTY_VALUES,
+    NAME_LENGTH,
+    SCHEMA_DEPTH,
+    SCHEMA_TYPES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_FEWEST_BYTES: Final = {
+    "null": 0,
+    "boolean": 1,
+    "int": 1,
+    "long": 1,
+    "float": 4,
+    "double": 8,
+    "bytes": 1,
+    "string": 1,
+}
+_NAMED: Final = frozenset({"record", "error", "enum", "fixed"})
+_ITEMS: Final = {"array": "items", "map": "values"}
+_IN_COLUMNS: Final = frozenset({"string", "int", "long", "float", "double", "boolean"})
+_TIMES: Final = {"int": ("time-millis",), "long": ("time-micros", "time-nanos")}
+_MOMENTS: Final = ("timestamp-", "local-timestamp-")
+_DURATION_BYTES: Final = 12
+_UUID_BYTES: Final = 16
+_CACHED_SCHEMAS: Final = 256
+
+
+@dataclass(frozen=True)
+class AvroType:
+    """One type of a schema, with all named types resolved."""
+
+    name: str
+    """An Avro primitive or logical type, `array<…>` of one, or `other` for what is nested."""
+    layout: Any
+    """The schema that a library reads the bytes by."""
+    fewest_bytes: int
+    """No value takes less."""
+    types: int = 1
+    """How many types it is made of."""
+    empty: int = 0
+    """How many of its values take no bytes."""
+    depth: int = 1
+    to_json: Callable[[Any], Any] | None = None
+    """Makes a plain JSON value of what the library gives; None if it is one already."""
+    nullable: bool = False
+    zero: bytes | None = None
+    """The bytes of its simplest value; None for what is not read in columns."""
+    per_second: int = 0
+    """Of a timestamp: units a second. A date has none."""
+    scale: int | None = None
+    """Of a decimal: digits after the point."""
+
+
+@dataclass(frozen=True)
+class RecordSchema:
+    """The schema of a file of records."""
+
+    name: str
+    """With the namespace."""
+    fields: dict[str, AvroType]
+    layout: dict[str, Any]
+    fewest_bytes: int
+    """Of one record."""
+
+
+@lru_cache(_CACHED_SCHEMAS)
+def read_schema(text: bytes) -> RecordSchema:
+    """Read the schema of a file; files of one event type share theirs, so it is cached.
+
+    Raises:
+        BrokenFileError: It is no schema of a record with fields, or exceeds a limit.
+    """
+    try:
+        raw = json.loads(text)
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        raise BrokenFileError("its header holds no Avro schema (it is no JSON)") from error
+    if not isinstance(raw, dict) or raw.get("type") not in ("record", "error"):
+        raise BrokenFileError("its header holds no Avro schema of a record")
+    try:
+        return _Reader().record_schema(raw)
+    except (KeyError, ValueError, TypeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise BrokenFileError(f"its header holds no Avro schema of a record ({reason})") from error
+
+
+class _Reader:
+    """Reads one schema."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, AvroType | None] = {}
+        """Full name → the type; None while it is being read."""
+        self._records = 0
+
+    def record_schema(self, raw: dict[str, Any]) -> RecordSchema:
+        name = _full_name(raw, "")
+        self._named[name] = None
+        fields = self._fields(raw, _namespace(name), 1)
+        if not fields:
+            raise BrokenFileError("its schema has no fields")
+        fewest_bytes = sum(kind.fewest_bytes for kind in fields.values())
+        if not fewest_bytes:
+            raise BrokenFileError("its schema has only fields that hold nothing")
+        return RecordSchema(name, fields, _record_layout("event", fields), fewest_bytes)
+
+    def _fields(self, raw: dict[str, Any], namespace: str, depth: int) -> dict[str, AvroType]:
+        found: dict[str, AvroType] = {}
+        for field in _a_list(raw["fields"], "fields"):
+            if not isinstance(field, dict):
+                raise TypeError("a field is no object")
+            name = _a_name(field["name"])
+            if name in found:
+                raise ValueError("two fields have the same name")
+            found[name] = self._type(field["type"], namespace, depth + 1)
+            self._check_size(found.values())
+        return found
+
+    def _type(self, raw: Any, namespace: str, depth: int) -> AvroType:  # noqa: ANN401
+        if depth > SCHEMA_DEPTH:
+            raise _too_deep()
+        if isinstance(raw, list):
+            return self._union(raw, namespace, depth)
+        if isinstance(raw, str):
+            raw = {"type": raw}
+        if not isinstance(raw, dict):
+            raise TypeError("a type is neither a name nor an object nor a list")
+        kind = raw["type"]
+        if not isinstance(kind, str):  # wrapped, as in {"type": {"type": "string"}}
+            return self._type(kind, namespace, depth + 1)
+        if kind in _FEWEST_BYTES:
+            return _primitive(kind, raw)
+        if kind in _NAMED:
+            return self._define(raw, kind, namespace, depth)
+        if kind in _ITEMS:
+            item = self._type(raw[_ITEMS[kind]], namespace, depth + 1)
+            return _array(item) if kind == "array" else _map(item)
+        return self._known(kind, namespace)
+
+    def _known(self, name: str, namespace: str) -> AvroType:
+        full = name if "." in name or not namespace else f"{namespace}.{name}"
+        for candidate in (full, name):
+            if candidate in self._named:
+                known = self._named[candidate]
+                if known is None:
+                    raise BrokenFileError("its schema has a type that contains itself")
+                return known
+        raise ValueError("a type is not defined")
+
+    def _define(self, raw: dict[str, Any], kind: str, namespace: str, depth: int) -> AvroType:
+        name = _full_name(raw, namespace)
+        if name in self._named:
+            raise ValueError("two types have the same name")
+        self._named[name] = None
+        if kind == "enum":
+            defined = self._enum(raw)
+        elif kind == "fixed":
+            defined = self._fixed(raw)
+        else:
+            defined = self._record(self._fields(raw, _namespace(name), depth))
+        self._named[name] = defined
+        return defined
+
+    def _enum(self, raw: dict[str, Any]) -> AvroType:
+        symbols = [_a_name(symbol) for symbol in _a_list(raw["symbols"], "symbols")]
+        layout = {"type": "enum", "name": self._new_name(), "symbols": symbols}
+        return AvroType("enum", layout, 1)
+
+    def _fixed(self, raw: dict[str, Any]) -> AvroType:
+        size = raw["size"]
+        if type(size) is not int or not 0 <= size < 2**31:
+            raise ValueError("a fixed type has an impossible size")
+        layout = {"type": "fixed", "name": self._new_name(), "size": size}
+        logical = raw.get("logicalType")
+        name, to_json, scale = _of_bytes(raw)
+        if logical == "duration" and size == _DURATION_BYTES:
+            name, to_json = "duration", values.duration_text
+        elif logical == "uuid" and size == _UUID_BYTES:
+            name, to_json = "uuid", values.uuid_text
+        return AvroType(name, layout, size, empty=not size, to_json=to_json, scale=scale)
+
+    def _record(self, fields: dict[str, AvroType]) -> AvroType:
+        converters = {name: kind.to_json for name, kind in fields.items() if kind.to_json}
+
+        def to_json(record: dict[str, Any]) -> dict[str, Any]:
+            return record | {
+                name: convert(record[name])
+                for name, convert in converters.items()
+                if record[name] is not None
+            }
+
+        fewest_bytes = sum(kind.fewest_bytes for kind in fields.values())
+        return AvroType(
+            "other",
+            _record_layout(self._new_name(), fields),
+            fewest_bytes,
+            types=1 + sum(kind.types for kind in fields.values()),
+            empty=sum(kind.empty for kind in fields.values()) or not fewest_bytes,
+            depth=1 + max((kind.depth for kind in fields.values()), default=0),
+            to_json=to_json if converters else None,
+        )
+
+    def _union(self, raw: list[Any], namespace: str, depth: int) -> AvroType:
+        if not raw or any(isinstance(branch, list) for branch in raw):
+            raise ValueError("a union is empty, or directly in another one")
+        branches = [self._type(branch, namespace, depth + 1) for branch in raw]
+        self._check_size(branches)
+        others = [branch for branch in branches if branch.name != "null"]
+        is_plain = len(others) == 1 and len(branches) - len(others) <= 1
+        if is_plain:
+            layout, to_json = [branch.layout for branch in branches], others[0].to_json
+        else:
+            layout, to_json = self._tagged(branches)
+        only = others[0] if is_plain else None
+        return AvroType(
+            only.name if only else ("other" if others else "null"),
+            layout,  # the branches in their order: values are written with their branch's number
+            1 + min(branch.fewest_bytes for branch in branches),
+            types=1 + sum(branch.types for branch in branches),
+            depth=1 + max(branch.depth for branch in branches),
+            to_json=to_json,
+            nullable=len(others) < len(branches),
+            zero=_union_zero(branches) if only and only.zero is not None else None,
+            per_second=only.per_second if only else 0,
+            scale=only.scale if only else None,
+        )
+
+    def _tagged(self, branches: Sequence[AvroType]) -> tuple[Any, Callable[[Any], Any]]:
+        """Lay out a union of several types so that each value tells which branch it is of.
+
+        The library gives bare values: 5 may be a day, a moment or a number. A record adds nothing
+        to the bytes, so each branch is read as a record of one field, named by its number.
+        """
+        converters: dict[str, Callable[[Any], Any] | None] = {}
+        layouts = []
+        for number, branch in enumerate(branches):
+            if branch.name == "null":
+                layouts.append(branch.layout)
+                continue
+            tag = f"b{number}"
+            converters[tag] = branch.to_json
+            layouts.append(_record_layout(self._new_name(), {tag: branch}))
+
+        def to_json(value: dict[str, Any]) -> Any:  # noqa: ANN401
+            ((tag, inner),) = value.items()
+            convert = converters[tag]
+            return inner if convert is None or inner is None else convert(inner)
+
+        return layouts, to_json
+
+    def _new_name(self) -> str:
+        self._records += 1
+        return f"t{self._records}"
+
+    def _check_size(self, kinds: Any) -> None:  # noqa: ANN401
+        if sum(kind.types for kind in kinds) > SCHEMA_TYPES:
+            raise BrokenFileError(f"its schema is made of more than {SCHEMA_TYPES} types")
+        if sum(kind.empty for kind in kinds) > EMPTY_VALUES:
+            raise BrokenFileError("its schema has too many values that hold nothing")
+        if max((kind.depth for kind in kinds), default=0) >= SCHEMA_DEPTH:
+            raise _too_deep()
+
+
+def _primitive(kind: str, raw: dict[str, Any]) -> AvroType:
+    logical = raw.get("logicalType")
+    if kind == "bytes":
+        name, to_json, scale = _of_bytes(raw)
+        return AvroType(name, kind, 1, to_json=to_json, scale=scale)
+    if isinstance(logical, str):
+        if kind == "int" and logical == "date":
+            return AvroType("date", kind, 1, to_json=values.date_text)
+        if logical in _TIMES.get(kind, ()):
+            unit = values.PER_SECOND[logical.rpartition("-")[2]]
+            return AvroType("time", kind, 1, to_json=partial(values.time_text, per_second=unit))
+        if kind == "long" and logical.startswith(_MOMENTS):
+            unit = values.PER_SECOND.get(logical.rpartition("-")[2], 0)
+            if unit:
+                zone = "" if logical.startswith("local") else "Z"
+                to_text = partial(values.timestamp_text, per_second=unit, zone=zone)
+                return AvroType("timestamp", kind, 1, to_json=to_text, per_second=unit)
+    fewest = _FEWEST_BYTES[kind]
+    return AvroType(
+        kind,
+        kind,
+        fewest,
+        empty=not fewest,
+        to_json=values.shortest_float if kind == "float" else None,
+        zero=bytes(fewest) if kind in _IN_COLUMNS else None,
+    )
+
+
+def _of_bytes(raw: dict[str, Any]) -> tuple[str, Callable[[Any], Any], int | None]:
+    """Return what bytes are: a decimal if they are a valid one, else text."""
+    precision, scale = raw.get("precision"), raw.get("scale", 0)
+    if (
+        raw.get("logicalType") != "decimal"
+        or type(precision) is not int
+        or type(scale) is not int
+        or not 0 <= scale <= precision <= NAME_LENGTH
+    ):
+        return "bytes", values.bytes_text, None
+    return "decimal", lambda value: values.decimal_number(values.decimal(value, scale)), scale
+
+
+def _array(item: AvroType) -> AvroType:
+    if not item.fewest_bytes:
+        # A block of it may claim items without end, and none of them takes a byte.
+        raise BrokenFileError("its schema has an array of values that hold nothing")
+    convert = item.to_json
+    simple = not item.name.startswith("array<") and item.name not in {"other", "null"}
+    return AvroType(
+        f"array<{item.name}>" if simple else "other",
+        {"type": "array", "items": item.layout},
+        1,
+        types=1 + item.types,
+        depth=1 + item.depth,
+        to_json=convert
+        and (lambda values: [value if value is None else convert(value) for value in values]),
+        zero=b"\0" if item.zero is not None else None,
+    )
+
+
+def _map(item: AvroType) -> AvroType:
+    convert = item.to_json
+    return AvroType(
+        "other",
+        {"type": "map", "values": item.layout},
+        1,
+        types=1 + item.types,
+        depth=1 + item.depth,
+        to_json=convert
+        and (
+            lambda values: {
+                key: value if value is None else convert(value) for key, value in values.items()
+            }
+        ),
+    )
+
+
+def _union_zero(branches: Sequence[AvroType]) -> bytes:
+    """Return the shortest bytes of a union of one type and perhaps null: the number, the value."""
+    number = next((n for n, branch in enumerate(branches) if branch.name == "null"), 0)
+    return bytes([2 * number]) + (branches[number].zero or b"")
+
+
+def _record_layout(name: str, fields: dict[str, AvroType]) -> dict[str, Any]:
+    listed = [{"name": field, "type": kind.layout} for field, kind in fields.items()]
+    return {"type": "record", "name": name, "fields": listed}
+
+
+def _full_name(raw: dict[str, Any], namespace: str) -> str:
+    name = _a_name(raw["name"])
+    given = raw.get("namespace")
+    if given is not None and not isinstance(given, str):
+        raise TypeError("a namespace is no text")
+    namespace = namespace if given is None else given
+    return name if "." in name or not namespace else _a_name(f"{namespace}.{name}")
+
+
+def _namespace(full_name: str) -> str:
+    return full_name.rpartition(".")[0]
+
+
+def _a_name(value: Any) -> str:  # noqa: ANN401
+    if not isinstance(value, str) or not value:
+        raise TypeError("a name is no text, or empty")
+    if len(value) > NAME_LENGTH:
+        raise ValueError(f"a name is longer than {NAME_LENGTH} characters")
+    return value
+
+
+def _a_list(value: Any, what: str) -> list[Any]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise TypeError(f"{what} is no list")
+    return value
+
+
+def _too_deep() -> BrokenFileError:
+    return BrokenFileError(f"its schema is nested more than {SCHEMA_DEPTH} types deep")

@@ -1,0 +1,114 @@
+"""Which form a file has: found in its content, since names may be anything.
+
+Files are copied, renamed, zipped and rewritten by tools with conventions of their own: an Avro
+file is one whatever its name ends in.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Final
+
+from isal import isal_zlib
+
+from tap_braze_currents.formats.avro_container import MAGIC
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import UNZIPPED_BYTES
+
+UTF8_MARK: Final = b"\xef\xbb\xbf"
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ANY_GZIP: Final = zlib.MAX_WBITS + 16
+_UTF32 = ((b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"))
+_UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_JSON_BEGINS: Final = (b"{", b"[")
+_HEAD = 4096
+_FIRST_PIECE = 1 << 10
+_PIECE = 4 << 20
+
+
+def is_gzip(head: bytes | memoryview) -> bool:
+    """Report whether a file is gzipped, by its first bytes."""
+    return head[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
+
+
+def is_avro(head: bytes | memoryview) -> bool:
+    """Report whether a file is an Avro container, by its first bytes."""
+    return head[: len(MAGIC)] == MAGIC
+
+
+def is_json(data: memoryview) -> bool:
+    """Report whether a file in UTF-8 begins as JSON of events does, or holds nothing."""
+    head = bytes(data[:_HEAD]).lstrip()
+    return head.startswith(_JSON_BEGINS) or not (head or data[_HEAD:])
+
+
+def unzipped(content: bytes | memoryview) -> memoryview:
+    """Return the content, decompressed if it is gzipped.
+
+    Raises:
+        BrokenFileError: It cannot be, or grows beyond `UNZIPPED_BYTES`.
+    """
+    rest = memoryview(content)
+    if not is_gzip(rest):
+        return rest
+    data = bytearray()
+    while is_gzip(rest):  # a file may be several, one after the other
+        try:
+            rest = rest[_unzip_one(rest, data) :]
+        except BrokenFileError:
+            raise
+        except Exception as error:  # isal's own class cannot be named in a typed `except`
+            raise BrokenFileError(f"it cannot be unzipped ({error})") from error
+    if any(rest):  # zeros may pad it
+        raise BrokenFileError("it cannot be unzipped (other bytes follow)")
+    return memoryview(data)
+
+
+def _unzip_one(zipped: memoryview, data: bytearray) -> int:
+    """Decompress one gzip member; return how many bytes it took.
+
+    The input is given in pieces that grow, because what follows a member is copied once: with
+    large pieces, a file of many small members would take quadratic time.
+    """
+    stream = isal_zlib.decompressobj(_ANY_GZIP)
+    position, size = 0, _FIRST_PIECE
+    piece: bytes | memoryview = b""
+    while not stream.eof:
+        if not piece:
+            piece = zipped[position : position + size]
+            position, size = position + len(piece), min(2 * size, _PIECE)
+        unzipped = stream.decompress(piece, _PIECE)
+        if not piece and not unzipped:
+            raise BrokenFileError("it cannot be unzipped (it ends too early)")
+        data += unzipped
+        if len(data) > UNZIPPED_BYTES:
+            raise BrokenFileError(f"it is larger than {UNZIPPED_BYTES >> 20} MiB when unzipped")
+        piece = stream.unconsumed_tail
+    return position - len(stream.unused_data)
+
+
+def in_utf8(data: memoryview) -> memoryview:
+    """Return JSON text in UTF-8, without the mark that some programs put before it.
+
+    UTF-16 and UTF-32 (PowerShell writes them) are recognised by their marks, or by the zeros
+    beside the first character.
+
+    Raises:
+        BrokenFileError: The text is not in the encoding that it begins with.
+    """
+    if bytes(data[: len(UTF8_MARK)]) == UTF8_MARK:
+        return data[len(UTF8_MARK) :]
+    for mark, encoding in (*_UTF32, *_UTF16):
+        if data[: len(mark)] == mark:
+            return _recoded(data[len(mark) :], encoding)
+    for encoding in ("utf-16-le", "utf-16-be"):
+        if bytes(data[:2]) in {begin.decode().encode(encoding) for begin in _JSON_BEGINS}:
+            return _recoded(data, encoding)
+    return data
+
+
+def _recoded(data: memoryview, encoding: str) -> memoryview:
+    try:
+        return memoryview(str(data, encoding, "replace").encode())
+    except UnicodeError as error:
+        raise BrokenFileError(f"it is no text in {encoding}") from error

@@ -1,0 +1,33 @@
+"""Bounds on what one file may claim, unpack to, or nest.
+
+They are generous: a file that Braze writes stays far below each. They exist so that a damaged or
+hostile file is one broken file, and not a run that is out of memory or time.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+HEADER_BYTES: Final = 1 << 20
+"""Avro: the header, which is mostly the schema. Braze's take 2 to 10 kB."""
+BLOCK_BYTES: Final = 128 << 20
+"""Avro: one block after decompression. Writers make blocks of 16 kB to 64 MB."""
+UNZIPPED_BYTES: Final = 256 << 20
+"""A gzipped file after decompression; it is held in memory as a whole."""
+FREE_RECORDS: Final = 1_000_000
+RECORDS_PER_BYTE: Final = 8
+"""Avro: a file claims at most `FREE_RECORDS`, and so many more for each byte it has. Each event
+has an id of its own, so even a well compressed one takes some bytes."""
+SCHEMA_DEPTH: Final = 32
+"""Avro: types inside types. Braze's nest three deep; decoding is recursive."""
+SCHEMA_TYPES: Final = 20_000
+"""Avro: types in a schema, with named types counted wherever they are used."""
+EMPTY_VALUES: Final = 100
+"""Avro: values of a record that take no bytes (`null`): they cost time that no byte pays for."""
+NAME_LENGTH: Final = 1000
+"""Avro: characters in the name of a record, a field or an enum's symbol."""
+DECIMAL_BYTES: Final = 500
+"""Avro: one decimal, about 1,200 digits. Conversion takes more than linear time."""
+TEXT_BYTES: Final = 64 << 20
+"""Avro: estimated JSON text of one group of blocks, above which records are decoded a few at a
+time. Names make a record's text much longer than its bytes."""
