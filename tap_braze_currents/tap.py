@@ -67,7 +67,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             default={},
             secret=True,
             title="Storage options",
-            description="Passed to the file system (fsspec): keys, endpoint_url, …",
+            description="Credentials and endpoint of the store: key, secret, endpoint_url, …",
         ),
         th.Property(
             "start_date",

@@ -1,4 +1,4 @@
-"""Pure: what a Currents path says, and which prefixes cover a span of hours.
+"""Pure: what a Currents path says, and how hours are counted.
 
     <integration>/event_type=<type>/date=<YYYY-MM-DD-HH>/<schema id>/<zone>/
         <integration>+<partition>+<offset>.avro
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
 INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
@@ -104,45 +104,3 @@ def shift(hour: str, hours: int) -> str:
         return to_hour(to_datetime(hour) + timedelta(hours=hours))
     except OverflowError:
         return "0001-01-01-00" if hours < 0 else "9999-12-31-23"
-
-
-def covering_prefixes(first: date, last: date) -> list[str]:
-    """Cover the days from `first` to `last` with few prefixes of `date=` folders.
-
-    Days, tens of days, months and years, none beyond `last`: their number grows with the
-    logarithm of the span, so a stream that has been silent for years costs few list calls.
-
-    Returns:
-        Texts such as `2026-11-09`, `2026-11-1`, `2026-12`, `2027`, in order.
-    """
-    prefixes = []
-    day = first
-    while day <= last:
-        prefix, following = _widest_period(day, last)
-        prefixes.append(prefix)
-        if following == date.max:
-            break
-        day = following
-    return prefixes
-
-
-def _widest_period(day: date, last: date) -> tuple[str, date]:
-    after_last = last + timedelta(days=1) if last < date.max else last
-    text = day.isoformat()
-    if day.day == 1:
-        if day.month == 1 and (following := _next_month(day.replace(month=12))) <= after_last:
-            return text[:4], following
-        if (following := _next_month(day)) <= after_last:
-            return text[:7], following
-    if day.day == 1 or day.day % 10 == 0:
-        in_ten_days = day + timedelta(days=10 - day.day % 10)
-        following = min(in_ten_days, _next_month(day))
-        if following <= after_last:
-            return text[:9], following
-    return text, min(day, date.max - timedelta(days=1)) + timedelta(days=1)
-
-
-def _next_month(day: date) -> date:
-    if (day.year, day.month) == (date.max.year, 12):
-        return date.max
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

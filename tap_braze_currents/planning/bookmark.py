@@ -202,6 +202,10 @@ class Bookmark:
             and self.may_be_late(key, modified)
         )
 
+    def paths_read(self, event_type: str) -> set[str]:
+        """Return the paths below the prefix of the files read in open hours."""
+        return {key.path(event_type) for key in self._read}
+
     def pending(self) -> list[FileKey]:
         """Return the files that are still to be read and need not be listed again."""
         return sorted(self._pending)

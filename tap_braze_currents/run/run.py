@@ -84,8 +84,11 @@ def begin_run(
             begun_at=begun_at,
         )
     finally:
+        # A thread inside the store's library while the interpreter ends would abort the process.
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(wait=True)
 
 
 def _resume(

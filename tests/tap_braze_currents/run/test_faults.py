@@ -162,13 +162,13 @@ def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, run_tap, caplog
     bucket = generate(tmp_path, events=20, types=[OPEN], hours=2)
     monkeypatch.setattr("tap_braze_currents.bucket.reading_ahead.FILES_AHEAD", 1)
     tap = make_tap(tmp_path, tap_class=TAP)
-    real = tap.bucket.fs.cat_file
+    real = tap.bucket.store.read
 
     def cat_file(path, *args, **options):
         bucket.files[1].path.unlink(missing_ok=True)
         return real(path, *args, **options)
 
-    tap.bucket.fs.cat_file = cat_file
+    tap.bucket.store.read = cat_file
     tap.sync_all()
 
     assert "was deleted after it was listed" in caplog.text
