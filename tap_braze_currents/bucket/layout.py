@@ -11,6 +11,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
 INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
@@ -47,6 +51,15 @@ class FileKey:
             name = f"{integration}+{name}{_AVRO}"
         parts = [integration, TYPE_FOLDER + event_type, hour, below, name]
         return "/".join(part for part in parts if part)
+
+
+def paths_in(event_type: str, folder: str, hour: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the paths below the prefix of many files of one folder and hour."""
+    integration, _, _ = folder.partition("/")
+    place = FileKey(hour, folder, "x.x").path(event_type)[: -len("x.x")]
+    for name in names:
+        is_short = "." not in name and "/" not in name
+        yield place + (f"{integration}+{name}{_AVRO}" if is_short else name)
 
 
 def parse_path(path: str) -> FileKey:

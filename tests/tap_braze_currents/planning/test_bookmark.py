@@ -32,6 +32,7 @@ from tap_braze_currents.bucket.layout import (
 )
 from tap_braze_currents.bucket.local_folder import LocalFolder
 from tap_braze_currents.planning.bookmark import CLOCKS_DIFFER_BY, Bookmark
+from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import Output, catalog_of, make_tap, tap_of
@@ -95,9 +96,18 @@ def test_a_folder_from_the_future_seals_nothing_of_the_present():
     assert bookmark.sealed_hour == "2026-10-30-11"
 
 
+def test_a_state_of_version_1_is_read_and_goes_on():
+    read = [{"folder": "i1/1/z", "hour": "2026-11-01-00", "names": ["0+0000000001", "0+7"]}]
+    bookmark = Bookmark.from_state({"version": 1, "read": read, "newest_hour": "2026-11-01-00"})
+
+    assert bookmark.is_done(FileKey("2026-11-01-00", "i1/1/z", "0+0000000001"))
+    assert bookmark.is_done(FileKey("2026-11-01-00", "i1/1/z", "0+7"))
+    assert bookmark.to_state()["version"] == 2
+
+
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(SettingsError, match="--full-refresh"):
-        Bookmark.from_state({"version": 2})
+        Bookmark.from_state({"version": 3})
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,11 @@ def test_a_state_of_another_version_is_refused():
     [
         {"read": {"i": 1}},
         {"read": [{"folder": "i", "hour": "2026-11-01-00", "names": "0+1"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "00 5"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "24 0+1"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "00 0+1 1*99999999"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": 3}]},
         {"sealed_hour": "x"},
         {"sealed_hour": 3},
         {"first_run": 3},
@@ -266,7 +281,9 @@ class BucketMachine(RuleBasedStateMachine):
                 self.root,
                 state=json.loads(json.dumps(self.state)),
                 tap_class=TAP,
-                conditions=RunConditions(clock=lambda: now, records_between_states=1),
+                conditions=RunConditions(
+                    clock=lambda: now, records_between_states=1, most_state_share=float("inf")
+                ),
                 catalog=json.loads(json.dumps(self.catalog)),
                 sweep=sweep,
                 **self.settings,
@@ -341,7 +358,7 @@ class BucketMachine(RuleBasedStateMachine):
         for bookmark in self.state.get("bookmarks", {}).values():
             sealed, newest = bookmark.get("sealed_hour"), bookmark.get("newest_hour")
             if sealed:
-                assert all(entry["hour"] > sealed for entry in bookmark["read"])
+                assert all(hour > sealed for _, hour in decode_names(bookmark["read"]))
                 assert sealed <= shift(newest, -self.shortest_lookback - 1)
 
     def teardown(self):

@@ -10,6 +10,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.tap import TapBrazeCurrents
 from tests.currents_generator import INTEGRATION, generate, records, write_file
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
@@ -192,7 +193,8 @@ def test_max_files_takes_the_oldest_hours_of_all_streams(tmp_path, run_tap, capl
 
     first = run_tap(tmp_path, tap_class=TAP, max_files_per_run=4)
 
-    hours = {entry["hour"] for b in first.state["bookmarks"].values() for entry in b["read"]}
+    bookmarks = first.state["bookmarks"].values()
+    hours = {hour for b in bookmarks for _, hour in decode_names(b["read"])}
     assert hours == {"2026-11-01-00", "2026-11-01-01"}
     assert set(first.records) == {STREAM, "users_behaviors_customevent"}
     assert "4 beyond max_files_per_run" in caplog.text
