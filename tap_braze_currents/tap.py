@@ -288,6 +288,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             self.state,
             self.state_writer.write_state,
             self._conditions,
+            lambda: self.message_writer.bytes_written,
         ) as run:
             self._run = run
             super().sync_all()

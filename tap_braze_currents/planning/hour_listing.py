@@ -161,12 +161,20 @@ class ListedFiles:
         self._parts = parts
         self._pool = pool
         self._listed: deque[RemoteFile] = deque()
+        self._count = 0
+        self._is_complete = False
         self._ahead: Future[list[RemoteFile] | None] | None = None
 
     def start(self) -> ListedFiles:
         """Begin to list in the background."""
-        self._ahead = self._pool.submit(next, self._parts, None)
+        self._ahead = self._pool.submit(self._next_part)
         return self
+
+    def _next_part(self) -> list[RemoteFile] | None:
+        part = next(self._parts, None)
+        self._count += len(part or ())
+        self._is_complete = part is None
+        return part
 
     def __iter__(self) -> Iterator[RemoteFile]:
         """Iterate over what is left."""
@@ -199,6 +207,10 @@ class ListedFiles:
         if file is not None:
             self._listed.appendleft(file)
         return file
+
+    def counted(self) -> tuple[int, bool]:
+        """Count the files listed so far, and say whether these are all. Asks for nothing."""
+        return self._count, self._is_complete
 
     def left(self) -> tuple[int, bool]:
         """Count the listed files that are left, and say whether there may be more.
