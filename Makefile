@@ -10,7 +10,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		--editable '.[s3,gcs,azure,postgres,report,inbox]' --group test --group lint meltano
+		--editable '.[aws-profiles,google-auth,postgres,report,inbox]' --group test --group lint meltano
 	touch $@
 
 ## A dry run on the bundled sample bucket: no credentials, nothing is sent.

@@ -67,7 +67,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             default={},
             secret=True,
             title="Storage options",
-            description="Passed to the file system (fsspec): keys, endpoint_url, …",
+            description="Credentials and endpoint of the store: key, secret, endpoint_url, …",
         ),
         th.Property(
             "start_date",
@@ -290,6 +290,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             self.state,
             self.state_writer.write_state,
             self._conditions,
+            lambda: self.message_writer.bytes_written,
         ) as run:
             self._run = run
             super().sync_all()

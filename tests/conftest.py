@@ -15,9 +15,6 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shared machine"))
 
-# Read when gcsfs is imported: without it, gcsfs asks Google's own servers for a bucket's layout.
-os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Measure coverage by the fast tests alone: tracing would slow the long ones by a third."""

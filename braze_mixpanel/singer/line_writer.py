@@ -40,6 +40,9 @@ def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
 class LineWriter(GenericSingerWriter[bytes, Message]):
     """Writes messages to standard output; all but RECORD go out at once."""
 
+    bytes_written = 0
+    """Since the start."""
+
     def serialize_message(self, message: Message) -> bytes:
         """Return the message as one line of compact JSON."""
         return _encode(message.to_dict()) + b"\n"
@@ -60,6 +63,7 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         Raises:
             TemporaryError: The reader of standard output is gone, or it cannot be written to.
         """
+        self.bytes_written += len(lines)
         with _guarded():
             rest = memoryview(lines)
             while rest:  # with PYTHONUNBUFFERED set, a signal can cut a write short

@@ -1,4 +1,4 @@
-"""Pure: what a Currents path says, and which prefixes cover a span of hours.
+"""Pure: what a Currents path says, and how hours are counted.
 
     <integration>/event_type=<type>/date=<YYYY-MM-DD-HH>/<schema id>/<zone>/
         <integration>+<partition>+<offset>.avro
@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
 INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
@@ -49,6 +53,15 @@ class FileKey:
         name = name.removeprefix("/")
         parts = [integration, TYPE_FOLDER + event_type, hour, below, name]
         return "/".join(part for part in parts if part)
+
+
+def paths_in(event_type: str, folder: str, hour: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the paths below the prefix of many files of one folder and hour."""
+    integration, _, _ = folder.partition("/")
+    place = FileKey(hour, folder, "x.x").path(event_type)[: -len("x.x")]
+    for name in names:
+        is_short = "." not in name and "/" not in name
+        yield place + (f"{integration}+{name}{_AVRO}" if is_short else name)
 
 
 def parse_path(path: str) -> FileKey:
@@ -115,45 +128,3 @@ def shift(hour: str, hours: int) -> str:
         return to_hour(to_datetime(hour) + timedelta(hours=hours))
     except OverflowError:
         return "0001-01-01-00" if hours < 0 else "9999-12-31-23"
-
-
-def covering_prefixes(first: date, last: date) -> list[str]:
-    """Cover the days from `first` to `last` with few prefixes of `date=` folders.
-
-    Days, tens of days, months and years, none beyond `last`: their number grows with the
-    logarithm of the span, so a stream that has been silent for years costs few list calls.
-
-    Returns:
-        Texts such as `2026-11-09`, `2026-11-1`, `2026-12`, `2027`, in order.
-    """
-    prefixes = []
-    day = first
-    while day <= last:
-        prefix, following = _widest_period(day, last)
-        prefixes.append(prefix)
-        if following == date.max:
-            break
-        day = following
-    return prefixes
-
-
-def _widest_period(day: date, last: date) -> tuple[str, date]:
-    after_last = last + timedelta(days=1) if last < date.max else last
-    text = day.isoformat()
-    if day.day == 1:
-        if day.month == 1 and (following := _next_month(day.replace(month=12))) <= after_last:
-            return text[:4], following
-        if (following := _next_month(day)) <= after_last:
-            return text[:7], following
-    if day.day == 1 or day.day % 10 == 0:
-        in_ten_days = day + timedelta(days=10 - day.day % 10)
-        following = min(in_ten_days, _next_month(day))
-        if following <= after_last:
-            return text[:9], following
-    return text, min(day, date.max - timedelta(days=1)) + timedelta(days=1)
-
-
-def _next_month(day: date) -> date:
-    if (day.year, day.month) == (date.max.year, 12):
-        return date.max
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections import deque
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 import backoff
@@ -16,10 +17,14 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
 
-FILES_AHEAD = 8
+FILES_AHEAD = 64
+"""Small files wait for the network, not for the processor: many are read at once."""
+LARGE_FILES_AHEAD = 8
+LARGE_BYTES = 1 << 20
 BYTES_AHEAD = 96 << 20
 """Eight files of 100,000 events, as large as Braze writes them."""
-READING_THREADS = 4
+READING_THREADS = 64
+LARGE_AT_ONCE = 4
 """Each holds a piece twice for a moment: in the library that reads it, and in the file."""
 PIECE_BYTES = 1 << 20
 """Larger objects are read piece by piece: what breaks is resumed, not begun again.
@@ -27,6 +32,7 @@ PIECE_BYTES = 1 << 20
 Small ones, since the allocator keeps several for each thread after they are gone.
 """
 ATTEMPTS = 5
+_LARGE_TURN = BoundedSemaphore(LARGE_AT_ONCE)
 
 
 class Fetched(NamedTuple):
@@ -64,7 +70,9 @@ def fetch_ahead(
         while following:
             event_type, file = following
             size = PIECE_BYTES if file.size is None else file.size
-            if ahead and (len(ahead) >= FILES_AHEAD or held + size > BYTES_AHEAD):
+            large = sum(some > LARGE_BYTES for some, _ in ahead) if size > LARGE_BYTES else 0
+            is_full = len(ahead) >= FILES_AHEAD or large >= LARGE_FILES_AHEAD
+            if ahead and (is_full or held + size > BYTES_AHEAD):
                 break
             held += size
             ahead.append((size, Fetched(event_type, file, pool.submit(fetch, file))))
@@ -95,20 +103,25 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
             return _read(bucket, file, 0, size)
         if file.size is None or file.size <= PIECE_BYTES:
             return _read(bucket, file)
-        # Not on the heap, where the gaps of files that are gone would stay.
-        content = memoryview(mmap.mmap(-1, file.size))
-        filled = 0
-        while filled < file.size:
-            piece = _read(bucket, file, filled, min(filled + PIECE_BYTES, file.size))
-            if not piece:
-                break  # the object is shorter than listed; the decoder will say what is missing
-            content[filled : filled + len(piece)] = piece
-            filled += len(piece)
-        return content[:filled]
+        with _LARGE_TURN:
+            return _read_pieces(bucket, file, file.size)
     except FileNotFoundError:
         raise
-    except Exception as error:  # each file system has its own tree of errors
+    except Exception as error:  # the stores have errors of their own
         raise explain(error, file.path) from error
+
+
+def _read_pieces(bucket: Bucket, file: RemoteFile, size: int) -> memoryview:
+    # Not on the heap, where the gaps of files that are gone would stay.
+    content = memoryview(mmap.mmap(-1, size))
+    filled = 0
+    while filled < size:
+        piece = _read(bucket, file, filled, min(filled + PIECE_BYTES, size))
+        if not piece:
+            break  # the object is shorter than listed; the decoder will say what is missing
+        content[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return content[:filled]
 
 
 def _read(
@@ -124,7 +137,7 @@ def _read(
         ),
         factor=0.2,
         logger=None,
-    )(bucket.fs.cat_file)
+    )(bucket.store.read)
     try:
         return bytes(read(file.path, start=start, end=end))
     except Exception as error:

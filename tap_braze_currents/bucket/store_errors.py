@@ -29,6 +29,24 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule(
         SettingsError,
+        "invalidkey invalidpatherror",
+        (),
+        "{url} cannot be listed: {text}. Rename or delete that object.",
+    ),
+    _Rule(
+        SettingsError,
+        "invalidcertificate",
+        (),
+        "{url} cannot be trusted: {text}. Set SSL_CERT_FILE to your own certificates.",
+    ),
+    _Rule(
+        SettingsError,
+        "userprojectmissing requesterpays",
+        (),
+        "{url} cannot be read: {text}. Set requester_pays in storage_options.",
+    ),
+    _Rule(
+        SettingsError,
         "typeerror",
         ("unexpected keyword", "protocol not known", "multiple values", "invalid endpoint"),
         "{url} cannot be opened: {text}. Check storage_url and the names in storage_options.",
@@ -87,7 +105,7 @@ _RULES = (
         "401 invalidaccesskeyid signaturedoesnotmatch invalidtoken authenticationfailed "
         "invalidauthenticationinfo noauthenticationinformation nocredentialserror "
         "partialcredentialserror credentialretrievalerror clientauthenticationerror "
-        "defaultcredentialserror refresherror",
+        "defaultcredentialserror refresherror unauthenticatederror publicaccessnotpermitted",
         (
             "credential",
             "accesskeyid",
@@ -104,7 +122,7 @@ _RULES = (
     _Rule(
         SettingsError,
         "403 accessdenied allaccessdisabled authorizationfailure authorizationpermissionmismatch "
-        "insufficientaccountpermissions permissionerror",
+        "insufficientaccountpermissions permissionerror permissiondeniederror",
         ("accessdenied", "access denied", "forbidden"),
         "{url} may not be read: {text}. Give these credentials the right to list and to read "
         "below that prefix.",
@@ -131,7 +149,7 @@ _LONGEST_TEXT = 300
 
 
 def explain(error: Exception, url: str) -> ConnectorError:
-    """Turn an error of fsspec or of a cloud's library into one that says what to do.
+    """Turn an error of a store into one that says what to do.
 
     Args:
         error: Whatever was raised.
@@ -183,6 +201,7 @@ def _own_codes(error: BaseException) -> Iterator[object]:
     for name in ("code", "status", "status_code", "error_code"):
         code = getattr(error, name, None)
         yield getattr(code, "value", code)  # some are of an enumeration
+    yield from getattr(error, "codes", ())  # of ServiceError
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore's
         yield response.get("Error", {}).get("Code")

@@ -9,7 +9,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError
-from tap_braze_currents.bucket.layout import TYPE_FOLDER, is_hour
+from tap_braze_currents.bucket.layout import TYPE_FOLDER, to_hour
 from tap_braze_currents.bucket.reading_ahead import read_object
 from tap_braze_currents.formats.avro_container import read_header
 from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
@@ -27,6 +27,8 @@ logger = logging.getLogger("tap-braze-currents")
 HEAD_BYTES = 32 << 10
 """The header of most files is shorter."""
 _NEWEST_FILES = 100
+_HOURS_BACK = (1, 24)
+"""Where the search for the newest file of a type begins: few files lie behind the first."""
 _JSON_TURN = BoundedSemaphore(2)
 """JSON files are read whole and may be large, so only a few are held at a time."""
 
@@ -104,13 +106,8 @@ def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
 
 def _newest(bucket: Bucket, place: tuple[str, str], now: datetime) -> RemoteFile | None:
     integration, event_type = place
-    for day in (now, now - timedelta(days=1)):
-        files = bucket.files_of_hours(integration, event_type, f"{day:%Y-%m-%d}")
-        if files:
-            return files[-1]
-    hours = filter(is_hour, reversed(bucket.hours(integration, event_type)))
-    found = (bucket.files_of_hours(integration, event_type, hour) for hour in hours)
-    return next((files[-1] for files in found if files), None)
+    hours = [to_hour(now - timedelta(hours=back)) for back in _HOURS_BACK]
+    return bucket.newest(integration, event_type, hours)
 
 
 def _age(file: RemoteFile) -> float:

@@ -8,7 +8,7 @@ The state of a stream:
     shortest_lookback  the smallest `lookback_hours` of all runs
     sealed_hour        everything from the start up to and including this hour is done
     newest_hour        the newest hour from which a file was read
-    read               files read in the hours still open, by folder and hour
+    read               files read in the hours still open (`coded_names` says how they are written)
     pending            listed files that are not read yet, whatever their hour: they were broken, or
                        too young when their hour was sealed
     late               files of sealed hours that were read after their hour may have been sealed; a
@@ -32,12 +32,15 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.times import read_time
-from tap_braze_currents.bucket.layout import FileKey, is_hour, shift, to_datetime
+from tap_braze_currents.bucket.layout import FileKey, is_hour, paths_in, shift, to_datetime
+from tap_braze_currents.planning.coded_names import decode_names, encode_names, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-VERSION = 1
+VERSION = 2
+_VERSIONS = (1, VERSION)
+"""Version 1 named each file in full."""
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
 """Allowed between this machine's clock and the clock of the bucket's service."""
 MOST_LATE_FILES = 1000
@@ -72,7 +75,8 @@ class Bookmark:
         self.shared: dict[str, list[str]] = {}
         self._most_late_files = most_late_files
         self._most_pending_files = most_pending_files
-        self._read: set[FileKey] = set()
+        self._read: dict[tuple[str, str], set[str]] = {}
+        """(folder, hour) → names."""
         self._pending: set[FileKey] = set()
         self._late: set[FileKey] = set()
         self._paths: set[str] = set()
@@ -98,7 +102,7 @@ class Bookmark:
         bookmark = cls(most_late_files=most_late_files, most_pending_files=most_pending_files)
         if not state:
             return bookmark
-        if state.get("version") != VERSION:
+        if state.get("version") not in _VERSIONS:
             raise SettingsError(
                 f"The state has version {state.get('version')!r}, this tap knows {VERSION}: "
                 "use the tap that wrote it, or start over with --full-refresh."
@@ -119,15 +123,15 @@ class Bookmark:
         shortest = state.get("shortest_lookback")
         self.shortest_lookback = shortest if shortest is None else int(shortest)
         self.sealed_hour = _hour(state.get("sealed_hour", ""))
-        self._read = set(_keys(state.get("read", [])))
-        self._pending = set(_keys(state.get("pending", [])))
-        self._late = set(_keys(state.get("late", [])))
-        self._paths = set(_texts(state.get("paths", [])))
+        self._read = decode_names(state.get("read", []))
+        self._pending = _keys(state.get("pending", []))
+        self._late = _keys(state.get("late", []))
+        self._paths = set(texts(state.get("paths", [])))
         self.shared = {
-            str(entry["path"]): _texts(entry["event_types"]) for entry in state.get("shared", [])
+            str(entry["path"]): texts(entry["event_types"]) for entry in state.get("shared", [])
         }
         self.newest_hour = max(
-            [_hour(state.get("newest_hour", "")), *(key.hour for key in self._read)]
+            [_hour(state.get("newest_hour", "")), *(hour for _, hour in self._read)]
         )
 
     def to_state(self) -> dict[str, Any]:
@@ -139,7 +143,7 @@ class Bookmark:
             "shortest_lookback": self.shortest_lookback,
             "sealed_hour": self.sealed_hour,
             "newest_hour": self.newest_hour,
-            "read": _listed(self._read),
+            "read": encode_names(self._read),
             "pending": _listed(self._pending),
             "late": _listed(self._late),
             "paths": sorted(self._paths),
@@ -172,7 +176,9 @@ class Bookmark:
         # A sealed hour is done as a whole, except for the files that are named as pending.
         if key in self._pending:
             return False
-        return key.hour <= self.sealed_hour or key in self._read
+        if key.hour <= self.sealed_hour:
+            return True
+        return key.name in self._read.get((key.folder, key.hour), ())
 
     def may_be_late(self, key: FileKey, modified: datetime | None) -> bool:
         """Return whether a file may have arrived after its hour was sealed.
@@ -202,6 +208,14 @@ class Bookmark:
             and self.may_be_late(key, modified)
         )
 
+    def paths_read(self, event_type: str) -> set[str]:
+        """Return the paths below the prefix of the files read in open hours."""
+        return {
+            path
+            for (folder, hour), names in self._read.items()
+            for path in paths_in(event_type, folder, hour, names)
+        }
+
     def pending(self) -> list[FileKey]:
         """Return the files that are still to be read and need not be listed again."""
         return sorted(self._pending)
@@ -225,7 +239,7 @@ class Bookmark:
             return
         self.newest_hour = max(self.newest_hour, key.hour)
         if key.hour > self.sealed_hour:
-            self._read.add(key)
+            self._read.setdefault((key.folder, key.hour), set()).add(key.name)
         if late:
             self._late.add(key)
             for forgotten in sorted(self._late)[: -self._most_late_files]:
@@ -266,29 +280,22 @@ class Bookmark:
             return
         self.sealed_hour = seal
         self._pending.update(key for key in new if key.hour <= seal)
-        self._read = {key for key in self._read if key.hour > seal}
+        self._read = {place: names for place, names in self._read.items() if place[1] > seal}
 
 
 def _listed(keys: Iterable[FileKey]) -> list[dict[str, Any]]:
-    by_hour: dict[tuple[str, str], list[str]] = {}
-    for key in sorted(keys, key=lambda key: (key.folder, key.hour, key.name)):
-        by_hour.setdefault((key.folder, key.hour), []).append(key.name)
-    return [
-        {"folder": folder, "hour": hour, "names": names}
-        for (folder, hour), names in by_hour.items()
-    ]
+    names: dict[tuple[str, str], set[str]] = {}
+    for key in keys:
+        names.setdefault((key.folder, key.hour), set()).add(key.name)
+    return encode_names(names)
 
 
-def _keys(listed: Iterable[Mapping[str, Any]]) -> Iterable[FileKey]:
-    for entry in listed:
-        for name in _texts(entry["names"]):
-            yield FileKey(_hour(entry["hour"]), str(entry["folder"]), name)
-
-
-def _texts(values: object) -> list[str]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{str(values)[:40]!r} is no list of texts")
-    return values
+def _keys(coded: Iterable[Mapping[str, Any]]) -> set[FileKey]:
+    return {
+        FileKey(hour, folder, name)
+        for (folder, hour), names in decode_names(coded).items()
+        for name in names
+    }
 
 
 def _hour(text: str) -> str:

@@ -15,7 +15,7 @@ from tap_braze_currents.planning.files_by_path import FilesByPath
 from tap_braze_currents.planning.hour_listing import HourListing, ListedFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
     from datetime import datetime
@@ -48,9 +48,15 @@ class Waiting:
 class _Share:
     """What one run reads of a listing, and what it leaves there."""
 
-    files: Iterable[RemoteFile]
+    files: ListedFiles | list[RemoteFile]
     beyond_limit: int = 0
     more: bool = False
+
+    def counted(self) -> tuple[int, bool]:
+        """Count the files listed so far, and say whether these are all."""
+        if isinstance(self.files, list):
+            return len(self.files), True
+        return self.files.counted()
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,12 @@ class FilesToRead:
     def pending_keys(self, event_type: str) -> AbstractSet[FileKey]:
         """Return the files that earlier runs could not read."""
         return self._hours[event_type].pending_keys
+
+    def counted(self) -> tuple[int, bool]:
+        """Count the files to read, and say whether all of them are listed yet."""
+        pending = sum(map(len, self._pending.values()))
+        counts = [share.counted() for share in self._shares.values()]
+        return pending + sum(count for count, _ in counts), all(known for _, known in counts)
 
     def waiting(self, event_type: str) -> Waiting:
         """Return what is left for later runs, as far as the listing has got."""

@@ -5,16 +5,11 @@ from __future__ import annotations
 import logging
 from collections import deque
 from datetime import timedelta
+from heapq import merge
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from tap_braze_currents.bucket.layout import (
-    FileKey,
-    covering_prefixes,
-    is_hour,
-    shift,
-    to_datetime,
-    to_hour,
-)
+from tap_braze_currents.bucket.layout import FileKey, shift, to_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -27,9 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tap-braze-currents")
 
-_PREFIXES_AT_A_TIME = 7
-_HOURS_LISTED_WHOLE = 35 * 24
-"""A longer span is listed day by day, so that the first files are found soon and few are held."""
+_FILES_A_PART = 1000
+"""A page of a listing: the first files are found soon, and few are held."""
 _HOURS_AHEAD = 24
 """Folders may be dated a little ahead of this machine's clock."""
 
@@ -70,23 +64,40 @@ class HourListing:
         """Files found so far that are too young for `settle_seconds`."""
 
     def parts(self) -> Iterator[list[RemoteFile]]:
-        """List the files to read, a few prefixes at a time.
+        """List the files to read, hour by hour.
 
         Yields:
             Files in the order of their hours; no part is empty.
         """
         if self._bookmark.is_new:
             self._warn_of_folders_without_hour()
-        prefixes = self._prefixes()
-        for index in range(0, len(prefixes), _PREFIXES_AT_A_TIME):
-            found: list[RemoteFile] = []
-            for prefix in prefixes[index : index + _PREFIXES_AT_A_TIME]:
-                for integration in self._integrations:
-                    found += self._bucket.files_of_hours(integration, self._event_type, prefix)
+        for hour in self._files_by_hour():
             # Pending files are read first, from their own list; here they would come twice.
-            listed = (file for file in sorted(found) if file.key not in self.pending_keys)
+            listed = (file for file in sorted(hour) if file.key not in self.pending_keys)
             if wanted := self.wanted(listed):
                 yield wanted
+
+    def _files_by_hour(self) -> Iterator[list[RemoteFile]]:
+        """Scan each integration once and merge their files by hour; parts end with an hour."""
+        limits = self._limits
+        first = limits.start_hour if limits.sweep else self._first_open_hour()
+        last = self._last_hour()
+        known = () if limits.sweep else self._bookmark.paths_read(self._event_type)
+        scans = (
+            chain.from_iterable(self._bucket.scan(name, self._event_type, first, known))
+            for name in self._integrations
+        )
+        files = merge(*scans, key=lambda file: file.key.hour)
+        group: list[RemoteFile] = []
+        for file in files:
+            if file.key.hour > last:
+                break
+            if len(group) >= _FILES_A_PART and file.key.hour != group[-1].key.hour:
+                yield group
+                group = []
+            group.append(file)
+        if group:
+            yield group
 
     def wanted(self, files: Iterable[RemoteFile]) -> list[RemoteFile]:
         """Keep the files that this run has to read, and note those that are too young."""
@@ -121,25 +132,6 @@ class HourListing:
                     self._bucket.url,
                 )
 
-    def _prefixes(self) -> list[str]:
-        """Choose the `date=` prefixes to list: few, however long the history."""
-        limits = self._limits
-        last = self._last_hour()
-        first = limits.start_hour if limits.sweep else self._first_open_hour()
-        # The usual run: the hours since the last one, covered by a handful of prefixes without
-        # asking which folders there are.
-        if first and not limits.sweep and last <= shift(first, _HOURS_LISTED_WHOLE):
-            return covering_prefixes(to_datetime(first).date(), to_datetime(last).date())
-        # A first run, a sweep, or a long gap: one request for the folders says which days exist.
-        hours = {
-            hour
-            for integration in self._integrations
-            for hour in self._bucket.hours(integration, self._event_type)
-        }
-        return sorted(
-            {hour[: len("2026-11-01")] for hour in hours if is_hour(hour) and first <= hour <= last}
-        )
-
     def _first_open_hour(self) -> str:
         """Return the first hour that is not done.
 
@@ -169,12 +161,20 @@ class ListedFiles:
         self._parts = parts
         self._pool = pool
         self._listed: deque[RemoteFile] = deque()
+        self._count = 0
+        self._is_complete = False
         self._ahead: Future[list[RemoteFile] | None] | None = None
 
     def start(self) -> ListedFiles:
         """Begin to list in the background."""
-        self._ahead = self._pool.submit(next, self._parts, None)
+        self._ahead = self._pool.submit(self._next_part)
         return self
+
+    def _next_part(self) -> list[RemoteFile] | None:
+        part = next(self._parts, None)
+        self._count += len(part or ())
+        self._is_complete = part is None
+        return part
 
     def __iter__(self) -> Iterator[RemoteFile]:
         """Iterate over what is left."""
@@ -207,6 +207,10 @@ class ListedFiles:
         if file is not None:
             self._listed.appendleft(file)
         return file
+
+    def counted(self) -> tuple[int, bool]:
+        """Count the files listed so far, and say whether these are all. Asks for nothing."""
+        return self._count, self._is_complete
 
     def left(self) -> tuple[int, bool]:
         """Count the listed files that are left, and say whether there may be more.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
 
-LISTING_THREADS = 16
+LISTING_THREADS = 32
 
 
 def utc_now() -> datetime:
@@ -37,6 +37,12 @@ class RunConditions:
     reading_threads: int = READING_THREADS
     seconds_between_states: float = 3.0
     records_between_states: int = 50_000
+    most_state_share: float = 0.02
+    """Of the run's time and of its output: a large STATE goes out less often."""
+    most_seconds_without_state: float = 60.0
+    """After so long one goes out all the same, so that a crash repeats little."""
+    seconds_between_reports: float = 10.0
+    """Between two lines that say how far the run is."""
     most_failures_in_a_row: int = 10
     """After so many unreadable files in a row, the service is down or the credentials expired."""
     most_late_files: int = MOST_LATE_FILES

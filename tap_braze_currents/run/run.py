@@ -19,6 +19,8 @@ from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.bookmark import Bookmark
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
+from tap_braze_currents.run.progress_log import Done, logged_progress
+from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def begin_run(
     state: TapState,
     write_state: Callable[[TapState], None],
     conditions: RunConditions,
+    bytes_written: Callable[[], int],
 ) -> Iterator[Run]:
     """Plan a run over the bucket; its background threads end with the block.
 
@@ -58,6 +61,7 @@ def begin_run(
         state: The tap's state; kept up to date in place.
         write_state: Emits a STATE message.
         conditions: Clocks, reading and pace.
+        bytes_written: How much has been written to standard output so far.
 
     Yields:
         The run, with its listings under way. Call `files` for each stream, then `finish`.
@@ -78,7 +82,7 @@ def begin_run(
         progress = _resume(streams, set(in_folders), state, limits, now, conditions)
         bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
         plan = plan_files(bucket, folders, limits, bookmarks, now, listing)
-        yield Run(
+        run = Run(
             plan=plan,
             progress=progress,
             state=state,
@@ -86,11 +90,17 @@ def begin_run(
             read_file=lambda file: conditions.read_file(bucket, file),
             pool=reading,
             conditions=conditions,
-            begun_at=begun_at,
+            pace=StatePace(conditions, bytes_written, begun_at),
         )
+        every = conditions.seconds_between_reports
+        with logged_progress(run, conditions.timer, begun_at, every):
+            yield run
     finally:
+        # A thread inside the store's library while the interpreter ends would abort the process.
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(wait=True)
 
 
 def _resume(
@@ -152,7 +162,7 @@ class Run:
         read_file: Callable[[RemoteFile], bytes | memoryview],
         pool: Executor,
         conditions: RunConditions,
-        begun_at: float,
+        pace: StatePace,
     ) -> None:
         """Take over a plan. The first file is fetched when the first stream asks for it.
 
@@ -164,15 +174,14 @@ class Run:
             read_file: Reads a whole object.
             pool: Threads to read in.
             conditions: Timer and pace.
-            begun_at: When the run began, by the timer.
+            pace: Says when STATE is due.
         """
         self._plan = plan
         self._progress = progress
         self._state = state
         self._emit_state = write_state
         self._conditions = conditions
-        self._records_since_state = 0
-        self._last_state = begun_at
+        self._pace = pace
         self._is_stopped = False
         self._failures_in_a_row = 0
         """Files that could not be fetched, for whatever reason that does not lie inside them."""
@@ -216,9 +225,10 @@ class Run:
                     was_pending=key in self._plan.pending_keys(event_type),
                     event_types=self._plan.by_path.shared(key),
                 )
-            self._records_since_state += progress.records - records_before
+            self._pace.add_records(progress.records - records_before)
             del fetched  # frees the content before the next file is fetched
-            self._write_state_if_due()
+            if self._pace.is_due():
+                self.write_state()
 
     def stop(self) -> None:
         """Ask the run to end before the next block of records; `finish` will raise then."""
@@ -226,6 +236,9 @@ class Run:
 
     def write_state(self) -> None:
         """Emit a STATE that covers all files read to their end."""
+        self._pace.write(self._update_and_emit)
+
+    def _update_and_emit(self) -> None:
         bookmarks = self._state.setdefault("bookmarks", {})
         for event_type, progress in self._progress.items():
             if progress.has_changed:
@@ -235,8 +248,14 @@ class Run:
                     self._plan.waiting(event_type).unsettled,
                 )
         self._emit_state(self._state)
-        self._records_since_state = 0
-        self._last_state = self._conditions.timer()
+
+    def done(self) -> Done:
+        """Return how far the run is."""
+        files = sum(progress.files for progress in self._progress.values())
+        records = sum(progress.records for progress in self._progress.values())
+        planned, is_listed = self._plan.counted()
+        hour = max((progress.reached_hour for progress in self._progress.values()), default="")
+        return Done(files, records, planned, is_listed, hour)
 
     def finish(self) -> None:
         """Emit the last STATE, log the summary, and raise what went wrong.
@@ -327,14 +346,6 @@ class Run:
                 # Files that earlier runs could not read either say nothing about the service now.
                 self._failures_in_a_row += 1
             self._note(error)
-
-    def _write_state_if_due(self) -> None:
-        seconds = self._conditions.timer() - self._last_state
-        if (
-            self._records_since_state >= self._conditions.records_between_states
-            or seconds >= self._conditions.seconds_between_states
-        ):
-            self.write_state()
 
 
 def _sum_up(errors: Sequence[ConnectorError]) -> ConnectorError:

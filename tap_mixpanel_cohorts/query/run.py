@@ -53,8 +53,8 @@ class QueriedCohorts:
         self._pages = CohortPages(
             client, profile_properties=profile_properties, page_size=page_size
         )
-        self._read: dict[str, int] = {
-            str(cohort): int(moment) for cohort, moment in (progress.get("read") or {}).items()
+        self._read: dict[str, float] = {
+            str(cohort): float(moment) for cohort, moment in (progress.get("read") or {}).items()
         }
         self._failures: list[str] = []
 
@@ -123,7 +123,7 @@ class QueriedCohorts:
                 self._failures.append(f"{cohort['id']} ({str(error).rstrip('.')})")
                 continue
             self._client.hurry(on=False)
-            self._read[str(cohort["id"])] = int(self._client.now())
+            self._read[str(cohort["id"])] = round(self._client.now(), 3)
             yield Reading(
                 MEMBERS,
                 spool.blocks(),
@@ -154,6 +154,8 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
     """
     try:
         content = decode_leniently(body)
+        if not isinstance(content, list):
+            raise TypeError(content)
         return [_record(cohort) for cohort in content]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise TemporaryError(

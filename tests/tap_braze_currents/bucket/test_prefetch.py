@@ -25,10 +25,10 @@ def files_of(*sizes):
     ("size", "ahead"),
     [
         pytest.param(12 * MEGABYTE, 8, id="eight files of 100,000 events"),
-        pytest.param(1000, 8, id="small files"),
+        pytest.param(1000, 64, id="small files"),
         pytest.param(40 * MEGABYTE, 2, id="as many as fit"),
         pytest.param(500 * MEGABYTE, 1, id="one that does not fit"),
-        pytest.param(None, 8, id="sizes missing in the listing"),
+        pytest.param(None, 64, id="sizes missing in the listing"),
     ],
 )
 def test_files_are_fetched_ahead_within_a_number_and_a_budget_of_bytes(size, ahead):
@@ -36,24 +36,24 @@ def test_files_are_fetched_ahead_within_a_number_and_a_budget_of_bytes(size, ahe
     taken = []
     with ThreadPoolExecutor(1) as pool:
         for fetched in fetch_ahead(
-            files_of(*[size] * 20), lambda file: begun.append(file.path) or b"", pool
+            files_of(*[size] * 80), lambda file: begun.append(file.path) or b"", pool
         ):
             taken.append(fetched.file.path)
             pool.submit(int).result()  # what was submitted before it has been done
-            assert len(begun) == min(20, len(taken) + ahead)
+            assert len(begun) == min(80, len(taken) + ahead)
 
-    assert taken == begun == [str(number) for number in range(20)]
+    assert taken == begun == [str(number) for number in range(80)]
 
 
 class Store:
-    """A file system of one object, whose reads fail at chosen points."""
+    """A store of one object, whose reads fail at chosen points."""
 
     def __init__(self, content, *errors):
         self.content = content
         self.errors = list(errors)
         self.reads: list[tuple[int | None, int | None]] = []
 
-    def cat_file(self, path, start=None, end=None):
+    def read(self, path, start=None, end=None):
         self.reads.append((start, end))
         if self.errors and (error := self.errors.pop(0)):
             raise error
@@ -62,7 +62,7 @@ class Store:
 
 def read(store, size):
     file = RemoteFile(FileKey("", "", "x"), "x", size)
-    return bytes(read_object(SimpleNamespace(fs=store), file))
+    return bytes(read_object(SimpleNamespace(store=store), file))
 
 
 @pytest.fixture(autouse=True)

@@ -6,12 +6,12 @@ from datetime import datetime, timezone
 from types import SimpleNamespace
 
 import pytest
-from gcsfs.retry import HttpError
 
 from braze_mixpanel.errors import InputError
 from tap_braze_currents.bucket import reading_ahead as prefetch
 from tap_braze_currents.bucket.layout import FileKey
 from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.bucket.service_answers import ServiceError
 from tap_braze_currents.bucket.store import RemoteFile
 from tests.currents_generator import file_key, generate
 from tests.tap_braze_currents.conftest import make_tap, tap_of
@@ -20,22 +20,22 @@ OPEN = "users.messages.email.Open"
 
 
 class Store:
-    """A file system of one object that answers as object stores do."""
+    """A store of one object that answers as object stores do."""
 
     def __init__(self, content):
         self.content = content
         self.requests = 0
 
-    def cat_file(self, path, start=None, end=None):
+    def read(self, path, start=None, end=None):
         self.requests += 1
         if start is not None and start >= len(self.content):
-            raise HttpError({"code": 416, "message": "not satisfiable"})
+            raise ServiceError("not satisfiable", "416")
         return self.content[start:end]
 
 
 def read(store, listed_size, size=None):
     file = RemoteFile(FileKey("", "", "x"), "x", listed_size)
-    return bytes(read_object(SimpleNamespace(fs=store), file, size))
+    return bytes(read_object(SimpleNamespace(store=store), file, size))
 
 
 @pytest.mark.parametrize("size", [None, 100])

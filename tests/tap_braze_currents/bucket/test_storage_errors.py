@@ -2,65 +2,60 @@
 
 from __future__ import annotations
 
-import aiohttp
-import botocore.exceptions as boto
 import pytest
-from azure.core.exceptions import (
-    ClientAuthenticationError,
-    HttpResponseError,
-    ServiceRequestError,
-    ServiceResponseError,
+from obstore.exceptions import (
+    GenericError,
+    InvalidPathError,
+    PermissionDeniedError,
+    UnauthenticatedError,
 )
-from gcsfs.retry import HttpError
-from s3fs.errors import translate_boto_error
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from tap_braze_currents.bucket.service_answers import as_service_error
 from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
 
 URL = "s3://company/currents"
 
 
-def amazon(code, status, message="Something."):
-    error = {"Code": code, "Message": message}
-    response = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return translate_boto_error(boto.ClientError(response, "GetObject"))
+def answered(status, code="", message="Something.", kind=GenericError, store="S3"):
+    """Make an error as obstore writes it."""
+    body = (
+        f"<?xml version='1.0'?>\n<Error><Code>{code}</Code><Message>{message}\nRequestId:1"
+        "</Message><AWSAccessKeyId>AKIASECRET</AWSAccessKeyId>"
+        "<StringToSign>SECRET</StringToSign></Error>"
+        if code
+        else ""
+    )
+    text = (
+        f"Generic {store} error: Error performing GET http://127.0.0.1/b/a?X-Amz-Signature=SECRET "
+        f"in 5.1ms, after 1 retries, max_retries: 1, retry_timeout: 3s  - Server returned non-2xx "
+        f"status code: {status} Reason: {body}\n\nDebug source:\nGeneric {{ {body!r} }}"
+    )
+    return as_service_error(kind(text), "company/currents/x.avro")
 
 
-def google(code, message=""):
-    return HttpError({"code": code, "message": message})
+def no_answer(text, dump=""):
+    return as_service_error(GenericError(f"{text}\n\nDebug source:\n{dump}"), "company/x.avro")
 
 
-def azure(code):
-    return HttpResponseError(f"It did not work.\nRequestId:1234\nErrorCode:{code}")
-
-
-def with_status(status):
-    error = HttpResponseError("It did not work.")
-    error.status_code = status
-    return error
-
-
+CONNECT = (
+    "Error performing GET http://h/b?sig=SECRET in 103.2ms - HTTP error: error sending request"
+)
 TEMPORARY = [
-    amazon("SlowDown", 503, "Please reduce your request rate."),
-    amazon("InternalError", 500),
-    amazon("RequestTimeout", 400),
-    amazon("Throttling", 400),
-    amazon("502", 502),
-    amazon("Unheard", 503),
-    *map(google, (408, 429, 500, 502, 503, 504)),
-    google("503"),
-    google(429, "rateLimitExceeded: too many requests with these credentials"),
-    *map(azure, ("ServerBusy", "InternalError", "OperationTimedOut")),
-    with_status(503),
-    ServiceRequestError("no route"),
-    ServiceResponseError("bytes expected, was 3"),
-    boto.ResponseStreamingError(error="x"),
-    boto.IncompleteReadError(actual_bytes=1, expected_bytes=2),
-    boto.HTTPClientError(error="broken"),
-    boto.ConnectTimeoutError(endpoint_url="https://credentials-export.s3.amazonaws.com/"),
-    aiohttp.ServerDisconnectedError(),
-    aiohttp.ClientPayloadError("x"),
+    answered(503, "SlowDown", "Please reduce your request rate."),
+    answered(500, "InternalError"),
+    answered(400, "RequestTimeout"),
+    answered(400, "Throttling"),
+    answered(503, "Unheard"),
+    *(answered(status) for status in (408, 429, 500, 502, 503, 504)),
+    answered(429, "rateLimitExceeded", "too many requests with these credentials"),
+    *(answered(500, code) for code in ("ServerBusy", "InternalError", "OperationTimedOut")),
+    no_answer(CONNECT, 'kind: Connect, message: "Connection refused"'),
+    no_answer(CONNECT, "kind: Connect, ConnectError('dns error', error: \"failed to lookup\")"),
+    no_answer("Error performing GET http://h/b in 9s - HTTP error: request timed out", ""),
+    no_answer("Generic S3 error: HTTP error: request or response body error", "IncompleteMessage"),
     TimeoutError(),
+    ConnectionError("reset"),
     OSError("SlowDown on bucket acme-signature"),
     OSError("SlowDown in forbidden/credentials of company"),
 ]
@@ -76,28 +71,47 @@ def test_what_passes_by_itself_is_temporary(error):
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (amazon("ExpiredToken", 400), "the credentials have expired"),
-        (amazon("RequestTimeTooSkewed", 403), "the clock of this machine is wrong"),
-        (amazon("InvalidAccessKeyId", 403), "with these credentials"),
-        (amazon("SignatureDoesNotMatch", 403), "with these credentials"),
-        (amazon("AccessDenied", 403, "Timeout of the policy"), "may not be read"),
-        (amazon("403", 403, "Forbidden"), "may not be read"),
-        (amazon("KMS.DisabledException", 400), "cannot be decrypted"),
-        (amazon("InvalidObjectState", 403), "lies in an archive"),
-        (amazon("NoSuchBucket", 404), "does not exist"),
-        (amazon("AuthorizationHeaderMalformed", 400), "another region"),
-        (amazon("PermanentRedirect", 301), "another region"),
-        (google(401, "Invalid Credentials"), "with these credentials"),
-        (google(403, "x does not have storage.objects.get access"), "may not be read"),
-        (OSError("Forbidden: https://storage.googleapis.com/b/x\nno access"), "may not be read"),
-        (azure("AuthorizationPermissionMismatch"), "may not be read"),
-        (azure("AuthenticationFailed"), "with these credentials"),
-        (azure("ContainerNotFound"), "does not exist"),
-        (ClientAuthenticationError("no"), "with these credentials"),
-        (boto.NoCredentialsError(), "with these credentials"),
+        (answered(400, "ExpiredToken"), "the credentials have expired"),
+        (answered(403, "RequestTimeTooSkewed"), "the clock of this machine is wrong"),
+        (answered(403, "InvalidAccessKeyId"), "with these credentials"),
+        (answered(403, "SignatureDoesNotMatch"), "with these credentials"),
+        (answered(403, "AccessDenied", "Timeout of the policy"), "may not be read"),
+        (answered(403), "may not be read"),
+        (answered(403, kind=PermissionDeniedError), "may not be read"),
+        (answered(400, "KMS.DisabledException"), "cannot be decrypted"),
+        (answered(403, "InvalidObjectState"), "lies in an archive"),
+        (answered(409, "BlobArchived", store="MicrosoftAzure"), "lies in an archive"),
+        (answered(404, "NoSuchBucket"), "does not exist"),
+        (answered(404, "NoSuchBucket", kind=FileNotFoundError), "does not exist"),
+        (answered(400, "AuthorizationHeaderMalformed"), "another region"),
+        (answered(301, "PermanentRedirect"), "another region"),
         (
-            boto.CredentialRetrievalError(provider="iam-role", error_msg="timeout"),
-            "with these credentials",
+            no_answer(
+                "Error performing GET http://h in 3ms - Received redirect without LOCATION, this "
+                "normally indicates an incorrectly configured region"
+            ),
+            "another region",
+        ),
+        (answered(401, kind=UnauthenticatedError), "with these credentials"),
+        (answered(403, "AccessDenied", store="GCS"), "may not be read"),
+        (answered(400, "UserProjectMissing", store="GCS"), "requester_pays"),
+        (answered(403, "AuthorizationPermissionMismatch"), "may not be read"),
+        (answered(403, "AuthenticationFailed"), "with these credentials"),
+        (answered(404, "ContainerNotFound"), "does not exist"),
+        (
+            no_answer(
+                "Error performing PUT http://169.254.169.254/latest/api/token in 1ms - HTTP error: "
+                "error sending request",
+                "kind: Connect",
+            ),
+            "no credentials were found",
+        ),
+        (no_answer(CONNECT, "kind: Connect, InvalidCertificate(UnknownIssuer)"), "SSL_CERT_FILE"),
+        (
+            as_service_error(
+                InvalidPathError('Path "prod/a//x" contained empty path segment'), "company/prod"
+            ),
+            "prod/a holds a key",
         ),
         (PermissionError("no"), "may not be read"),
         (TypeError("got an unexpected keyword argument"), "cannot be opened"),
@@ -118,7 +132,17 @@ def test_words_in_the_name_of_the_bucket_say_nothing(url):
     assert "Check storage_url" in str(explain(error, url))
 
 
-@pytest.mark.parametrize("error", [amazon("InvalidRange", 416), google(416), with_status(416)])
+@pytest.mark.parametrize("error", [answered(416, "InvalidRange"), answered(416)])
 def test_a_range_beyond_the_end_is_known_and_not_tried_again(error):
     assert is_past_end(error)
     assert not is_temporary(error, URL)
+
+
+@pytest.mark.parametrize("error", [answered(403, "SignatureDoesNotMatch"), answered(500, "X")])
+def test_no_secret_of_an_answer_or_a_url_is_shown(error):
+    assert "SECRET" not in str(explain(error, URL))
+    assert "\n" not in str(explain(error, URL))
+
+
+def test_a_missing_object_is_a_missing_file():
+    assert isinstance(answered(404, "NoSuchKey", kind=FileNotFoundError), FileNotFoundError)

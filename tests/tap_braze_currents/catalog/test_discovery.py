@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fsspec.implementations.local import LocalFileSystem
 
 from braze_mixpanel.errors import SettingsError
+from tap_braze_currents.bucket.local_folder import LocalFolder
 from tests.currents_generator import generate, write_file
 from tests.tap_braze_currents.conftest import make_tap
 
@@ -17,14 +17,14 @@ NEW = "users.messages.telepathy.Send"
 def denied(monkeypatch):
     """Paths with one of these words in them may not be read."""
     words: list[str] = []
-    cat_file = LocalFileSystem.cat_file
+    read = LocalFolder.read
 
     def refuse(self, path, *args, **options):
         if any(word in path for word in words):
             raise PermissionError("AccessDenied")
-        return cat_file(self, path, *args, **options)
+        return read(self, path, *args, **options)
 
-    monkeypatch.setattr(LocalFileSystem, "cat_file", refuse)
+    monkeypatch.setattr(LocalFolder, "read", refuse)
     return words
 
 

@@ -182,7 +182,7 @@ def test_the_whole_output_of_one_small_file(tmp_path, run_tap):
     assert output.state == {
         "bookmarks": {
             "users_messages_email_open": {
-                "version": 1,
+                "version": 2,
                 "first_run": "2026-11-02T03:04:05+00:00",
                 "start_hour": "",
                 "shortest_lookback": 48,

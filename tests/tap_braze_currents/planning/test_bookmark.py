@@ -6,16 +6,18 @@ import contextlib
 import io
 import itertools
 import json
+import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections import Counter
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -24,12 +26,13 @@ from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import (
     FileKey,
-    covering_prefixes,
     parse_path,
     shift,
     to_datetime,
 )
+from tap_braze_currents.bucket.local_folder import LocalFolder
 from tap_braze_currents.planning.bookmark import CLOCKS_DIFFER_BY, Bookmark
+from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import Output, catalog_of, make_tap, tap_of
@@ -93,9 +96,18 @@ def test_a_folder_from_the_future_seals_nothing_of_the_present():
     assert bookmark.sealed_hour == "2026-10-30-11"
 
 
+def test_a_state_of_version_1_is_read_and_goes_on():
+    read = [{"folder": "i1/1/z", "hour": "2026-11-01-00", "names": ["0+0000000001", "0+7"]}]
+    bookmark = Bookmark.from_state({"version": 1, "read": read, "newest_hour": "2026-11-01-00"})
+
+    assert bookmark.is_done(FileKey("2026-11-01-00", "i1/1/z", "0+0000000001"))
+    assert bookmark.is_done(FileKey("2026-11-01-00", "i1/1/z", "0+7"))
+    assert bookmark.to_state()["version"] == 2
+
+
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(SettingsError, match="--full-refresh"):
-        Bookmark.from_state({"version": 2})
+        Bookmark.from_state({"version": 3})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +115,11 @@ def test_a_state_of_another_version_is_refused():
     [
         {"read": {"i": 1}},
         {"read": [{"folder": "i", "hour": "2026-11-01-00", "names": "0+1"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "00 5"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "24 0+1"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": "00 0+1 1*99999999"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01"}]},
+        {"read": [{"folder": "i", "day": "2026-11-01", "hours": 3}]},
         {"sealed_hour": "x"},
         {"sealed_hour": 3},
         {"first_run": 3},
@@ -131,39 +148,11 @@ def test_a_key_leads_back_to_its_path(path):
     assert parse_path(path).path(TYPES[0]) == path
 
 
-DAYS = st.dates(date(2019, 1, 1), date(2032, 12, 31))
-
-
-@given(DAYS, DAYS)
-def test_prefixes_cover_each_day_once_and_are_few(one, other):
-    first, last = min(one, other), max(one, other)
-    prefixes = covering_prefixes(first, last)
-    covered: Counter[str] = Counter()
-    day = first - timedelta(days=400)
-    while day <= last + timedelta(days=400):
-        text = day.isoformat()
-        covered[text] += sum(text.startswith(prefix) for prefix in prefixes)
-        day += timedelta(days=1)
-
-    for text, times in covered.items():
-        assert times == (first.isoformat() <= text <= last.isoformat())
-    assert prefixes == sorted(prefixes)
-    assert len(prefixes) <= 60
-
-
 TAP = tap_of(*TYPES)
 
 
 class CrashError(Exception):
     """The process is gone."""
-
-
-class ClockedDatetime(datetime):
-    moment = NOW
-
-    @classmethod
-    def now(cls, tz=None):
-        return cls.moment
 
 
 class File(NamedTuple):
@@ -188,7 +177,6 @@ class BucketMachine(RuleBasedStateMachine):
     """Files come in any hour, at any time, also while the bucket is being listed; runs crash, lose
     STATE, have a wrong clock, and go on."""
 
-    number = 0
     catalog = None
 
     @initialize(
@@ -198,10 +186,7 @@ class BucketMachine(RuleBasedStateMachine):
         coming=st.lists(COMING, min_size=3, max_size=8),
     )
     def start(self, lookback, limit, with_faults, coming):
-        BucketMachine.number += 1
-        self.root = f"/machine{BucketMachine.number}"
-        self.fs = fsspec.filesystem("memory")
-        self.fs.makedirs(self.root, exist_ok=True)
+        self.root = Path(tempfile.mkdtemp(prefix="machine"))
         self.settings = {"lookback_hours": lookback, "settle_seconds": 60}
         if limit:
             self.settings["max_files_per_run"] = limit
@@ -237,11 +222,14 @@ class BucketMachine(RuleBasedStateMachine):
             "name": event_type,
             "fields": [{"name": "id", "type": "string"}],
         }
-        path = f"{self.root}/{key}"
+        path = self.root / key
         modified = self.now - timedelta(seconds=age)
-        with mock.patch("fsspec.implementations.memory.datetime", ClockedDatetime):
-            ClockedDatetime.moment = modified
-            self.fs.pipe_file(path, avro_file(schema, [{"id": number}]))
+        # Moved into place: no listing may see it before it is whole and has its time.
+        draft = self.root.parent / f"{self.root.name}.draft"
+        draft.write_bytes(avro_file(schema, [{"id": number}]))
+        os.utime(draft, (modified.timestamp(),) * 2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(path)
         self.files[number] = File(event_type, parse_path(key).hour, modified)
         return number
 
@@ -266,17 +254,17 @@ class BucketMachine(RuleBasedStateMachine):
     @contextlib.contextmanager
     def arriving(self, after, coming):
         """Let files turn up when the tap has made so many list calls."""
-        list_folder, lock, calls = MemoryFileSystem.ls, threading.Lock(), itertools.count()
+        list_folder, lock, calls = LocalFolder.list_folder, threading.Lock(), itertools.count()
 
-        def ls(fs, *args, **options):
-            found = list_folder(fs, *args, **options)
+        def list_and_let_arrive(store, folder):
+            found = list_folder(store, folder)
             with lock:
                 if next(calls) == after:
                     arrived.extend(map(self.put_file, coming))
             return found
 
         arrived: list[str] = []
-        with mock.patch.object(MemoryFileSystem, "ls", ls):
+        with mock.patch.object(LocalFolder, "list_folder", list_and_let_arrive):
             yield
         for number in arrived:
             self.note_if_late(number)
@@ -290,10 +278,12 @@ class BucketMachine(RuleBasedStateMachine):
             mock.patch.object(sys, "stdout", out),
         ):
             tap = make_tap(
-                f"memory:/{self.root}",
+                self.root,
                 state=json.loads(json.dumps(self.state)),
                 tap_class=TAP,
-                conditions=RunConditions(clock=lambda: now, records_between_states=1),
+                conditions=RunConditions(
+                    clock=lambda: now, records_between_states=1, most_state_share=float("inf")
+                ),
                 catalog=json.loads(json.dumps(self.catalog)),
                 sweep=sweep,
                 **self.settings,
@@ -368,7 +358,7 @@ class BucketMachine(RuleBasedStateMachine):
         for bookmark in self.state.get("bookmarks", {}).values():
             sealed, newest = bookmark.get("sealed_hour"), bookmark.get("newest_hour")
             if sealed:
-                assert all(entry["hour"] > sealed for entry in bookmark["read"])
+                assert all(hour > sealed for _, hour in decode_names(bookmark["read"]))
                 assert sealed <= shift(newest, -self.shortest_lookback - 1)
 
     def teardown(self):
@@ -377,7 +367,7 @@ class BucketMachine(RuleBasedStateMachine):
                 self.everything_settled_is_emitted_in_the_end(sweep=sweep)
             if not self.with_faults:
                 self.nothing_is_emitted_twice_without_a_crash()
-            self.fs.rm(self.root, recursive=True)
+            shutil.rmtree(self.root)
 
 
 TestBucketMachine = pytest.mark.slow(BucketMachine.TestCase)

@@ -19,6 +19,7 @@ from meltano.core.utils import merge
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
 from braze_mixpanel.singer.currents_streams import stream_id
+from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import INTEGRATION, file_key, write_file
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
@@ -29,7 +30,7 @@ TAP = tap_of(OPEN, CUSTOM)
 ANY_OPEN = f"event_type={OPEN}"
 FOLDER = f"dataexport.prod-01.S3.integration.{INTEGRATION}"
 FIRST = datetime(2026, 11, 1, tzinfo=timezone.utc)
-STATE_AFTER_EACH_FILE = RunConditions(records_between_states=1)
+STATE_AFTER_EACH_FILE = RunConditions(records_between_states=1, most_state_share=float("inf"))
 CATALOG = catalog_of(STREAM, stream_id(CUSTOM), only=["id"])
 
 
@@ -122,13 +123,13 @@ def test_a_flat_folder_is_listed_in_a_few_calls(tmp_path):
     for number in range(40):
         write(tmp_path / f"{number}.avro", str(number))
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG)
-    real, calls = tap.bucket.fs.ls, []
+    real, calls = tap.bucket.store.list_folder, []
 
     def ls(path, *args, **options):
         calls.append(path)
         return real(path, *args, **options)
 
-    tap.bucket.fs.ls = ls
+    tap.bucket.store.list_folder = ls
     tap.sync_all()
 
     assert len(calls) <= 3
@@ -140,13 +141,13 @@ def test_flat_files_that_concern_no_selected_stream_are_opened_once(tmp_path, ru
     only_open = {"catalog": catalog_of(STREAM, only=["id"])}
     first = run_tap(tmp_path, tap_class=TAP, **only_open)
     tap = make_tap(tmp_path, tap_class=TAP, state=json.loads(json.dumps(first.state)), **only_open)
-    real, opened = tap.bucket.fs.cat_file, []
+    real, opened = tap.bucket.store.read, []
 
     def cat_file(path, *args, **options):
         opened.append(path)
         return real(path, *args, **options)
 
-    tap.bucket.fs.cat_file = cat_file
+    tap.bucket.store.read = cat_file
     tap.sync_all()
     later = run_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=tap.state)
 
@@ -310,14 +311,14 @@ def test_a_folder_that_cannot_be_listed_does_not_count_as_empty(tmp_path, run):
     for hour in (0, 80):
         put(tmp_path, hour)
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG)
-    real, failures = tap.bucket.fs.ls, [OSError(errno.EIO, "Input/output error")]
+    real, failures = tap.bucket.store.list_folder, [OSError(errno.EIO, "Input/output error")]
 
     def ls(path, *args, **options):
         if "date=2026-11-01-00" in path and failures:
             raise failures.pop()
         return real(path, *args, **options)
 
-    tap.bucket.fs.ls = ls
+    tap.bucket.store.list_folder = ls
     with pytest.raises(TemporaryError, match="Input/output error"):
         tap.sync_all()
 
@@ -328,14 +329,14 @@ def test_a_file_that_was_gone_for_a_moment_is_read_later(tmp_path, run, capfdbin
     for hour in (0, 80):
         put(tmp_path, hour)
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG)
-    real = tap.bucket.fs.cat_file
+    real = tap.bucket.store.read
 
     def cat_file(path, *args, **options):
         if "date=2026-11-01-00" in path:
             raise FileNotFoundError(path)
         return real(path, *args, **options)
 
-    tap.bucket.fs.cat_file = cat_file
+    tap.bucket.store.read = cat_file
     tap.sync_all()
     capfdbinary.readouterr()
 
@@ -349,14 +350,14 @@ def test_a_pending_file_that_may_not_be_looked_up_holds_nothing_up(tmp_path, cap
     state = failing(tmp_path)
     put(tmp_path, 1)
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, state=state)
-    real = tap.bucket.fs.info
+    real = tap.bucket.store.look_up
 
     def info(path, **options):
         if path == str(broken):
             raise PermissionError("An error occurred (403) when calling the HeadObject operation")
         return real(path, **options)
 
-    tap.bucket.fs.info = info
+    tap.bucket.store.look_up = info
     capfdbinary.readouterr()
     with pytest.raises(ConnectorError):
         tap.sync_all()
@@ -372,8 +373,8 @@ def test_broken_files_do_not_use_up_the_bound_of_a_run(tmp_path):
     for _ in range(3):
         state = failing(tmp_path, state, max_files_per_run=2)
 
-    read = state["bookmarks"][STREAM]["read"]
-    assert [entry["hour"] for entry in read] == [f"2026-11-01-0{hour}" for hour in range(2, 6)]
+    read = decode_names(state["bookmarks"][STREAM]["read"])
+    assert sorted(hour for _, hour in read) == [f"2026-11-01-0{hour}" for hour in range(2, 6)]
 
 
 def test_with_a_bound_one_listing_that_fails_stops_its_stream_only(tmp_path, capfdbinary):
@@ -381,14 +382,14 @@ def test_with_a_bound_one_listing_that_fails_stops_its_stream_only(tmp_path, cap
         put(tmp_path, hour)
         put(tmp_path, hour, event_type=CUSTOM)
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, max_files_per_run=9)
-    real = tap.bucket.files_of_hours
+    real = tap.bucket.scan
 
-    def files_of_hours(integration, event_type, prefix):
+    def scan(integration, event_type, *where):
         if event_type == CUSTOM:
             raise SettingsError("may not be listed")
-        return real(integration, event_type, prefix)
+        return real(integration, event_type, *where)
 
-    tap.bucket.files_of_hours = files_of_hours
+    tap.bucket.scan = scan
     with pytest.raises(SettingsError, match="may not be listed"):
         tap.sync_all()
 
@@ -413,7 +414,7 @@ def test_a_service_that_fails_for_every_file_ends_the_run_with_its_own_code(
     def cat_file(path, *_args, **_options):
         raise failure
 
-    tap.bucket.fs.cat_file = cat_file
+    tap.bucket.store.read = cat_file
     with pytest.raises(ConnectorError, match="named above") as caught:
         tap.sync_all()
 
@@ -426,16 +427,16 @@ def test_streams_are_listed_side_by_side(tmp_path):
         for hour in range(0, 24 * 20, 24):
             put(tmp_path, hour, event_type=event_type)
     tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG)
-    real, running, most = tap.bucket.files_of_hours, [], []
+    real, running, most = tap.bucket.scan, [], []
 
-    def files_of_hours(*where):
+    def scan(*where):
         running.append(where)
         most.append(len(running))
         time.sleep(0.05)
         running.remove(where)
         return real(*where)
 
-    tap.bucket.files_of_hours = files_of_hours
+    tap.bucket.scan = scan
     tap.sync_all()
 
     assert max(most) == 2
@@ -454,7 +455,7 @@ def test_a_signal_before_anything_was_read_ends_the_run_at_once(tmp_path, caplog
         listed.set()
         tap.handle_signal(15)
 
-    tap.bucket.fs.ls = ls
+    tap.bucket.store.list_folder = ls
     with pytest.raises(StoppedError, match="before anything was read"):
         tap.sync_all()
 

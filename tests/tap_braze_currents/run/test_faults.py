@@ -10,6 +10,7 @@ import pytest
 from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.tap import TapBrazeCurrents
 from tests.currents_generator import INTEGRATION, generate, records, write_file
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
@@ -162,13 +163,13 @@ def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, run_tap, caplog
     bucket = generate(tmp_path, events=20, types=[OPEN], hours=2)
     monkeypatch.setattr("tap_braze_currents.bucket.reading_ahead.FILES_AHEAD", 1)
     tap = make_tap(tmp_path, tap_class=TAP)
-    real = tap.bucket.fs.cat_file
+    real = tap.bucket.store.read
 
     def cat_file(path, *args, **options):
         bucket.files[1].path.unlink(missing_ok=True)
         return real(path, *args, **options)
 
-    tap.bucket.fs.cat_file = cat_file
+    tap.bucket.store.read = cat_file
     tap.sync_all()
 
     assert "was deleted after it was listed" in caplog.text
@@ -192,7 +193,8 @@ def test_max_files_takes_the_oldest_hours_of_all_streams(tmp_path, run_tap, capl
 
     first = run_tap(tmp_path, tap_class=TAP, max_files_per_run=4)
 
-    hours = {entry["hour"] for b in first.state["bookmarks"].values() for entry in b["read"]}
+    bookmarks = first.state["bookmarks"].values()
+    hours = {hour for b in bookmarks for _, hour in decode_names(b["read"])}
     assert hours == {"2026-11-01-00", "2026-11-01-01"}
     assert set(first.records) == {STREAM, "users_behaviors_customevent"}
     assert "4 beyond max_files_per_run" in caplog.text

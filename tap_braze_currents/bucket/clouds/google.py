@@ -1,0 +1,190 @@
+"""Google Cloud Storage, over its XML API."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from obstore.store import GCSStore
+
+from braze_mixpanel.errors import SettingsError
+from tap_braze_currents.bucket.clouds.options import (
+    Options,
+    client_options,
+    endpoint_of,
+    is_true,
+    retry_config,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_CREDENTIALS = frozenset(
+    [
+        "application_credentials",
+        "bearer_token",
+        "service_account",
+        "service_account_key",
+        "skip_signature",
+        "credential_provider",
+    ]
+)
+_NAMES = frozenset(
+    {
+        "anon",
+        "application_credentials",
+        "base_url",
+        "bearer_token",
+        "client_options",
+        "endpoint_url",
+        "project",
+        "requester_pays",
+        "requests_timeout",
+        "retry_config",
+        "service_account",
+        "service_account_key",
+        "skip_signature",
+        "timeout",
+        "token",
+    }
+)
+_READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
+
+
+def open_google(bucket: str, given: Mapping[str, Any]) -> GCSStore:
+    """Open a bucket of Google Cloud Storage.
+
+    Args:
+        bucket: Its name.
+        given: The setting `storage_options`.
+
+    Raises:
+        SettingsError: An option is wrong.
+    """
+    options = Options(given, _NAMES)
+    endpoint = endpoint_of(
+        options.text("endpoint_url", "base_url") or os.environ.get("STORAGE_EMULATOR_HOST")
+    )
+    store: dict[str, Any] = {"base_url": endpoint} if endpoint else {}
+    if is_true(options.take("anon", "skip_signature")):
+        store["skip_signature"] = True
+    store.update(_token(options.take("token")))
+    store["client_options"] = _connection(options, endpoint)
+    store["retry_config"] = retry_config(options)
+    store.update(options.rest(_CREDENTIALS))
+    options.finish()
+    path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    if path and not store.keys() & _CREDENTIALS:
+        store.update(_key_file(path))
+    return GCSStore(bucket, **store)
+
+
+def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:
+    """Return how to connect, and who pays.
+
+    Raises:
+        SettingsError: The requester pays, but no project is named.
+    """
+    connect = client_options(options, endpoint)
+    project, pays = options.text("project"), options.take("requester_pays")
+    if isinstance(pays, str) and not is_true(pays):
+        project = pays
+    if pays:
+        if not project:
+            raise SettingsError("storage_options.requester_pays needs project, which pays.")
+        headers = connect.get("default_headers") or {}
+        connect["default_headers"] = {**headers, "x-goog-user-project": project}
+    timeout = options.take("requests_timeout", "timeout")
+    if isinstance(timeout, (int, float)):
+        connect["timeout"] = timedelta(seconds=timeout)
+    return connect
+
+
+def _token(token: object) -> dict[str, Any]:
+    """Read `token` in its usual meanings: a word, a path, a key as an object, a token itself.
+
+    Raises:
+        SettingsError: It needs a person at a browser, or cannot be a token.
+    """
+    if token is None or token in ("google_default", "cloud"):
+        return {}
+    if token == "anon":  # noqa: S105 - a word for none
+        return {"skip_signature": True}
+    if token in ("browser", "cache"):
+        raise SettingsError(
+            f"storage_options.token {token} is not supported: use google_default, cloud, anon, or "
+            "the path of a key file."
+        )
+    if isinstance(token, dict):
+        return _key(token)
+    if not isinstance(token, str):
+        raise SettingsError("storage_options.token must be a text or an object.")
+    if token.lstrip().startswith("{"):
+        return _key(_object(token, "storage_options.token"))
+    if token.endswith(".json") or Path(token).expanduser().is_file():
+        return _key_file(token)
+    return {"bearer_token": Options({"token": token}, ()).text("token")}
+
+
+def _key_file(path: str) -> dict[str, Any]:
+    try:
+        text = Path(path).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(f"The Google key file {path} cannot be read ({reason}).") from error
+    return _key(_object(text, path), path)
+
+
+def _object(text: str, place: str) -> dict[str, Any]:
+    try:
+        key = json.loads(text)
+    except ValueError:
+        key = None
+    if not isinstance(key, dict):
+        raise SettingsError(f"{place} is no JSON object: is it a Google key file?")
+    return key
+
+
+def _key(key: dict[str, Any], path: str | None = None) -> dict[str, Any]:
+    """Choose how to use a key by its type."""
+    kind = key.get("type", "service_account")
+    if kind == "service_account":
+        missing = [name for name in ("client_email", "private_key") if name not in key]
+        if missing:
+            raise SettingsError(f"The Google key has no {missing[0]}: is it a whole key file?")
+        return {"service_account_key": json.dumps({"private_key_id": "", **key})}
+    if kind == "authorized_user" and path:
+        return {"application_credentials": str(Path(path).expanduser())}
+    return {"credential_provider": _through_google_auth(key)}
+
+
+def _through_google_auth(key: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """Return the function that obstore asks for tokens of federated and other identities.
+
+    Raises:
+        SettingsError: google-auth is missing, or does not know the key.
+    """
+    try:
+        from google.auth import load_credentials_from_dict  # noqa: PLC0415 - an extra
+        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - an extra
+        from google.auth.transport.requests import Request  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise SettingsError(
+            f"Google credentials of the type {key.get('type')} need another package: "
+            "pip install 'braze-mixpanel[google-auth]'."
+        ) from error
+    try:
+        credentials, _ = load_credentials_from_dict(key, scopes=[_READ_ONLY])  # type: ignore[no-untyped-call]
+    except (GoogleAuthError, ValueError) as error:
+        raise SettingsError(f"The Google credentials cannot be used: {error}") from error
+
+    def provide() -> dict[str, Any]:
+        if not credentials.valid:
+            credentials.refresh(Request())
+        expires_at = credentials.expiry and credentials.expiry.replace(tzinfo=timezone.utc)
+        return {"token": credentials.token, "expires_at": expires_at}
+
+    return provide

@@ -1,0 +1,111 @@
+"""A folder of this machine as a store: walked in the order in which an object store lists."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+from tap_braze_currents.bucket.objects import Children, StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class LocalFolder:
+    """Lists and reads files. Links are followed; what is neither file nor folder is left out."""
+
+    def scan(self, folder: str, after: str = "") -> Iterator[list[StoredObject]]:
+        """List all files below a folder in the order of their paths, folder by folder.
+
+        A folder or file that is removed meanwhile counts as not there.
+
+        Raises:
+            OSError: A folder cannot be listed: it must not count as empty.
+        """
+        below = folder.rstrip("/") + "/"
+        return self._walk(below, after[len(below) :] if after.startswith(below) else "")
+
+    def _walk(self, folder: str, after: str) -> Iterator[list[StoredObject]]:
+        """Walk in the order of whole paths, in which `a-b` comes before `a/b`.
+
+        Args:
+            folder: With a slash at its end.
+            after: Relative to the folder; what sorts before it, or is it, is left out.
+        """
+        page: list[StoredObject] = []
+        try:
+            entries = sorted(map(_sortable, self.list_folder(folder)))
+        except FileNotFoundError:
+            return
+        for name, entry in entries:
+            if name.endswith("/"):
+                # If `after` lies inside this folder, the walk starts there. If not, all paths of
+                # the folder are on the same side of it.
+                if after.startswith(name) or name > after:
+                    if page:
+                        yield page
+                        page = []
+                    yield from self._walk(folder + name, after[len(name) :] if name < after else "")
+            elif name > after and (found := _described(entry)):
+                page.append(found)
+        if page:
+            yield page
+
+    def list_folder(self, folder: str) -> list[os.DirEntry[str]]:
+        """List one folder: the only way in which folders are listed here."""
+        with os.scandir(folder) as entries:
+            return list(entries)
+
+    def children(self, folder: str) -> Children:
+        """List one folder.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            NotADirectoryError: It is a file.
+        """
+        folders, objects = [], []
+        for name, entry in sorted(map(_sortable, self.list_folder(folder))):
+            if name.endswith("/"):
+                folders.append(entry.name)
+            elif found := _described(entry):
+                objects.append(found)
+        return Children(sorted(folders), objects)
+
+    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        """Read a file, or a part of it.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        with Path(path).open("rb") as file:
+            file.seek(start or 0)
+            return file.read(-1 if end is None else end - (start or 0))
+
+    def look_up(self, path: str) -> StoredObject:
+        """Ask for one file.
+
+        Raises:
+            FileNotFoundError: It is not there.
+        """
+        return _object(path, Path(path).stat())
+
+
+def _sortable(entry: os.DirEntry[str]) -> tuple[str, os.DirEntry[str]]:
+    return (entry.name + "/" if entry.is_dir() else entry.name), entry
+
+
+def _described(entry: os.DirEntry[str]) -> StoredObject | None:
+    """Return what is known of a file; None if it has gone, or is no file."""
+    try:
+        status = entry.stat()
+    except FileNotFoundError:
+        return None
+    return _object(entry.path, status) if S_ISREG(status.st_mode) else None
+
+
+def _object(path: str, status: os.stat_result) -> StoredObject:
+    modified = datetime.fromtimestamp(status.st_mtime, timezone.utc)
+    return StoredObject(path, status.st_size, modified)

@@ -1,0 +1,107 @@
+"""A bucket of S3, Google or Azure as a store, read by obstore."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import obstore
+from obstore.exceptions import BaseError
+
+from tap_braze_currents.bucket.objects import Children, StoredObject
+from tap_braze_currents.bucket.service_answers import as_service_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from obstore import ObjectMeta
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+_KEYS_A_PAGE = 1000
+"""As many as the services return for one request."""
+
+
+class ObjectStore:
+    """Lists and reads objects; each call is one request, but for retries and longer listings."""
+
+    def __init__(self, bucket: str, store: S3Store | GCSStore | AzureStore) -> None:
+        """Wrap a store; nothing is asked of the service yet.
+
+        Args:
+            bucket: Its name, with which every path begins.
+            store: The store of the whole bucket.
+        """
+        self._before = f"{bucket}/"
+        self._store = store
+
+    def scan(self, folder: str, after: str = "") -> Iterator[list[StoredObject]]:
+        """List all objects below a folder in the order of their keys, one page a request.
+
+        Raises:
+            ServiceError: What the service answered.
+        """
+        with _translated(folder):
+            pages = obstore.list(
+                self._store,
+                self._key(folder) or None,
+                offset=self._key(after) or None,
+                chunk_size=_KEYS_A_PAGE,
+            )
+            for page in pages:
+                if objects := [self._object(found) for found in page if not _is_marker(found)]:
+                    yield objects
+
+    def children(self, folder: str) -> Children:
+        """List one folder, which is empty if it is not there.
+
+        Raises:
+            ServiceError: What the service answered.
+        """
+        with _translated(folder):
+            found = obstore.list_with_delimiter(self._store, self._key(folder) or None)
+            folders = sorted({path.rpartition("/")[2] for path in found["common_prefixes"]})
+            objects = [self._object(one) for one in found["objects"] if not _is_marker(one)]
+            return Children(folders, objects)
+
+    def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        """Read an object, or a part of it, with one GET.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ServiceError: What the service answered.
+        """
+        key = self._key(path)
+        with _translated(path):
+            if end is None:
+                return obstore.get(self._store, key).bytes().to_bytes()
+            return obstore.get_range(self._store, key, start=start or 0, end=end).to_bytes()
+
+    def look_up(self, path: str) -> StoredObject:
+        """Ask for one object without its content.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ServiceError: What the service answered.
+        """
+        with _translated(path):
+            return self._object(obstore.head(self._store, self._key(path)))
+
+    def _key(self, path: str) -> str:
+        return path[len(self._before) :]
+
+    def _object(self, found: ObjectMeta) -> StoredObject:
+        return StoredObject(self._before + found["path"], found["size"], found["last_modified"])
+
+
+def _is_marker(found: ObjectMeta) -> bool:
+    """Recognize what consoles write to show an empty folder; it has lost the slash at its end."""
+    return found["size"] == 0 and "." not in found["path"].rpartition("/")[2]
+
+
+@contextmanager
+def _translated(path: str) -> Iterator[None]:
+    """Raise the library's errors as ours."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError, ValueError) as error:
+        raise as_service_error(error, path) from None

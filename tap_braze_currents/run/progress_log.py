@@ -1,0 +1,108 @@
+"""Logs every few seconds how far a run is, also while it waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+logger = logging.getLogger("tap-braze-currents")
+
+
+class Done(NamedTuple):
+    """How far a run is."""
+
+    files: int
+    records: int
+    planned: int
+    """Files to read, as far as they are listed."""
+    is_listed: bool
+    """Whether the listing is complete."""
+    hour: str
+    """The hour reached."""
+
+
+class Measured(Protocol):
+    """A run, as far as it is reported here."""
+
+    def done(self) -> Done:
+        """Return how far it is; called from another thread."""
+
+
+class ProgressLines:
+    """Makes the lines; keeps the last counts for the rate."""
+
+    def __init__(self, begun_at: float) -> None:
+        """Begin to count.
+
+        Args:
+            begun_at: When the run began, in seconds.
+        """
+        self._begun_at = begun_at
+        self._last: deque[tuple[float, Done]] = deque(
+            [(begun_at, Done(0, 0, 0, is_listed=False, hour=""))], maxlen=1
+        )
+
+    def line(self, done: Done, now: float) -> str:
+        """Return the line for the time since the last one.
+
+        Args:
+            done: How far the run is.
+            now: The present time in seconds.
+        """
+        at, before = self._last[-1]
+        self._last.append((now, done))
+        seconds = max(now - at, 1e-3)
+        files = (done.files - before.files) / seconds
+        records = (done.records - before.records) / seconds
+        planned = f"{done.planned:,}" + ("" if done.is_listed else " or more")
+        text = f"{done.files:,} of {planned} files read"
+        if done.hour:
+            text += f", hour {done.hour} reached"
+        text += f"; {files:,.0f} files and {records:,.0f} records a second"
+        if done.is_listed and files > 0 and done.planned > done.files:
+            text += f", about {(done.planned - done.files) / files:,.0f} s left"
+        return text + "."
+
+    def closing_line(self, done: Done, now: float) -> str:
+        """Return the line about the whole run."""
+        seconds = max(now - self._begun_at, 1e-3)
+        return (
+            f"{done.files:,} files with {done.records:,} records read in {seconds:,.1f} s: "
+            f"{done.files / seconds:,.0f} files and {done.records / seconds:,.0f} records a second."
+        )
+
+
+@contextmanager
+def logged_progress(
+    run: Measured, timer: Callable[[], float], begun_at: float, every: float
+) -> Iterator[None]:
+    """Log a line every few seconds as long as the block runs, and one at its end.
+
+    Args:
+        run: What is reported.
+        timer: The present time in seconds.
+        begun_at: When the run began, by the timer.
+        every: Seconds between two lines.
+    """
+    lines = ProgressLines(begun_at)
+    ended = threading.Event()
+
+    def report() -> None:
+        while not ended.wait(every):
+            logger.info("%s", lines.line(run.done(), timer()))
+
+    thread = threading.Thread(target=report, name="progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        if (done := run.done()).files:
+            logger.info("%s", lines.closing_line(done, timer()))
