@@ -174,7 +174,7 @@ def _record(cohort: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _created(text: Any) -> str | None:  # noqa: ANN401 - JSON
+def _created(text: object) -> str | None:
     """Write Mixpanel's "2019-03-19 23:49:51", which is UTC, as ISO 8601."""
     try:
         moment = msgspec.convert(text, datetime)
