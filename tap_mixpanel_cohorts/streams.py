@@ -69,7 +69,7 @@ class CohortStream(SingerStream):
     def log(
         self,
         message: str,
-        *args: Any,  # noqa: ANN401
+        *args: object,
         level: int = logging.DEBUG,
         **options: Any,  # noqa: ANN401
     ) -> None:

@@ -21,6 +21,12 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_braze_currents.formats import avro_values as values
+from tap_braze_currents.formats.avro_names import (
+    full_name,
+    namespace_of,
+    require_list,
+    require_name,
+)
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import (
     EMPTY_VALUES,
@@ -121,9 +127,9 @@ class _Reader:
         self._records = 0
 
     def record_schema(self, raw: dict[str, Any]) -> RecordSchema:
-        name = _full_name(raw, "")
+        name = full_name(raw, "")
         self._named[name] = None
-        fields = self._fields(raw, _namespace(name), 1)
+        fields = self._fields(raw, namespace_of(name), 1)
         if not fields:
             raise BrokenFileError("its schema has no fields")
         fewest_bytes = sum(kind.fewest_bytes for kind in fields.values())
@@ -133,10 +139,10 @@ class _Reader:
 
     def _fields(self, raw: dict[str, Any], namespace: str, depth: int) -> dict[str, AvroType]:
         found: dict[str, AvroType] = {}
-        for field in _a_list(raw["fields"], "fields"):
+        for field in require_list(raw["fields"], "fields"):
             if not isinstance(field, dict):
                 raise TypeError("a field is no object")
-            name = _a_name(field["name"])
+            name = require_name(field["name"])
             if name in found:
                 raise ValueError("two fields have the same name")
             found[name] = self._type(field["type"], namespace, depth + 1)
@@ -175,7 +181,7 @@ class _Reader:
         raise ValueError("a type is not defined")
 
     def _define(self, raw: dict[str, Any], kind: str, namespace: str, depth: int) -> AvroType:
-        name = _full_name(raw, namespace)
+        name = full_name(raw, namespace)
         if name in self._named:
             raise ValueError("two types have the same name")
         self._named[name] = None
@@ -184,12 +190,12 @@ class _Reader:
         elif kind == "fixed":
             defined = self._fixed(raw)
         else:
-            defined = self._record(self._fields(raw, _namespace(name), depth))
+            defined = self._record(self._fields(raw, namespace_of(name), depth))
         self._named[name] = defined
         return defined
 
     def _enum(self, raw: dict[str, Any]) -> AvroType:
-        symbols = [_a_name(symbol) for symbol in _a_list(raw["symbols"], "symbols")]
+        symbols = [require_name(symbol) for symbol in require_list(raw["symbols"], "symbols")]
         layout = {"type": "enum", "name": self._new_name(), "symbols": symbols}
         return AvroType("enum", layout, 1)
 
@@ -373,33 +379,6 @@ def _union_zero(branches: Sequence[AvroType]) -> bytes:
 def _record_layout(name: str, fields: dict[str, AvroType]) -> dict[str, Any]:
     listed = [{"name": field, "type": kind.layout} for field, kind in fields.items()]
     return {"type": "record", "name": name, "fields": listed}
-
-
-def _full_name(raw: dict[str, Any], namespace: str) -> str:
-    name = _a_name(raw["name"])
-    given = raw.get("namespace")
-    if given is not None and not isinstance(given, str):
-        raise TypeError("a namespace is no text")
-    namespace = namespace if given is None else given
-    return name if "." in name or not namespace else _a_name(f"{namespace}.{name}")
-
-
-def _namespace(full_name: str) -> str:
-    return full_name.rpartition(".")[0]
-
-
-def _a_name(value: Any) -> str:  # noqa: ANN401
-    if not isinstance(value, str) or not value:
-        raise TypeError("a name is no text, or empty")
-    if len(value) > NAME_LENGTH:
-        raise ValueError(f"a name is longer than {NAME_LENGTH} characters")
-    return value
-
-
-def _a_list(value: Any, what: str) -> list[Any]:  # noqa: ANN401
-    if not isinstance(value, list):
-        raise TypeError(f"{what} is no list")
-    return value
 
 
 def _too_deep() -> BrokenFileError:

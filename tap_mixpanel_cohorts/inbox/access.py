@@ -22,7 +22,7 @@ class BasicAccess:
         self._password = None if password is None else _digest(password.encode())
 
     def allows(self, authorization: str | None) -> bool:
-        """Tell whether a call may go on.
+        """Return whether a call may go on.
 
         Args:
             authorization: The header's value; None if there is none.

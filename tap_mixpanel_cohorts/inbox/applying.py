@@ -100,7 +100,7 @@ class _Part:
         self._list_id = -cohort.id if cohort.list_id is None else cohort.list_id
 
     def is_full_list(self) -> bool:
-        """Tell whether this holds everybody; the first sync may come as `members` or as adds."""
+        """Return whether this holds everybody; the first sync may come as `members` or as adds."""
         if self._delivery.action == MEMBERS:
             return True
         if self._delivery.action == REMOVE or not self._has_members(self._delivery.id):
@@ -197,7 +197,7 @@ class _Part:
         return merged
 
     def _has_failed(self, session: int) -> bool:
-        """Tell whether an export failed in Mixpanel's eyes, by what this one says."""
+        """Return whether an export failed in Mixpanel's eyes, by what this one says."""
         flag = self._flag
         if self._exists_touched_by(session, members.c.is_member != flag, was_member=flag):
             return False  # the opposite of what it did can only follow on what it did
@@ -245,7 +245,7 @@ class _Part:
         return self._connection.execute(found.limit(1)).first() is not None
 
     def _session_removes(self) -> bool:
-        """Tell whether the export also takes people out, which a first one cannot."""
+        """Return whether the export also takes people out, which a first one cannot."""
         others = sa.select(deliveries.c.id).where(
             deliveries.c.cohort == self._cohort.id,
             deliveries.c.session == self._delivery.session,

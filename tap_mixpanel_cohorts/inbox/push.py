@@ -105,7 +105,7 @@ class _MalformedError(Exception):
     """What is wrong with the parameters."""
 
 
-def _read_parameters(action: str, parameters: Any, names: Sequence[str]) -> Push:  # noqa: ANN401 - JSON
+def _read_parameters(action: str, parameters: object, names: Sequence[str]) -> Push:
     if not isinstance(parameters, dict):
         raise _MalformedError("parameters is not an object")
     pages = parameters.get("page_info")
@@ -131,7 +131,7 @@ def _read_parameters(action: str, parameters: Any, names: Sequence[str]) -> Push
 
 
 def _members(
-    members: Any,  # noqa: ANN401 - JSON
+    members: object,
     names: Sequence[str],
 ) -> tuple[tuple[bytes, bytes | None], ...]:
     if not isinstance(members, list):
@@ -169,7 +169,7 @@ def _id(values: dict[str, Any], name: str) -> str:
     return text
 
 
-def _id_text(value: Any) -> str | None:  # noqa: ANN401 - JSON
+def _id_text(value: object) -> str | None:
     """Write an id as JSON writes it: 12345 and 12345.0 are one id."""
     if isinstance(value, str):
         return value
@@ -180,5 +180,5 @@ def _id_text(value: Any) -> str | None:  # noqa: ANN401 - JSON
     return None
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - JSON
+def _text(value: object) -> str:
     return value.replace("\0", "") if isinstance(value, str) else ""

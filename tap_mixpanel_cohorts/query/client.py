@@ -146,7 +146,7 @@ class QueryClient:
         self._loop.stop(message)
 
     def fits(self, queries: int) -> bool:
-        """Tell whether so many queries can be asked without waiting longer than allowed."""
+        """Return whether so many queries can be asked without waiting longer than allowed."""
         with self._lock:
             return self.budget.seconds_until(queries, self.now()) <= self._retry_seconds
 

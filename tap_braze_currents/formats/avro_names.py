@@ -1,0 +1,38 @@
+"""Names in an Avro schema, checked: a schema stands in the file, so it may hold anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tap_braze_currents.formats.limits import NAME_LENGTH
+
+
+def full_name(raw: dict[str, Any], namespace: str) -> str:
+    """Return the name of a named type with its namespace; raises TypeError or ValueError."""
+    name = require_name(raw["name"])
+    given = raw.get("namespace")
+    if given is not None and not isinstance(given, str):
+        raise TypeError("a namespace is no text")
+    namespace = namespace if given is None else given
+    return name if "." in name or not namespace else require_name(f"{namespace}.{name}")
+
+
+def namespace_of(full_name: str) -> str:
+    """Return what stands before the last dot of a full name."""
+    return full_name.rpartition(".")[0]
+
+
+def require_name(value: Any) -> str:  # noqa: ANN401
+    """Return a name that is text and not too long; raises TypeError or ValueError."""
+    if not isinstance(value, str) or not value:
+        raise TypeError("a name is no text, or empty")
+    if len(value) > NAME_LENGTH:
+        raise ValueError(f"a name is longer than {NAME_LENGTH} characters")
+    return value
+
+
+def require_list(value: Any, what: str) -> list[Any]:  # noqa: ANN401
+    """Return a list; raises TypeError where the schema holds something else."""
+    if not isinstance(value, list):
+        raise TypeError(f"{what} is no list")
+    return value
