@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 STORED: Final = "stored"
 KNOWN: Final = "known already"
+_DELIVERIES_LOCK: Final = 590_711
+"""First half of the advisory locks under which deliveries are made; the second is the cohort."""
 
 _INSERT = {
     dialect: f"INSERT INTO members (list_id, distinct_id, properties, page, is_member, sequence, "  # noqa: S608 - constants
@@ -101,6 +103,13 @@ class Intake:
         )
         found = connection.execute(chosen).first()
         if found is None:
+            if connection.dialect.name == POSTGRESQL:
+                # One at a time, so that both actions of an export see each other and get one
+                # number. A lock of its own: who holds it may wait for the row of a delivery, and
+                # who holds such a row may wait for the cohort's, but nobody for this one.
+                connection.execute(
+                    sa.select(sa.func.pg_advisory_xact_lock(_DELIVERIES_LOCK, cohort))
+                )
             applying.insert_once(
                 connection,
                 deliveries,
