@@ -42,6 +42,7 @@ audit: $(STAMP)
 ## Throughput as ratios, on generated data; BENCH="--events 200000" makes it shorter.
 bench: $(STAMP)
 	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench.networks
 
 format: $(STAMP)
 	$(BIN)/ruff format
