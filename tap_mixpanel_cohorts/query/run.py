@@ -153,9 +153,7 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
         TemporaryError: The answer is no such list.
     """
     try:
-        content = decode_leniently(body)
-        if not isinstance(content, list):
-            raise TypeError(content)
+        content: Any = decode_leniently(body)
         return [_record(cohort) for cohort in content]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise TemporaryError(
