@@ -97,14 +97,14 @@ def test_a_type_is_known_by_its_stream_id_alone(event_type: str) -> None:
     assert event_type_of_stream(stream_id(event_type)) == event_type
 
 
-def test_a_new_type_is_still_recognised_and_other_streams_are_not() -> None:
-    assert event_name(event_type_of_stream("users_messages_pigeon_sent")) == "Pigeon Sent"
+def test_without_an_annotation_a_known_name_decides_in_any_letter_case() -> None:
     assert event_type_of_stream("agentconsole_toolinvocation") == "agentconsole.ToolInvocation"
+    assert event_type_of_stream("Users.Messages.Email.OPEN") == "users.messages.email.Open"
 
 
 @pytest.mark.parametrize(
     "stream",
-    ["orders", "users", "users_accounts", "users_messages", "agentconsole", ""],
+    ["orders", "users", "users_accounts", "users_messages", "users_messages_pigeon_sent", ""],
 )
 def test_another_taps_stream_is_not_taken_for_currents_by_how_it_begins(stream: str) -> None:
     assert event_type_of_stream(stream) is None
