@@ -87,7 +87,7 @@ HUB: Final[dict[str, dict[str, Any]]] = {
         "settings_group_validation": [
             [place, *credentials]
             for place in ("instance", "rest_endpoint")
-            for credentials in (["data_import_key", "partner_api_key"], ["delivery", "api_key"])
+            for credentials in (["data_import_key", "partner_api_key"], ["api_key"])
         ],
     },
 }

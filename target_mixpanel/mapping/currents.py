@@ -136,7 +136,7 @@ def event_name(event_type: str) -> str:
 
 def name_in_documented_style(event_type: str) -> str:
     """Make a name for an undocumented type: the channel in words, then the action in words."""
-    *channel, action = event_type.split(".")
+    *channel, action = (segment.strip() for segment in event_type.split("."))
     words = [
         _channel_words(segment)
         for segment in channel

@@ -46,7 +46,7 @@ ELSEWHERE = {
     ),
     r"python examples/backfill/parts.py .*": "tests/examples/test_backfill.py",
     r"meltano run tap-braze-currents--2026-11-01-email .*": "tests/examples/test_backfill.py",
-    r"(TARGET_BRAZE_COHORTS_\w+=\w+ )?meltano --environment prod run tap-mixpanel .*": (
+    r"(TARGET_BRAZE_COHORTS_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel .*": (
         "tests/end_to_end/test_cohorts_to_braze.py"
     ),
 }
