@@ -63,8 +63,6 @@ NOT_RUN = {
     r"meltano --environment prod config set tap-braze-currents _select .*": (
         "changes meltano.yml; tests/packaging runs the same command with the older list"
     ),
-    r"meltano install extractor tap-mixpanel": "tests/end_to_end installs it as a run does",
-    r"meltano --environment prod select tap-mixpanel .*": "asks Mixpanel's own servers",
 }
 """Command → why no test runs it."""
 
