@@ -34,7 +34,11 @@ from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
-from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
+from target_braze_cohorts.settings.consistency import (
+    default_delivery,
+    find_problems,
+    missing_credentials,
+)
 from target_braze_cohorts.settings.instances import endpoint
 from target_braze_cohorts.sinks import CohortSink
 
@@ -95,7 +99,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         )
 
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
-        """Check the settings; an instance may be written in lower case."""
+        """Check the settings; credentials choose the delivery, an instance may be lower case."""
+        if self.changeable_config.get("delivery") is None:
+            self.changeable_config["delivery"] = default_delivery(self.changeable_config)
         instance = self.changeable_config.get("instance")
         if isinstance(instance, str):
             self.changeable_config["instance"] = instance.upper()

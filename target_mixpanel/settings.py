@@ -12,7 +12,7 @@ from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import read_time
-from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES
+from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
 from target_mixpanel.sending.client import (
     CREDENTIAL_SETTINGS,
     REGIONS,
@@ -59,7 +59,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "api_secret",
         th.StringType,
         secret=True,
-        description="API secret of the project; Mixpanel retires this way in March 2027.",
+        description="API secret of the project; Mixpanel retires this way on 3 March 2027.",
     ),
     th.Property(
         "region",
@@ -79,8 +79,18 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="skip",
         allowed_values=list(ANONYMOUS_CHOICES),
         description=(
-            "Events without an external id: skip them as Braze's own connector does, or identify "
-            "them by device_id or by braze_id."
+            "Events without an external id: skip them as Braze's own connector does, identify "
+            "them by device_id or by braze_id, or send them as nobody's, with an empty distinct_id."
+        ),
+    ),
+    th.Property(
+        "test_events",
+        th.StringType,
+        default="skip",
+        allowed_values=list(TEST_EVENT_CHOICES),
+        description=(
+            "What Braze's Send Test Events writes, with placeholders such as external_user_id: "
+            "skip and count it, or send it."
         ),
     ),
     th.Property(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import msgspec
 from singer_sdk.sinks import Sink
 
+from braze_mixpanel.errors import SettingsError
 from target_mixpanel.mapping.fast_lane import FastLane, fast_lane_for
 from target_mixpanel.sending.batches import Source
 
@@ -32,6 +33,9 @@ class EventsTarget(Protocol):
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
     ) -> Mapper:
         """Choose how the records of a stream become events."""
+
+    def leave_out(self, stream: str, error: SettingsError) -> Mapper:
+        """Note that a stream cannot be mapped, and return what skips its records."""
 
 
 class MixpanelSink(Sink):
@@ -63,11 +67,7 @@ class MixpanelSink(Sink):
 
     @cached_property
     def mapper(self) -> Mapper:
-        """The mapping of this stream's records.
-
-        Raises:
-            SettingsError: The stream is neither of Currents nor in the setting `streams`.
-        """
+        """The mapping of this stream's records; it skips them all if there is none."""
         return self._target.mapper_for(self.stream_name, self.original_schema, self.key_properties)
 
     @cached_property
@@ -94,7 +94,11 @@ class MixpanelSink(Sink):
             origin: The record as it came, for the dead letter.
         """
         pipeline, mapper = self._target.pipeline, self.mapper
-        mapped = mapper(record)
+        try:
+            mapped = mapper(record)
+        except SettingsError as error:  # a field that the settings name, and no record has
+            mapper = self.mapper = self._target.leave_out(self.stream_name, error)
+            mapped = mapper(record)
         while mapper.remarks:
             pipeline.account.remarks[mapped.event, mapper.remarks.pop()] += 1
         pipeline.take(mapped, origin)

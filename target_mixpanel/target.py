@@ -42,7 +42,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     setting_up_maps,
 )
 from target_mixpanel import settings
-from target_mixpanel.mapping.event import RejectedEvent
+from target_mixpanel.mapping.event import RejectedEvent, UnmappedStreamMapper
 from target_mixpanel.mapping.mapper_choice import choose_mapper, doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
@@ -52,6 +52,7 @@ from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
     MixpanelClient,
+    api_secret_warning,
     base_url,
     choose_credentials,
 )
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
+    from target_mixpanel.sending.client import Credentials
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
@@ -102,6 +104,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
+        self._unmapped: dict[str, SettingsError] = {}
         self._stopped_by: int | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
@@ -198,6 +201,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             credentials = choose_credentials(config)
         except SettingsError:
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
+        self._warn_of_api_secret(credentials)
         url = base_url(config["region"], config.get("api_url"))
         return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
 
@@ -211,10 +215,34 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             schema: Its JSON Schema.
             key_properties: Its key.
 
-        Raises:
-            SettingsError: The stream is neither of Currents nor in the setting `streams`.
+        Returns:
+            The mapper. A stream that is neither of Currents nor in the setting `streams` gets one
+            that skips its records; the run goes on with the others and fails at its end.
         """
-        return choose_mapper(stream, schema, key_properties, self.config)
+        try:
+            return choose_mapper(stream, schema, key_properties, self.config)
+        except SettingsError as error:
+            return self.leave_out(stream, error)
+
+    def leave_out(self, stream: str, error: SettingsError) -> Mapper:
+        """Leave a stream out of this run, and hold STATE back so that its records come again.
+
+        Args:
+            stream: The stream, after stream maps.
+            error: Why it cannot be mapped.
+
+        Returns:
+            A mapper that skips its records.
+        """
+        if stream not in self._unmapped:
+            self._unmapped[stream] = error
+            self.pipeline.keep_state()
+            self.logger.warning(
+                "Stream %s cannot be mapped and is left out. The run goes on with the other "
+                "streams and fails at its end.",
+                stream,
+            )
+        return UnmappedStreamMapper(stream)
 
     # Messages
 
@@ -223,11 +251,17 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.dry_run.open()
         else:
             client = self.client
+            self._warn_of_api_secret(client.credentials)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         doubtful = doubtful_event_names(self.config["event_names"])
         if doubtful:
             self.logger.warning(doubtful)
         self.sender.check_credentials()
+
+    def _warn_of_api_secret(self, credentials: Credentials) -> None:
+        warning = api_secret_warning(credentials, self.clock.wall())
+        if warning:
+            self.logger.warning(warning)
 
     def _between_blocks(self) -> None:
         if self._stopped_by is not None:
@@ -236,7 +270,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self.progress.log_if_due()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
-        """Set up the stream's maps, sinks and lane; a stream that cannot be mapped fails here."""
+        """Set up the stream's maps, sinks and lane."""
         stream = message["stream"]
         with setting_up_maps(stream):
             self.register_stream(message)
@@ -332,6 +366,12 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             )
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
+        if self._unmapped:
+            reasons = " ".join(str(error) for error in self._unmapped.values())
+            raise SettingsError(
+                f"{reasons} What the other streams sent was delivered; STATE was held back, so run "
+                "again after the change."
+            )
 
     @staticmethod
     def _stopped_error(signum: int) -> StoppedError:

@@ -87,7 +87,7 @@ HUB: Final[dict[str, dict[str, Any]]] = {
         "settings_group_validation": [
             [place, *credentials]
             for place in ("instance", "rest_endpoint")
-            for credentials in (["data_import_key", "partner_api_key"], ["delivery", "api_key"])
+            for credentials in (["data_import_key", "partner_api_key"], ["api_key"])
         ],
     },
 }
@@ -177,10 +177,20 @@ def hub_definition(plugin: str) -> dict[str, Any]:
 def native_streams() -> list[str]:
     """List the select patterns of the event types that Braze's own connector sends to Mixpanel.
 
-    All 102 types would be imported without a selection, and Mixpanel charges for each event.
+    All 108 types would be imported without a selection, and Mixpanel charges for each event.
     """
     native = (name for name, entry in documented_mapping().items() if entry.get("native"))
     return [f"{registry()[name].stream_id}.*" for name in native]
+
+
+def newest_native_streams() -> list[str]:
+    """List the select patterns of the 57 event types of Braze's newest partner page.
+
+    The page adds the aborts of campaigns and Canvases and six WhatsApp types to the older list,
+    and drops the four types of the News Feed and SMS Carrier Send.
+    """
+    streams = [stream for stream in native_streams() if stream not in _DROPPED]
+    return sorted([*streams, *_ADDED])
 
 
 def hub_path(plugin: str) -> str:
@@ -258,11 +268,32 @@ def _between(text: str, pattern: str, new: str) -> str:
     return changed
 
 
+_DROPPED: Final = frozenset(
+    f"{stream}.*"
+    for stream in (
+        "users_behaviors_app_newsfeedimpression",
+        "users_messages_newsfeedcard_abort",
+        "users_messages_newsfeedcard_click",
+        "users_messages_newsfeedcard_impression",
+        "users_messages_sms_carriersend",
+    )
+)
+_ADDED: Final = (
+    "users_campaigns_abort.*",
+    "users_canvas_abort.*",
+    *(
+        f"users_messages_whatsapp_{action}.*"
+        for action in ("abort", "delivery", "failure", "inboundreceive", "read", "send")
+    ),
+)
+NEWEST_NATIVE_EVENTS: Final = "hub/extractors/tap-braze-currents.native-events-57.json"
+"""The list of Braze's newest partner page, to be selected instead."""
 NATIVE_EVENTS: Final = "hub/extractors/tap-braze-currents.native-events.json"
 """The selection by itself: `meltano add --from-ref` drops `select` from a definition."""
 WRITTEN: Final[dict[str, Callable[[str], str]]] = {
     "meltano.yml": with_settings_in_meltano_yml,
     NATIVE_EVENTS: lambda _: json.dumps(native_streams(), indent=1) + "\n",
+    NEWEST_NATIVE_EVENTS: lambda _: json.dumps(newest_native_streams(), indent=1) + "\n",
     "README.md": with_tables_in_readme,
     **{hub_path(plugin): partial(hub_text, plugin) for plugin in PLUGINS},
 }

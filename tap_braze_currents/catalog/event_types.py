@@ -1,8 +1,10 @@
 """The registry of Currents event types: type ↔ stream id, fields, JSON Schema.
 
 Its data lies in `event_types.json`, one line a type: `name:type` for every field that Braze ever
-published, with `!` if it is never null and `-` if it is no longer written. Types are Avro's.
-Source: Braze's Currents schemas from 2018 to the version of 2026-06-29.
+published, with `!` if it is never null, `-` if it is no longer written, and `?` if Braze has
+announced it and no file has shown it yet. Types are Avro's.
+Source: Braze's Currents schemas from 2018 to the version of 2026-06-29, and its change log for
+versions 11 (2026-08-05) and 12 (2026-09-02).
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ JSON_TYPES = {
 """What is not here becomes text: bytes, dates, moments, and nested values as JSON."""
 NEVER_NULL = frozenset({"id", "time"})
 _JSON_TEXT_FIELDS = frozenset({"properties"})
-_FIRST_SEGMENTS = frozenset({"users", "agentconsole"})
+_FIRST_SEGMENTS = frozenset({"users", "agentconsole", "contentoptimizer"})
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Field:
     """One field of an event type.
 
     `type` is an Avro primitive, `array<primitive>`, or `other` for what has no simple JSON form.
+    `announced` marks a field that Braze has published and that no file has shown yet.
     """
 
     name: str
     type: str
     nullable: bool = True
     current: bool = True
+    announced: bool = False
 
     @property
     def json_schema(self) -> dict[str, Any]:
@@ -107,9 +111,10 @@ def _parse_fields(text: str) -> tuple[Field, ...]:
         fields.append(
             Field(
                 name,
-                avro_type.rstrip("!-"),
+                avro_type.rstrip("!-?"),
                 nullable="!" not in avro_type,
                 current=not avro_type.endswith("-"),
+                announced=avro_type.endswith("?"),
             )
         )
     return tuple(fields)

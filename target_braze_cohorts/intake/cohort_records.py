@@ -77,6 +77,10 @@ class Intake:
         self._rejects = rejects
         selected = config.get("cohort_ids")
         self._selected = None if selected is None else {str(value) for value in selected}
+        # A member may come before the record with its cohort's name. So with names in the setting
+        # every cohort is taken in, until `select_by_name` knows them all.
+        self._undecided = any(not value.isdigit() for value in self._selected or ())
+        self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
         self._is_alias = config["identifier"] == ALIAS
@@ -162,8 +166,25 @@ class Intake:
         return takes
 
     def is_selected(self, cohort_id: str) -> bool:
-        """Return whether the setting `cohort_ids` includes a cohort."""
-        return self._selected is None or cohort_id in self._selected
+        """Return whether the setting `cohort_ids` includes a cohort, by its id or name."""
+        if self._selected is None or cohort_id in self._selected:
+            return True
+        cohort = self.cohorts.get(cohort_id)
+        name = (cohort and cohort.name) or self._known_names.get(cohort_id)
+        return name is not None and not name.isdigit() and name in self._selected
+
+    def select_by_name(self, known: Mapping[str, str | None]) -> None:
+        """Leave out the cohorts that `cohort_ids` does not include, at the end of the input.
+
+        Args:
+            known: Cohort id → name of the cohorts of earlier runs; a name in the input wins.
+        """
+        self._known_names = dict(known)
+        for cohort_id in [one for one in self.cohorts if not self.is_selected(one)]:
+            self.passed_over.add(cohort_id)
+            # Kept in `_known_names`, so that `is_selected` still goes by the name in the input.
+            self._known_names[cohort_id] = self.cohorts.pop(cohort_id).name
+        self._undecided = False
 
     def recall(self, cohort_id: str) -> None:
         """Add a cohort of an earlier run, as if the input had it without members."""
@@ -250,7 +271,7 @@ class Intake:
         cohort = self.cohorts.get(cohort_id)
         if cohort is not None:
             return cohort
-        if not self.is_selected(cohort_id):
+        if not (self._undecided or self.is_selected(cohort_id)):
             self.passed_over.add(cohort_id)
             return None
         cohort = self.cohorts[cohort_id] = Cohort(len(self.cohorts) + 1, cohort_id)

@@ -22,10 +22,12 @@ class Guards:
     Attributes:
         max_removal_ratio: Largest share of the known members that may leave in one run, 0 to 1.
         allow_empty_cohorts: Whether a cohort may lose its last member.
+        minimum: Known members from which on the share counts: one of two is half, and no mistake.
     """
 
     max_removal_ratio: float
     allow_empty_cohorts: bool
+    minimum: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,12 +108,18 @@ def _guard(counts: CohortCounts, guards: Guards) -> str | None:
     if not counts.to_remove:
         return None
     if counts.becomes_empty:
-        return None if guards.allow_empty_cohorts else "would be empty: allow_empty_cohorts"
+        return (
+            None
+            if guards.allow_empty_cohorts
+            else "would be empty: allow_empty_cohorts, or allow_removals_for"
+        )
+    if counts.known < guards.minimum:
+        return None
     ratio = counts.to_remove / counts.known
     if ratio > guards.max_removal_ratio:
         return (
             f"would lose {counts.to_remove} of {counts.known}: "
-            f"max_removal_ratio {guards.max_removal_ratio:g}"
+            f"max_removal_ratio {guards.max_removal_ratio:g}, or allow_removals_for"
         )
     return None
 

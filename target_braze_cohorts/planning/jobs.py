@@ -72,7 +72,9 @@ class Planner:
         self.guards = Guards(
             max_removal_ratio=parse_ratio(config["max_removal_ratio"]),
             allow_empty_cohorts=config["allow_empty_cohorts"],
+            minimum=config["removal_guard_minimum"],
         )
+        self._allowed = {str(value) for value in config.get("allow_removals_for") or ()}
 
     def needs_difference(self, match: Match) -> bool:
         """Return whether a cohort's job depends on who enters and who leaves."""
@@ -113,7 +115,7 @@ class Planner:
             complete=complete,
             mode=self._mode,
             delivered=match.delivered,
-            guards=self.guards,
+            guards=self._guards_of(cohort),
         )
         # The plan table counts requests: everybody is taken out of a former label.
         removing = decision.remove or decision.stopped
@@ -125,6 +127,12 @@ class Planner:
             in_braze=size.acknowledged + former.acknowledged,
             note=self._note(match, staged, decision, complete=complete),
         )
+
+    def _guards_of(self, cohort: Cohort) -> Guards:
+        """Return the limits of a cohort: none if `allow_removals_for` has its id or name."""
+        if self._allowed.isdisjoint({cohort.id, cohort.name}):
+            return self.guards
+        return replace(self.guards, max_removal_ratio=1, allow_empty_cohorts=True)
 
     def _total(self, lists: Sequence[KnownList]) -> ListSize:
         sizes = [self._sizes[known.id] for known in lists]

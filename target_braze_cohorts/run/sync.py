@@ -136,6 +136,7 @@ class Sync:
             ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
         """
         known = self._store.lists()
+        self._intake.select_by_name({one.cohort_id: one.name for one in known})
         if not self._require_usable_input(cut=cut, streams=streams, known=known):
             return
         self._store.require_kind(self._config["identifier"])
@@ -178,7 +179,8 @@ class Sync:
         """Dead-letter the members whose profile gives no identifier."""
         ids = {cohort.number: cohort.id for cohort in self._intake.cohorts.values()}
         for number, member in self._staging.without_identifier():
-            self._rejects.without_identifier(ids[number], member)
+            if number in ids:
+                self._rejects.without_identifier(ids[number], member)
 
     # The plan
 

@@ -39,6 +39,20 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
     return [*_values(config), *_identity(config), *filter(None, unwritable)]
 
 
+def default_delivery(config: Mapping[str, Any]) -> str:
+    """Choose the delivery by the credentials that are set.
+
+    Args:
+        config: Settings; `delivery` is not set.
+
+    Returns:
+        `attribute` if `api_key` is the only credential, else `cohort`.
+    """
+    has_cohort_key = any(config.get(name) for name in CREDENTIALS[settings.COHORT])
+    has_api_key = bool(config.get("api_key"))
+    return settings.ATTRIBUTE if has_api_key and not has_cohort_key else settings.COHORT
+
+
 def missing_credentials(config: Mapping[str, Any]) -> list[str]:
     """Return the credentials settings of the chosen delivery that are not set."""
     return [name for name in CREDENTIALS[config["delivery"]] if not config.get(name)]
@@ -53,6 +67,12 @@ def _values(config: Mapping[str, Any]) -> Iterator[str]:
         parse_ratio(config["max_removal_ratio"])
     except ValueError:
         yield "Setting max_removal_ratio is wrong: it must be a number from 0 to 1."
+    names = [name for names in CREDENTIALS.values() for name in names]
+    if not (config["dry_run"] or any(config.get(name) for name in names)):
+        yield (
+            "No Braze credentials: set api_key, a REST API key with the permission users.track, "
+            "or data_import_key and partner_api_key if you have a partner key."
+        )
     if not config["dry_run"]:
         for name in missing_credentials(config):
             meaning = settings.SCHEMA["properties"][name]["description"]

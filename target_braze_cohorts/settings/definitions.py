@@ -30,11 +30,11 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "delivery",
         th.StringType,
-        default=COHORT,
         allowed_values=[COHORT, ATTRIBUTE],
         description=(
             "cohort: Braze's partner cohort import (needs a partner key, which most users do not "
-            "have); attribute: an array attribute of users, for everyone with a REST API key."
+            "have); attribute: an array attribute of users, for everyone with a REST API key. "
+            "If not given: attribute if api_key is the only credential that is set, else cohort."
         ),
     ),
     th.Property(
@@ -88,7 +88,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "cohort_ids",
         th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description="Ids of the cohorts to deliver; all if not given.",
+        description=(
+            "Ids or names of the cohorts to deliver; all if not given. Only digits are an id."
+        ),
     ),
     th.Property(
         "external_id_property",
@@ -210,6 +212,20 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=0.3,
         description=(
             "A cohort that would lose a larger part of its members in one run is stopped (0 to 1)."
+        ),
+    ),
+    th.Property(
+        "removal_guard_minimum",
+        th.IntegerType(minimum=0),
+        default=20,
+        description="max_removal_ratio counts for cohorts with at least so many known members.",
+    ),
+    th.Property(
+        "allow_removals_for",
+        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
+        description=(
+            "Ids or names of cohorts that may lose any number of members, even all; set it for "
+            "one run."
         ),
     ),
     th.Property(

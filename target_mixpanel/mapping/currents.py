@@ -20,7 +20,8 @@ import msgspec
 
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.lenient_json import UNREADABLE
-from target_mixpanel.mapping.event import Event, SkippedEvent, name_is_taken
+from target_mixpanel.mapping.event import NOBODY, Event, SkippedEvent, name_is_taken
+from target_mixpanel.mapping.placeholders import is_test_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,8 @@ IDENTITY_FIELDS: Final = frozenset({"id", "external_user_id", "time"})
 NEVER_SENT: Final = frozenset({"user_id", "timezone", "canvas_step_message_variation_id"})
 PARTNER_ID: Final = "braze"
 
+TEST_EVENT: Final = "test event"
+TEST_EVENT_CHOICES: Final = ("skip", "send")
 ANONYMOUS: Final = "anonymous"
 ANONYMOUS_WITHOUT_DEVICE: Final = "anonymous without device_id"
 ANONYMOUS_WITHOUT_BRAZE_ID: Final = "anonymous without user_id"
@@ -56,10 +59,12 @@ _SEGMENT_WORDS = {
     "campaigns": "Campaign",
     "canvasstep": "Canvas Step",
     "contentcard": "Content Card",
-    "costep": "Content Optimizer Step",
+    "contentoptimizer": "Content Optimizer",
+    "costep": "Canvas Content Optimizer Step",
     "experimentstep": "Experiment Step",
     "featureflag": "Feature Flag",
     "inappmessage": "In-App Message",
+    "landingpage": "Landing Page",
     "line": "LINE",
     "liveactivity": "Live Activity",
     "newsfeedcard": "News Feed Card",
@@ -69,7 +74,7 @@ _SEGMENT_WORDS = {
     "subscriptiongroup": "Subscription Group",
     "whatsapp": "WhatsApp",
 }
-_CAMEL_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+")
+_CAMEL_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+|[^\W_a-zA-Z0-9]+")
 _parse_json = msgspec.json.Decoder().decode
 
 
@@ -86,31 +91,34 @@ def _known_types_by_stream() -> Mapping[str, str]:
     return {stream_id(event_type): event_type for event_type in documented_mapping()}
 
 
-@cache
-def _known_families() -> frozenset[tuple[str, ...]]:
-    """Return the first two words of all event types of three or more, such as users, messages."""
-    types = (event_type.lower().split(".", 2) for event_type in documented_mapping())
-    return frozenset(tuple(family) for *family, _ in types if family[1:])
-
-
 def event_type_of_stream(stream: str) -> str | None:
-    """Find the Currents event type of a stream by its id.
+    """Find the Currents event type of a stream by its id, for a SCHEMA without the annotation.
 
-    Streams of another tap may begin with `users` too. As Currents events all their records would be
-    skipped as anonymous. So an unknown id counts only if Braze has types with the same beginning.
+    Only the types of the mapping have such ids. Streams of another tap may begin with `users` too;
+    as Currents events all their records would be skipped as anonymous.
 
     Args:
-        stream: A stream id as tap-braze-currents names them.
+        stream: A stream id as tap-braze-currents names them, in any letter case.
 
     Returns:
-        The event type; for a type outside the mapping the stream id with dots, in lower case;
-        None for a stream that is not from Currents.
+        The event type; None for a stream that is not known to be from Currents.
     """
-    known = _known_types_by_stream().get(stream)
-    if known:
-        return known
-    *family, name = stream.split("_", 2)
-    return stream.replace("_", ".") if name and tuple(family) in _known_families() else None
+    return _known_types_by_stream().get(stream_id(stream))
+
+
+def event_type_of_annotation(annotation: object) -> str | None:
+    """Read the annotation in a stream's SCHEMA, which marks the stream as Currents.
+
+    Args:
+        annotation: Its value. A type of any family counts: Braze adds types each month.
+
+    Returns:
+        The event type, of a known type in Braze's spelling; None if the annotation names none.
+    """
+    if not isinstance(annotation, str) or not annotation.strip(" ."):
+        return None
+    event_type = annotation.strip()
+    return _known_types_by_stream().get(stream_id(event_type), event_type)
 
 
 def event_name(event_type: str) -> str:
@@ -128,15 +136,19 @@ def event_name(event_type: str) -> str:
 
 def name_in_documented_style(event_type: str) -> str:
     """Make a name for an undocumented type: the channel in words, then the action in words."""
-    *channel, action = event_type.split(".")
-    words = [_channel_words(segment) for segment in channel if segment not in _SILENT_SEGMENTS]
+    *channel, action = (segment.strip() for segment in event_type.split("."))
+    words = [
+        _channel_words(segment)
+        for segment in channel
+        if segment and segment.lower() not in _SILENT_SEGMENTS
+    ]
     split_action = [word[:1].upper() + word[1:] for word in _CAMEL_WORD.findall(action)]
     name = " ".join([*words[-1:], *split_action])
     return name or event_type
 
 
 def _channel_words(segment: str) -> str:
-    return _SEGMENT_WORDS.get(segment, segment[:1].upper() + segment[1:])
+    return _SEGMENT_WORDS.get(segment.lower(), segment[:1].upper() + segment[1:])
 
 
 class CurrentsMapper:
@@ -147,6 +159,7 @@ class CurrentsMapper:
         event_type: str,
         *,
         anonymous_events: str = "skip",
+        test_events: str = "skip",
         property_set: str = "documented",
         event_names: Mapping[str, str] | None = None,
         project_token: str | None = None,
@@ -155,7 +168,8 @@ class CurrentsMapper:
 
         Args:
             event_type: The Currents event type.
-            anonymous_events: What to do without an external id: `skip`, `device_id`, `braze_id`.
+            anonymous_events: What to do without an external id: one of `ANONYMOUS_CHOICES`.
+            test_events: Whether to `skip` or `send` what "Send Test Events" writes.
             property_set: `documented` or `all`.
             event_names: Event type → another Mixpanel event name; for custom events it stands
                 before the event's own name, and may be empty.
@@ -166,6 +180,7 @@ class CurrentsMapper:
         self.event = event_name(event_type) if name is None else name
         self.remarks: list[str] = []
         self._prefix = PROPERTY_PREFIXES.get(event_type)
+        self._skips_test_events = test_events == "skip"
         self._identify_anonymous = _ANONYMOUS_IDENTITIES[anonymous_events]
         self.constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
         if project_token:
@@ -196,16 +211,21 @@ class CurrentsMapper:
         name = self.event
         if self.event_type == CUSTOM_EVENT and record.get("name"):
             name = f"{name} {record['name']}".lstrip()
+        event_id, distinct_id = record.get("id"), record.get("external_user_id")
+        if self._skips_test_events and is_test_event(event_id, distinct_id):
+            return SkippedEvent(name, TEST_EVENT)
         properties: Record = {
             **self.constants,
             "time": record.get("time"),
-            "distinct_id": record.get("external_user_id"),
-            "$insert_id": record.get("id"),
+            "distinct_id": distinct_id,
+            "$insert_id": event_id,
         }
-        if not properties["distinct_id"]:
+        if not distinct_id:
             skipped = self._identify_anonymous(record, properties)
             if skipped:
                 return SkippedEvent(name, skipped)
+            if properties["distinct_id"] == "":
+                self.remarks.append(NOBODY)
         if self.documented_fields is None:
             self._add_all_fields(record, properties)
         else:
@@ -270,9 +290,16 @@ def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
     return None
 
 
+def _identify_as_nobody(record: Record, properties: Record) -> str | None:  # noqa: ARG001
+    """Leave the id empty, as Mixpanel advises for events without a user."""
+    properties["distinct_id"] = ""
+    return None
+
+
 _ANONYMOUS_IDENTITIES: Final[Mapping[str, Callable[[Record, Record], str | None]]] = {
     "skip": _skip_anonymous,
     "device_id": _identify_by_device,
     "braze_id": _identify_by_braze_id,
+    "nobody": _identify_as_nobody,
 }
 ANONYMOUS_CHOICES: Final = tuple(_ANONYMOUS_IDENTITIES)

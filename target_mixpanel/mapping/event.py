@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -37,6 +37,12 @@ class RejectedEvent(msgspec.Struct, frozen=True):
     message: str
 
 
+NOBODY: Final = "distinct_id is empty, imported as nobody's event"
+"""Remark on an event that has no user."""
+NOT_MAPPED: Final = "the stream cannot be mapped"
+"""Reason why the records of a whole stream are left out."""
+
+
 def name_is_taken(field: str) -> str:
     """Return the remark for a field of the record whose name the target uses itself."""
     return f"property {field} of the record left out, the name is taken"
@@ -50,3 +56,21 @@ class Mapper(Protocol):
 
     def __call__(self, record: dict[str, Any]) -> Event | SkippedEvent | RejectedEvent:
         """Map one record."""
+
+
+class UnmappedStreamMapper:
+    """Leaves out every record of a stream that cannot be mapped, so that the others go on."""
+
+    def __init__(self, stream: str) -> None:
+        """Prepare the result, the same for every record.
+
+        Args:
+            stream: The stream, after stream maps.
+        """
+        self.remarks: list[str] = []
+        self._skipped = SkippedEvent(stream, NOT_MAPPED)
+
+    def __call__(self, record: dict[str, Any]) -> SkippedEvent:
+        """Skip one record."""
+        del record
+        return self._skipped

@@ -23,6 +23,7 @@ from msgspec.structs import astuple
 
 from braze_mixpanel.singer.lenient_json import UNREADABLE
 from target_mixpanel.mapping.currents import CUSTOM_EVENT, PROPERTY_PREFIXES, CurrentsMapper
+from target_mixpanel.mapping.placeholders import PLACEHOLDER_ID, PLACEHOLDER_USER
 from target_mixpanel.mapping.rules import (
     FORBIDDEN_IDS,
     INSERT_ID_FORM,
@@ -44,6 +45,9 @@ Value = Scalar | Annotated[list[Scalar], msgspec.Meta(max_length=MAX_ARRAY_ITEMS
 InsertId = Annotated[str, msgspec.Meta(pattern=rf"\A{INSERT_ID_FORM}\Z")]
 """The anchors are needed, because msgspec searches for a pattern anywhere in the text."""
 DistinctId = Annotated[str, msgspec.Meta(min_length=1)]
+_IDS_TO_CHECK = FORBIDDEN_IDS | {PLACEHOLDER_ID}
+_PLACEHOLDER_LENGTHS = range(len(PLACEHOLDER_USER), len(PLACEHOLDER_USER) + 38)
+"""How long the external id of a test event can be: the field's name, a separator, a UUID."""
 _CONTAINERS = frozenset({dict, list})
 
 _encode = msgspec.json.Encoder().encode
@@ -131,7 +135,11 @@ class FastLane:
                     len(distinct_id) <= LONGEST_FORBIDDEN_ID
                     and distinct_id.lower() in FORBIDDEN_IDS
                 )
-                or record.id.lower() in FORBIDDEN_IDS
+                or record.id.lower() in _IDS_TO_CHECK
+                or (
+                    len(distinct_id) in _PLACEHOLDER_LENGTHS
+                    and distinct_id[: len(PLACEHOLDER_USER)].lower() == PLACEHOLDER_USER
+                )
             ):
                 others.append(line)
                 continue

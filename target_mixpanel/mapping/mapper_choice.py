@@ -10,6 +10,7 @@ from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from target_mixpanel.mapping.currents import (
     CurrentsMapper,
     documented_mapping,
+    event_type_of_annotation,
     event_type_of_stream,
 )
 from target_mixpanel.mapping.other_streams import OtherStreamMapper
@@ -43,18 +44,19 @@ def choose_mapper(
         return OtherStreamMapper(
             stream, setting, schema=schema, key_properties=key_properties, project_token=token
         )
-    annotated = schema.get(EVENT_TYPE_ANNOTATION)
-    known = annotated if isinstance(annotated, str) else None
-    event_type = known or event_type_of_stream(stream)
+    annotated = event_type_of_annotation(schema.get(EVENT_TYPE_ANNOTATION))
+    event_type = annotated or event_type_of_stream(stream)
     if event_type is None:
         raise SettingsError(
-            f"Stream {stream} is no event type of Braze Currents: say in the setting streams "
+            f"Stream {stream} is another tap's stream: it is no known event type of Braze "
+            f"Currents, and its SCHEMA has no {EVENT_TYPE_ANNOTATION}. Set in the setting streams "
             f'how its records become events, such as {{"{stream}": {{"event": "…", '
             '"distinct_id": "…", "time": "…", "insert_id": "…"}}, or do not select it.'
         )
     return CurrentsMapper(
         event_type,
         anonymous_events=settings["anonymous_events"],
+        test_events=settings["test_events"],
         property_set=settings["property_set"],
         event_names=settings["event_names"],
         project_token=token,

@@ -10,7 +10,7 @@ import msgspec
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.times import UnreadableTimeError, event_time
-from target_mixpanel.mapping.event import Event, RejectedEvent, name_is_taken
+from target_mixpanel.mapping.event import NOBODY, Event, RejectedEvent, name_is_taken
 from target_mixpanel.mapping.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 MAX_INSERT_ID = 36
-NOBODY = "distinct_id is empty, imported as nobody's event"
 NO_NAME = "no event name"
 FIELD_PARTS = ("distinct_id", "time", "insert_id")
 """Parts of the setting that are always names of fields. `event` is not among them: it may be an

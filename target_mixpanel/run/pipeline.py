@@ -119,6 +119,7 @@ class Pipeline:
         self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.path)
         self._min_event_time, self._dry_run = settings.min_event_time, settings.dry_run
         self._input_ended = False
+        self._keeps_state = False
         self._abandoned = False
         self._give_up_at: float | None = None
         self.earliest = max(EARLIEST_SECONDS, settings.min_event_time)
@@ -169,8 +170,14 @@ class Pipeline:
         self.account.read.update(prepared.names)
         self._batcher.add_many(prepared, source)
 
+    def keep_state(self) -> None:
+        """Write no STATE that comes from here on: records before it are left out by mistake."""
+        self._keeps_state = True
+
     def state_arrived(self, state: State) -> None:
         """Note a STATE of the tap; it goes out when every earlier record has an outcome."""
+        if self._keeps_state:
+            return
         # The last record before the STATE may be in a batch that is still open. The batch's number
         # is fixed when it opens, so the STATE can already wait for it. Records that join the batch
         # later delay the STATE a little, which is safe.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from base64 import b64encode
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
@@ -35,6 +36,12 @@ CREDENTIAL_SETTINGS: Final = (
 )
 ADDRESS_SETTINGS: Final = "region or api_url"
 """The settings that say where Mixpanel is, for messages."""
+INTEGRATION_ID: Final = "braze-mixpanel"
+"""Value of the header `X-Mixpanel-Integration-ID`, by which Mixpanel knows its callers."""
+API_SECRET_ENDS: Final = datetime(2027, 3, 3, tzinfo=timezone.utc)
+"""From this day on Mixpanel takes no API secret for `/import`."""
+WARN_DAYS: Final = 90
+"""How many days before the end a run warns."""
 _COMPRESSION_LEVEL = 1
 """Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
 
@@ -110,6 +117,26 @@ def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
     raise SettingsError(
         "No Mixpanel credentials: set service_account_username, service_account_password and "
         "project_id (or project_token, or api_secret), or dry_run to see what would be sent."
+    )
+
+
+def api_secret_warning(credentials: Credentials, now: float) -> str | None:
+    """Warn that the credentials stop working soon.
+
+    Args:
+        credentials: Those of the run.
+        now: The present in UNIX seconds.
+
+    Returns:
+        The warning in one line; None if the credentials are no API secret, or the end is more than
+        90 days away.
+    """
+    first_day = API_SECRET_ENDS - timedelta(days=WARN_DAYS)
+    if credentials.settings != "api_secret" or now < first_day.timestamp():
+        return None
+    return (
+        "Setting api_secret: Mixpanel takes no API secret from 3 March 2027 on. Set "
+        "service_account_username, service_account_password and project_id instead."
     )
 
 
@@ -195,6 +222,7 @@ class MixpanelClient:
                     "Authorization": b"Basic " + basic,
                     "Content-Encoding": "gzip",
                     "Content-Type": "application/json",
+                    "X-Mixpanel-Integration-ID": INTEGRATION_ID,
                 },
             )
         return session

@@ -46,7 +46,7 @@ ELSEWHERE = {
     ),
     r"python examples/backfill/parts.py .*": "tests/examples/test_backfill.py",
     r"meltano run tap-braze-currents--2026-11-01-email .*": "tests/examples/test_backfill.py",
-    r"(TARGET_BRAZE_COHORTS_\w+=\w+ )?meltano --environment prod run tap-mixpanel .*": (
+    r"(TARGET_BRAZE_COHORTS_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel .*": (
         "tests/end_to_end/test_cohorts_to_braze.py"
     ),
 }
@@ -59,6 +59,9 @@ NOT_RUN = {
     r"docker .*": "needs a daemon; tests/deployment/test_container.py runs the same steps",
     r"(TARGET_\w+=\w+ )?meltano --environment prod (run|invoke) tap-mixpanel-cohorts.*": (
         "asks Mixpanel's own servers; tests/tap_mixpanel_cohorts runs the same tap on a fake"
+    ),
+    r"meltano --environment prod config set tap-braze-currents _select .*": (
+        "changes meltano.yml; tests/packaging runs the same command with the older list"
     ),
 }
 """Command → why no test runs it."""

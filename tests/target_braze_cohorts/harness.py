@@ -129,6 +129,7 @@ def settings(braze: FakeBraze | None, folder: Path, **changes: Any) -> dict[str,
         "membership_db": f"sqlite:///{folder}/cohorts.db",
         "dead_letter_path": str(folder / "dead_letter"),
         "retry_seconds": 1,
+        "removal_guard_minimum": 0,
         **changes,
     }
     return {name: value for name, value in base.items() if value is not None}

@@ -282,13 +282,13 @@ def test_discovery_adds_new_fields_and_types(tmp_path, run_tap):
 
 def test_discovery_needs_no_bucket(tmp_path, caplog):
     without = TapBrazeCurrents(config={}, validate_config=False, setup_mapper=False)
-    assert len(without.catalog_dict["streams"]) == 102
+    assert len(without.catalog_dict["streams"]) == 108
     assert not [entry for entry in caplog.records if entry.levelname != "INFO"]
 
     unreachable = TapBrazeCurrents(
         config={"storage_url": str(tmp_path / "nowhere")}, validate_config=False
     )
-    assert len(unreachable.catalog_dict["streams"]) == 102
+    assert len(unreachable.catalog_dict["streams"]) == 108
     assert caplog.text.count("only the event types known beforehand") == 1
 
 

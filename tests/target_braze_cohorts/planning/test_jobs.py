@@ -19,6 +19,7 @@ CONFIG = {
     "full_resync_days": 7,
     "max_removal_ratio": 0.3,
     "allow_empty_cohorts": False,
+    "removal_guard_minimum": 0,
 }
 
 

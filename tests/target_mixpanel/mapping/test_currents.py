@@ -25,6 +25,8 @@ from tests.target_mixpanel.mapping.every_field import record_with_every_field
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "documented_events.json").read_text())
 UNDOCUMENTED = sorted(set(event_types()) - set(GOLDEN))
+HEADINGS_OF_THEIR_OWN = {"users.messages.banner.Dismiss", "contentoptimizer.ComponentStore"}
+"""Types whose heading in Braze's glossary is not what the style makes of their name."""
 RECORD = {"id": "e1", "time": 1_790_000_000, "external_user_id": "u1"}
 
 
@@ -72,7 +74,10 @@ def test_other_types_carry_all_their_fields_by_the_general_rules(event_type: str
         ("users.messages.email.Retry", "Email Retry"),
         ("users.messages.sms.Retry", "SMS Retry"),
         ("users.UserOrphan", "User Orphan"),
-        ("users.messages.banner.Dismiss", "Banner Dismiss"),
+        ("users.messages.banner.Dismiss", "Banner Dismissal"),
+        ("users.canvas.costep.Conversion", "Canvas Content Optimizer Step Conversion"),
+        ("users.messages.landingpage.FormSubmission", "Landing Page Form Submission"),
+        ("users.messages.survey.Response", "Survey Response"),
         ("users.campaigns.Abort", "Campaign Abort"),
         ("users.messages.pigeon.FeatherLost", "Pigeon Feather Lost"),
         ("users.behaviors.app.SessionStart", "Session Start"),
@@ -82,7 +87,7 @@ def test_types_outside_the_mapping_are_named_in_the_same_style(event_type: str, 
     assert event_name(event_type) == name
 
 
-@pytest.mark.parametrize("event_type", UNDOCUMENTED)
+@pytest.mark.parametrize("event_type", sorted(set(UNDOCUMENTED) - HEADINGS_OF_THEIR_OWN))
 def test_names_written_down_for_undocumented_types_follow_the_style(event_type: str) -> None:
     assert event_name(event_type) == name_in_documented_style(event_type)
 
@@ -92,14 +97,14 @@ def test_a_type_is_known_by_its_stream_id_alone(event_type: str) -> None:
     assert event_type_of_stream(stream_id(event_type)) == event_type
 
 
-def test_a_new_type_is_still_recognised_and_other_streams_are_not() -> None:
-    assert event_name(event_type_of_stream("users_messages_pigeon_sent")) == "Pigeon Sent"
+def test_without_an_annotation_a_known_name_decides_in_any_letter_case() -> None:
     assert event_type_of_stream("agentconsole_toolinvocation") == "agentconsole.ToolInvocation"
+    assert event_type_of_stream("Users.Messages.Email.OPEN") == "users.messages.email.Open"
 
 
 @pytest.mark.parametrize(
     "stream",
-    ["orders", "users", "users_accounts", "users_messages", "agentconsole", ""],
+    ["orders", "users", "users_accounts", "users_messages", "users_messages_pigeon_sent", ""],
 )
 def test_another_taps_stream_is_not_taken_for_currents_by_how_it_begins(stream: str) -> None:
     assert event_type_of_stream(stream) is None

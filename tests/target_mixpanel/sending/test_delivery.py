@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import signal
 import threading
 
@@ -17,6 +18,7 @@ from tests.target_mixpanel.harness import (
     STREAM,
     TIME,
     ImpatientTarget,
+    line,
     open_record,
     opens,
     record,
@@ -103,7 +105,9 @@ def test_a_hundred_streams_with_ten_records_each_make_one_request(mixpanel, tmp_
     source = b""
     for number in range(100):
         stream = f"users_messages_kind{number}_sent"
-        source += schema(stream)
+        message = json.loads(schema(stream))
+        message["schema"]["x-braze-event-type"] = f"users.messages.kind{number}.Sent"
+        source += line(message)
         for n in range(10):
             source += record(open_record(number * 10 + n), stream)
     run(source, mixpanel, tmp_path)
