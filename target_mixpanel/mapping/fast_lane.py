@@ -132,6 +132,7 @@ class FastLane:
                     and distinct_id.lower() in FORBIDDEN_IDS
                 )
                 or record.id.lower() in FORBIDDEN_IDS
+                or distinct_id.isspace()
             ):
                 others.append(line)
                 continue
