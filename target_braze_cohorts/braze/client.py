@@ -38,6 +38,15 @@ _TEMPORARY: Final = frozenset({0, 408, 423, 429})
 _MOST_SHOWN: Final = 200
 
 
+def _leave_as_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Authenticate by what is in the request.
+
+    A session without any authentication takes a password from a netrc file, and sends it instead
+    of the key. `trust_env = False` would prevent that too, but turn off proxies and certificates.
+    """
+    return request
+
+
 class BrazeAnswer(NamedTuple):
     """Braze's answer to one request.
 
@@ -94,6 +103,7 @@ class BrazeClient(abc.ABC):
         self.endpoint = endpoint
         self._timeouts = timeouts
         self._session = requests.Session()
+        self._session.auth = _leave_as_is
         self._session.mount("http", HTTPAdapter(pool_connections=1, pool_maxsize=1))
 
     @abc.abstractmethod
