@@ -88,6 +88,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             between_blocks=self._between_blocks,
             around=lambda: self._page.after(last_step=False),
             translating=self._translating,
+            is_used=self._is_used,
         )
 
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
@@ -142,6 +143,12 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return self._sync.result if self._sync else None
 
     # Messages
+
+    def _is_used(self, stream: str) -> bool:
+        """Return whether a stream may have a role; a stream map can rename any to one that has."""
+        config = self.config
+        names = (config["cohorts_stream"], config["members_stream"], config["profiles_stream"])
+        return stream in names or bool(config.get("stream_maps"))
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""

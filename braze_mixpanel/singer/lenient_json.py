@@ -17,6 +17,9 @@ MOST_DIGITS: Final = 4300
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Windows programs begin a file with it."""
+
 _decode = msgspec.json.Decoder().decode
 _find_tokens = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]').finditer
 
@@ -46,7 +49,7 @@ def strict_json(text: bytes) -> bytes:
         ValueError: It is not JSON.
     """
     value = json.loads(
-        text.decode("utf-8", "replace"),
+        text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
         strict=False,
         parse_constant=lambda _: None,
         parse_float=_finite,
