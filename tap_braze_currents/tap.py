@@ -19,6 +19,10 @@ from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
+from braze_mixpanel.singer.stream_map_names import (
+    MapUse,
+    names_without_effect,
+)
 from braze_mixpanel.tables import text_table
 from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import to_hour
@@ -281,6 +285,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: Something could not be read; all the rest was.
         """
+        self._require_used_maps()
         with begin_run(
             self.bucket,
             self._limits(),
@@ -292,6 +297,25 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             self._run = run
             super().sync_all()
             run.finish()
+
+    def _require_used_maps(self) -> None:
+        """Refuse stream maps for streams or fields that do not exist, before any record.
+
+        Raises:
+            SettingsError: There are such maps.
+        """
+        use = MapUse(self.config.get("stream_maps"))
+        for stream in self.streams.values():
+            use.saw_stream(stream.name, stream.schema["properties"])
+        catalog = self.input_catalog
+        others = {event_type.stream_id for event_type in registry().values()}
+        others |= {entry.tap_stream_id for entry in catalog.streams} if catalog else set()
+        for name in others - self.streams.keys():  # not selected, so that its map has no work here
+            use.saw_stream(name, None)
+        if unused := names_without_effect(
+            use.find_unused(), "No record was written. Correct the name or remove it."
+        ):
+            raise unused
 
     def check_settings(self) -> list[str]:
         """Check the dates; return one line for each mistake."""

@@ -41,9 +41,19 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     setting_up_maps,
 )
+from braze_mixpanel.singer.stream_map_names import (
+    MapUse,
+    is_closed,
+    names_without_effect,
+    unmatched_names,
+)
 from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
-from target_mixpanel.mapping.mapper_choice import choose_mapper, doubtful_event_names
+from target_mixpanel.mapping.mapper_choice import (
+    choose_mapper,
+    doubtful_event_names,
+    unknown_event_types,
+)
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
@@ -102,6 +112,9 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
+        self._map_use = MapUse(self.config.get("stream_maps"))
+        self._mapped: dict[str, str] = {}
+        """Stream after stream maps → its event type; empty for a stream of another tap."""
         self._stopped_by: int | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
@@ -214,7 +227,9 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         Raises:
             SettingsError: The stream is neither of Currents nor in the setting `streams`.
         """
-        return choose_mapper(stream, schema, key_properties, self.config)
+        mapper = choose_mapper(stream, schema, key_properties, self.config)
+        self._mapped[stream] = getattr(mapper, "event_type", "")
+        return mapper
 
     # Messages
 
@@ -241,6 +256,15 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         with setting_up_maps(stream):
             self.register_stream(message)
         self._schema_messages[stream] = message
+        self._map_use.saw_stream(stream, message["schema"]["properties"])
+        for name in self._map_use.near_misses(stream):
+            self.logger.warning(
+                "Setting stream_maps has no map for stream %s, but one for %s. Is that misspelt? "
+                "The records of %s are sent without a map.",
+                stream,
+                name,
+                stream,
+            )
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
@@ -255,6 +279,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         stream = message["stream"]
         require_schema(stream, self._schema_messages)
         values = record_of(message, stream)
+        schema = self._schema_messages[stream]["schema"]
+        self._map_use.saw_record(stream, values, closed=is_closed(schema))
         source = Source(stream, self._schema_messages[stream], whole_messages=False)
         origin = source, msgspec.json.encode(values)
         maps = self.mapper.stream_maps[stream]
@@ -332,6 +358,20 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             )
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
+        if unused := self._names_without_effect():
+            raise unused
+
+    def _names_without_effect(self) -> SettingsError | None:
+        config = self.config
+        unknown = unknown_event_types(config["event_names"])
+        return names_without_effect(
+            [
+                *self._map_use.find_unused(),
+                *unmatched_names("streams", config["streams"], self._mapped),
+                *unmatched_names("event_names", unknown, self._mapped.values()),
+            ],
+            "All events were delivered all the same. Correct the name or remove it.",
+        )
 
     @staticmethod
     def _stopped_error(signum: int) -> StoppedError:

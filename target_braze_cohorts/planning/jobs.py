@@ -149,7 +149,7 @@ class Planner:
         if complete and not cohort.by_changes and cohort.count not in {None, staged.received}:
             note = f"the source counts {cohort.count}"
         wrong = "the source's count is no whole number and proves nothing"
-        wrong = wrong if cohort.has_wrong_count and not self._changes else ""
+        wrong = wrong if cohort.has_wrong_count and not cohort.by_changes else ""
         left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
         renamed = ", ".join(f"was {other.label} before" for other in match.former)
         return "; ".join(filter(None, (note, wrong, renamed, left_out)))

@@ -75,6 +75,20 @@ def require_something(
         )
 
 
+def missing_cohorts(
+    config: Mapping[str, Any], intake: Intake, known: Collection[KnownList]
+) -> list[str]:
+    """Return the ids in the setting `cohort_ids` that the source has never had.
+
+    Only a source that lists its cohorts can show this: an empty cohort has no member records, and
+    one without changes is not in a stream of changes.
+    """
+    if config["changes_stream"] or not intake.cohorts_evidence.began:
+        return []
+    there = intake.cohorts.keys() | {one.cohort_id for one in known}
+    return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
+
+
 def _some(names: Collection[str], most: int = 5) -> str:
     """Name the first few, with … if there are more."""
     found = sorted(names)

@@ -212,7 +212,7 @@ def test_a_record_without_an_event_name_is_rejected_with_the_reason(
     assert result.account.under_way == 0
 
 
-def test_a_name_for_an_event_type_that_is_not_known_is_one_warning(
+def test_a_name_for_an_event_type_that_is_not_known_is_one_warning_and_an_error_at_the_end(
     mixpanel, tmp_path, caplog
 ) -> None:
     names = {
@@ -221,7 +221,7 @@ def test_a_name_for_an_event_type_that_is_not_known_is_one_warning(
         "users.messages.pigeon.Sent": "Pigeon",
     }
     source = schema(STREAM) + opens(3)
-    assert run(source, mixpanel, tmp_path, event_names=names).error is None
+    assert run(source, mixpanel, tmp_path, event_names=names).error is not None
     (warning,) = [r.getMessage() for r in caplog.records if "event_names" in r.getMessage()]
     assert "users.messages.email.Opn (did you mean users.messages.email.Open?)" in warning
     assert "users.messages.pigeon.Sent" in warning
