@@ -29,6 +29,8 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.output.singer_lines import LineWriter
+from tap_braze_currents.planning.given_state import plain_state
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run
@@ -373,12 +375,15 @@ def _check_json(
         return None
     with value:
         try:
-            text = value.read()
-            problem = "" if isinstance(json.loads(text), dict) else "it is another value"
+            text = value.read().removeprefix("\ufeff")
+            content = json.loads(text)
+            problem = "" if isinstance(content, dict) else "it is another value"
         except ValueError as error:
             problem = str(error)
     if problem:
         raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
+    if param.name == "state":
+        text = json.dumps(plain_state(content))
     return io.StringIO(text)
 
 

@@ -38,6 +38,7 @@ from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
+from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.consistency import find_problems, missing_credentials
 from target_braze_cohorts.settings.instances import endpoint
 from target_braze_cohorts.sinks import CohortSink
@@ -154,7 +155,12 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def _is_used(self, stream: str) -> bool:
         """Return whether a stream may have a role; a stream map can rename any to one that has."""
         config = self.config
-        names = (config["cohorts_stream"], config["members_stream"], config["profiles_stream"])
+        names = (
+            config["cohorts_stream"],
+            config["members_stream"],
+            config["profiles_stream"],
+            changes_stream(config).name,
+        )
         return stream in names or bool(config.get("stream_maps"))
 
     def _begin(self) -> None:

@@ -41,24 +41,19 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     setting_up_maps,
 )
-from braze_mixpanel.singer.stream_map_names import (
-    MapUse,
-    is_closed,
-    names_without_effect,
-    unmatched_names,
-)
+from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
 from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import (
     choose_mapper,
     doubtful_event_names,
-    unknown_event_types,
 )
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.timeline import Timeline
+from target_mixpanel.run.unused_names import find_unused_names
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
     MixpanelClient,
@@ -358,20 +353,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             )
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
-        if unused := self._names_without_effect():
+        if unused := find_unused_names(self.config, self._map_use, self._mapped):
             raise unused
-
-    def _names_without_effect(self) -> SettingsError | None:
-        config = self.config
-        unknown = unknown_event_types(config["event_names"])
-        return names_without_effect(
-            [
-                *self._map_use.find_unused(),
-                *unmatched_names("streams", config["streams"], self._mapped),
-                *unmatched_names("event_names", unknown, self._mapped.values()),
-            ],
-            "All events were delivered all the same. Correct the name or remove it.",
-        )
 
     @staticmethod
     def _stopped_error(signum: int) -> StoppedError:

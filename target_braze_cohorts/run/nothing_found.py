@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError, SettingsError
+from target_braze_cohorts.settings.changes_stream import changes_stream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -83,7 +84,8 @@ def missing_cohorts(
     Only a source that lists its cohorts can show this: an empty cohort has no member records, and
     one without changes is not in a stream of changes.
     """
-    if config["changes_stream"] or not intake.cohorts_evidence.began:
+    changes = changes_stream(config)
+    if changes.in_members or changes.name or not intake.cohorts_evidence.began:
         return []
     there = intake.cohorts.keys() | {one.cohort_id for one in known}
     return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
