@@ -29,7 +29,6 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.output.singer_lines import LineWriter
 from tap_braze_currents.planning.given_state import plain_state
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
