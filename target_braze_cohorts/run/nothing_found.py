@@ -85,7 +85,7 @@ def missing_cohorts(
     one without changes is not in a stream of changes.
     """
     changes = changes_stream(config)
-    if changes.in_members or changes.name or not intake.cohorts_evidence.began:
+    if changes.in_members or intake.changes_evidence.began or not intake.cohorts_evidence.began:
         return []
     there = intake.cohorts.keys() | {one.cohort_id for one in known}
     return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
