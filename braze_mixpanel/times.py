@@ -40,7 +40,7 @@ _BOUNDS: Final = tuple(
     )
     for per_second in _UNITS_PER_SECOND
 )
-_EARLIEST_SECONDS, _LATEST_SECONDS = _BOUNDS[0][:2]
+EARLIEST_SECONDS, LATEST_SECONDS = _BOUNDS[0][:2]
 _LONGEST: Final = 64
 """No time is longer. It keeps Python from reading a number of a million digits."""
 
@@ -108,7 +108,7 @@ def event_time(value: object) -> int:
     Raises:
         UnreadableTimeError: It is no time, or lies before 1990 or after 2100.
     """
-    if type(value) is int and _EARLIEST_SECONDS <= value < _LATEST_SECONDS:
+    if type(value) is int and EARLIEST_SECONDS <= value < LATEST_SECONDS:
         return value  # by far the most, and nothing to convert
     return unix_time(read_plausible_time(value))
 

@@ -19,12 +19,17 @@ from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
+from braze_mixpanel.singer.stream_map_names import (
+    MapUse,
+    names_without_effect,
+)
 from braze_mixpanel.tables import text_table
 from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.planning.given_state import plain_state
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run
@@ -247,11 +252,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             ConnectorError: The bucket cannot be listed.
         """
         streams = [stream for stream in self._currents_streams.values() if stream.selected]
-        found = [
-            (stream.name, self.samples[stream.name].path)
-            for stream in streams
-            if stream.name in self.samples
-        ]
+        samples = self.samples
+        found = [(s.name, samples[s.name].path) for s in streams if s.name in samples]
         self.logger.info(
             "%d of %d selected streams have files:\n%s",
             len(found),
@@ -283,6 +285,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: Something could not be read; all the rest was.
         """
+        self._require_used_maps()
         with begin_run(
             self.bucket,
             self._limits(),
@@ -295,6 +298,25 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             self._run = run
             super().sync_all()
             run.finish()
+
+    def _require_used_maps(self) -> None:
+        """Refuse stream maps for streams or fields that do not exist, before any record.
+
+        Raises:
+            SettingsError: There are such maps.
+        """
+        use = MapUse(self.config.get("stream_maps"))
+        for stream in self.streams.values():
+            use.saw_stream(stream.name, stream.schema["properties"])
+        catalog = self.input_catalog
+        others = {event_type.stream_id for event_type in registry().values()}
+        others |= {entry.tap_stream_id for entry in catalog.streams} if catalog else set()
+        for name in others - self.streams.keys():  # not selected, so that its map has no work here
+            use.saw_stream(name, None)
+        if unused := names_without_effect(
+            use.find_unused(), "No record was written. Correct the name or remove it."
+        ):
+            raise unused
 
     def check_settings(self) -> list[str]:
         """Check the dates; return one line for each mistake."""
@@ -352,12 +374,15 @@ def _check_json(
         return None
     with value:
         try:
-            text = value.read()
-            problem = "" if isinstance(json.loads(text), dict) else "it is another value"
+            text = value.read().removeprefix("\ufeff")
+            content = json.loads(text)
+            problem = "" if isinstance(content, dict) else "it is another value"
         except ValueError as error:
             problem = str(error)
     if problem:
         raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
+    if param.name == "state":
+        text = json.dumps(plain_state(content))
     return io.StringIO(text)
 
 

@@ -27,6 +27,11 @@ from braze_mixpanel.singer.message_reader import (
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
+from braze_mixpanel.singer.stream_map_names import (
+    MapUse,
+    is_closed,
+    names_without_effect,
+)
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake, is_joined
@@ -34,6 +39,7 @@ from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
+from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.consistency import (
     default_delivery,
     find_problems,
@@ -85,6 +91,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._streams: set[str] = set()
+        self._closed: dict[str, bool] = {}
+        self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -96,6 +104,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             between_blocks=self._between_blocks,
             around=lambda: self._page.after(last_step=False),
             translating=self._translating,
+            is_used=self._is_used,
         )
 
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
@@ -153,6 +162,17 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     # Messages
 
+    def _is_used(self, stream: str) -> bool:
+        """Return whether a stream may have a role; a stream map can rename any to one that has."""
+        config = self.config
+        names = (
+            config["cohorts_stream"],
+            config["members_stream"],
+            config["profiles_stream"],
+            changes_stream(config).name,
+        )
+        return stream in names or bool(config.get("stream_maps"))
+
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
         # These imports load SQLAlchemy, which --about and --version do not need.
@@ -200,6 +220,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         with setting_up_maps(stream):
             self.register_stream(message)
         self._streams.add(stream)
+        self._closed[stream] = is_closed(message["schema"])
+        self._map_use.saw_stream(stream, message["schema"]["properties"])
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for evidence in self._evidence_of(stream):
@@ -212,6 +234,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         stream = message["stream"]
         require_schema(stream, self._streams)
         original = record_of(message, stream)
+        self._map_use.saw_record(stream, original, closed=self._closed[stream])
         for stream_map in self.mapper.stream_maps[stream]:
             with applying_map(stream_map):
                 record = stream_map.transform(dict(original))
@@ -264,6 +287,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _end(self) -> None:
         error = self._reader.error
+        if error is None and self._streams:
+            error = names_without_effect(
+                self._map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
+            )
         with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)

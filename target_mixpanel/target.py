@@ -41,14 +41,17 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     setting_up_maps,
 )
+from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
 from target_mixpanel import settings
-from target_mixpanel.mapping.event import RejectedEvent, UnmappedStreamMapper
-from target_mixpanel.mapping.mapper_choice import choose_mapper, doubtful_event_names
+from target_mixpanel.mapping.event import RejectedEvent
+from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
+from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.timeline import Timeline
+from target_mixpanel.run.unused_names import find_unused_names
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
     MixpanelClient,
@@ -104,7 +107,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
-        self._unmapped: dict[str, SettingsError] = {}
+        self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
+        self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
@@ -208,41 +212,15 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
     ) -> Mapper:
-        """Choose the mapper for the records of a stream.
-
-        Args:
-            stream: The stream, after stream maps.
-            schema: Its JSON Schema.
-            key_properties: Its key.
-
-        Returns:
-            The mapper. A stream that is neither of Currents nor in the setting `streams` gets one
-            that skips its records; the run goes on with the others and fails at its end.
-        """
-        try:
-            return choose_mapper(stream, schema, key_properties, self.config)
-        except SettingsError as error:
-            return self.leave_out(stream, error)
+        """Choose the mapper of a stream, see `StreamMappers.choose`."""
+        return self._mappers.choose(stream, schema, key_properties)
 
     def leave_out(self, stream: str, error: SettingsError) -> Mapper:
-        """Leave a stream out of this run, and hold STATE back so that its records come again.
+        """Leave a stream out of this run, see `StreamMappers.leave_out`."""
+        return self._mappers.leave_out(stream, error)
 
-        Args:
-            stream: The stream, after stream maps.
-            error: Why it cannot be mapped.
-
-        Returns:
-            A mapper that skips its records.
-        """
-        if stream not in self._unmapped:
-            self._unmapped[stream] = error
-            self.pipeline.keep_state()
-            self.logger.warning(
-                "Stream %s cannot be mapped and is left out. The run goes on with the other "
-                "streams and fails at its end.",
-                stream,
-            )
-        return UnmappedStreamMapper(stream)
+    def _hold_state_back(self) -> None:
+        self.pipeline.keep_state()
 
     # Messages
 
@@ -275,6 +253,15 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         with setting_up_maps(stream):
             self.register_stream(message)
         self._schema_messages[stream] = message
+        self._map_use.saw_stream(stream, message["schema"]["properties"])
+        for name in self._map_use.near_misses(stream):
+            self.logger.warning(
+                "Setting stream_maps has no map for stream %s, but one for %s. Is that misspelt? "
+                "The records of %s are sent without a map.",
+                stream,
+                name,
+                stream,
+            )
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
@@ -289,6 +276,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         stream = message["stream"]
         require_schema(stream, self._schema_messages)
         values = record_of(message, stream)
+        schema = self._schema_messages[stream]["schema"]
+        self._map_use.saw_record(stream, values, closed=is_closed(schema))
         source = Source(stream, self._schema_messages[stream], whole_messages=False)
         origin = source, msgspec.json.encode(values)
         maps = self.mapper.stream_maps[stream]
@@ -366,12 +355,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             )
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
-        if self._unmapped:
-            reasons = " ".join(str(error) for error in self._unmapped.values())
-            raise SettingsError(
-                f"{reasons} What the other streams sent was delivered; STATE was held back, so run "
-                "again after the change."
-            )
+        self._mappers.require_all_mapped()
+        self.require_used_names()
+
+    def require_used_names(self) -> None:
+        """Fail at the end of a run whose settings name what never came."""
+        if unused := find_unused_names(self.config, self._map_use, self._mappers.event_types):
+            raise unused
 
     @staticmethod
     def _stopped_error(signum: int) -> StoppedError:

@@ -17,6 +17,9 @@ MOST_DIGITS: Final = 4300
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+"""Windows programs begin a file with it."""
+
 _decode = msgspec.json.Decoder().decode
 # A text that never ends matches up to the end of the line. If it did not match, the search would
 # begin again at each quote in it, which takes time that grows with the square of its length.
@@ -48,7 +51,7 @@ def strict_json(text: bytes) -> bytes:
         ValueError: It is not JSON.
     """
     value = json.loads(
-        text.decode("utf-8", "replace"),
+        text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
         strict=False,
         parse_constant=lambda _: None,
         parse_float=_finite,

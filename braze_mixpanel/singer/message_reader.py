@@ -155,6 +155,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
         between_blocks: Callable[[], None],
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         translating: Callable[[], AbstractContextManager[None]] = nullcontext,
+        is_used: Callable[[str], bool] = bool,
     ) -> None:
         """Start without lanes; nothing is read or called yet.
 
@@ -165,12 +166,15 @@ class SingerLineReader(GenericSingerReader[bytes]):
             around: Surrounds the reading; sees only errors that are not foreseeable.
             translating: Also surrounds the reading; it may turn errors of other libraries into
                 `ConnectorError`.
+            is_used: Whether a stream is read at all; of one that is not, a wrong SCHEMA is passed
+                over. By default every stream with a name is read.
         """
         super().__init__()
         self.lanes: dict[str, Lane] = {}
         self.begin = begin
         self._between_blocks = between_blocks
         self._around, self._translating = around, translating
+        self._is_used = is_used
         self.error: ConnectorError | None = None
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
@@ -245,6 +249,12 @@ class SingerLineReader(GenericSingerReader[bytes]):
             try:
                 return msgspec.convert(self.deserialize_json(line), _Head)
             except (ValueError, msgspec.ValidationError) as error:
+                if _is_utf_16(line):
+                    raise InputError(
+                        f"Line {number} of the input is UTF-16, and Singer messages are UTF-8. "
+                        "PowerShell writes UTF-16 with >: connect the tap by a pipe in cmd or "
+                        "Meltano, or convert the file. What came before it was processed."
+                    ) from error
                 raise InputError(
                     f"Line {number} of the input is not a Singer message: is the tap's standard "
                     "output mixed with something else? What came before it was processed."
@@ -258,7 +268,10 @@ class SingerLineReader(GenericSingerReader[bytes]):
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
         message = self.deserialize_json(line)
         wrong = _find_wrong_part(head.type, message)
-        if wrong:
+        if wrong and head.type == "SCHEMA" and not self._is_used(head.stream):
+            # One flaw of a stream that nobody reads must not end the run.
+            message.update(schema={"properties": {}}, key_properties=[])
+        elif wrong:
             of_stream = f" of stream {head.stream}" if head.stream else ""
             raise InputError(
                 f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
@@ -273,6 +286,11 @@ class SingerLineReader(GenericSingerReader[bytes]):
     @staticmethod
     def _no_lane(lines: list[bytes]) -> None:
         raise AssertionError(lines)
+
+
+def _is_utf_16(line: bytes) -> bool:
+    """Return whether a line begins with UTF-16's byte order mark, or has its zero bytes."""
+    return line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2]
 
 
 def _common_prefix(line: bytes) -> bytes:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from braze_mixpanel.identifiers import exact_count, is_absent
 from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
-from target_braze_cohorts.intake.identity import ALIAS, alias_identifier, text_of
+from target_braze_cohorts.intake.identity import ALIAS, alias_identifier, id_of, text_of
 from target_braze_cohorts.intake.removal_flag import is_removal
 from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.definitions import DISTINCT_ID
@@ -39,6 +40,7 @@ class Cohort:
         name: Its name; None until its own record is read.
         created: When it was created, as the source writes it.
         count: How many members the source counts.
+        has_wrong_count: Whether the source's count is no whole number, and proves nothing.
         nameless: Member records without a usable id; they are not staged.
         not_members: Records marked as removed in a stream of full lists; they are not staged.
         has_list: Whether the input has records of it in the stream of full lists.
@@ -50,6 +52,7 @@ class Cohort:
     name: str | None = None
     created: str | None = None
     count: int | None = None
+    has_wrong_count: bool = False
     nameless: int = 0
     not_members: int = 0
     has_list: bool = False
@@ -204,13 +207,14 @@ class Intake:
         """Read a record of the cohorts stream."""
         self.cohorts_evidence.saw_record()
         config = self._config
-        cohort = self._cohort(text_of(record.get(config["cohort_id_field"])))
+        cohort = self._cohort(id_of(record.get(config["cohort_id_field"])))
         if cohort is None:
             return
         cohort.name = text_of(record.get(config["cohort_name_field"])) or cohort.name
         cohort.created = text_of(record.get(config["cohort_created_field"])) or cohort.created
         count = record.get(config["cohort_count_field"])
-        cohort.count = count if isinstance(count, int) and not isinstance(count, bool) else None
+        cohort.count = exact_count(count)
+        cohort.has_wrong_count = cohort.count is None and not is_absent(count)
 
     def take_member(self, record: dict[str, Any]) -> None:
         """Read a record of the members stream."""
@@ -225,7 +229,7 @@ class Intake:
     ) -> None:
         evidence.saw_record()
         cohort_field, member_field = self._member_fields
-        cohort_id = text_of(record.get(cohort_field))
+        cohort_id = id_of(record.get(cohort_field))
         cohort = self._cohort(cohort_id)
         if cohort is None:
             if cohort_id is None:
@@ -239,7 +243,7 @@ class Intake:
         if removed and not is_change:
             cohort.not_members += 1
             return
-        member = text_of(record.get(member_field))
+        member = id_of(record.get(member_field))
         if self._is_alias and member is not None:
             member = self._alias(record, member)
         if member is None:
@@ -254,14 +258,14 @@ class Intake:
     def take_profile(self, record: dict[str, Any]) -> None:
         """Read a record of the profiles stream."""
         self.profiles_evidence.saw_record()
-        member = text_of(record.get(self._config["member_id_field"]))
+        member = id_of(record.get(self._config["member_id_field"]))
         if member is not None:
             self._has_identified_profile |= self._add_profile(member, record)
 
     def _add_profile(self, member: str, record: Mapping[str, Any]) -> bool:
         """Stage the identifier of a member; gives whether the record has one."""
         values = (record.get(field) for field in self._profile_fields)
-        identifier = next(filter(None, map(text_of, values)), None)
+        identifier = next(filter(None, map(id_of, values)), None)
         self._staging.add_profile(member, identifier)
         return identifier is not None
 

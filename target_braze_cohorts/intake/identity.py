@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from braze_mixpanel.identifiers import id_text, is_meaningless
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,24 +27,27 @@ _decode_alias = msgspec.json.Decoder(tuple[str, str]).decode
 
 
 def text_of(value: object) -> str | None:
-    """Read an id or a name from a record.
+    """Read a name from a record.
 
     Args:
-        value: A field of a record. A whole number becomes text, because ids in Braze are text.
+        value: A field of a record. A whole number becomes text.
 
     Returns:
         The text; None if the value cannot be stored and sent: null, blank, too long, with a NUL
-        character, or of a type that is not an id.
+        character, or of a type that is neither text nor a whole number.
     """
-    if isinstance(value, str):
-        # Counting bytes costs more than counting characters, and no character has more than four.
-        short = len(value) <= LONGEST_BYTES // 4 or len(value.encode()) <= LONGEST_BYTES
-        return value if short and value and not value.isspace() and "\0" not in value else None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
+    text = id_text(value)
+    if text is None or "\0" in text:
+        return None
+    # Counting bytes costs more than counting characters, and no character has more than four.
+    short = len(text) <= LONGEST_BYTES // 4 or len(text.encode()) <= LONGEST_BYTES
+    return text if short else None
+
+
+def id_of(value: object) -> str | None:
+    """Read an id from a record: as `text_of`, without the words that stand for no value."""
+    text = text_of(value)
+    return None if text is None or is_meaningless(text) else text
 
 
 def alias_identifier(name: str, label: str) -> str:

@@ -156,9 +156,11 @@ class Planner:
         cohort, note = match.cohort, decision.note
         if complete and not cohort.by_changes and cohort.count not in {None, staged.received}:
             note = f"the source counts {cohort.count}"
+        wrong = "the source's count is no whole number and proves nothing"
+        wrong = wrong if cohort.has_wrong_count and not cohort.by_changes else ""
         left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
         renamed = ", ".join(f"was {other.label} before" for other in match.former)
-        return "; ".join(filter(None, (note, renamed, left_out)))
+        return "; ".join(filter(None, (note, wrong, renamed, left_out)))
 
 
 def is_incomplete(jobs: Sequence[Job], evidence: InputEvidence, known: Sequence[KnownList]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError, SettingsError
+from target_braze_cohorts.settings.changes_stream import changes_stream
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -73,6 +74,21 @@ def require_something(
             f"{config['members_stream']}. Set cohort_id_field and member_cohort_id_field. Nothing "
             "was sent."
         )
+
+
+def missing_cohorts(
+    config: Mapping[str, Any], intake: Intake, known: Collection[KnownList]
+) -> list[str]:
+    """Return the ids in the setting `cohort_ids` that the source has never had.
+
+    Only a source that lists its cohorts can show this: an empty cohort has no member records, and
+    one without changes is not in a stream of changes.
+    """
+    changes = changes_stream(config)
+    if changes.in_members or intake.changes_evidence.began or not intake.cohorts_evidence.began:
+        return []
+    there = intake.cohorts.keys() | {one.cohort_id for one in known}
+    return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
 
 
 def _some(names: Collection[str], most: int = 5) -> str:

@@ -23,7 +23,7 @@ from target_braze_cohorts.planning.changes import Change, Difference, StagedCoun
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode, vanished_guard
 from target_braze_cohorts.planning.jobs import Planner, is_incomplete
 from target_braze_cohorts.planning.matching import Matcher
-from target_braze_cohorts.run.nothing_found import require_something
+from target_braze_cohorts.run.nothing_found import missing_cohorts, require_something
 from target_braze_cohorts.run.results import CohortResult, RunResult
 from target_braze_cohorts.store.staged_changes import emptying_queue
 
@@ -109,6 +109,8 @@ class Sync:
         self._started = clock()
         self._guarded = False
         self._refused = False
+        self._missing_cohorts: list[str] = []
+        """Ids in the setting `cohort_ids` that neither the input nor an earlier run has."""
         self._delivery = ListDelivery(
             client,
             loop,
@@ -152,6 +154,12 @@ class Sync:
         stopped = self.result.stopped
         incomplete = _INCOMPLETE if self.result.incomplete else ""
         if not stopped:
+            if self._missing_cohorts and not incomplete:
+                missing = ", ".join(self._missing_cohorts)
+                return SettingsError(
+                    f"Setting cohort_ids: the input has no cohort {missing}. "
+                    "The others were delivered. Correct the id or remove it."
+                )
             return TemporaryError(incomplete) if incomplete else None
         cohorts = ", ".join(f"{cohort.cohort_id} ({cohort.stopped})" for cohort in stopped)
         message = f"Stopped for these cohorts: {cohorts}. The others went on. {incomplete}".strip()
@@ -169,6 +177,7 @@ class Sync:
         """Raise if the settings do not fit the input; return whether there is enough to go on."""
         if not cut:
             require_something(self._config, self._intake, streams=streams, known=known)
+            self._missing_cohorts = missing_cohorts(self._config, self._intake, known)
         if not self._intake.lacks_profiles:
             return True
         if not cut:

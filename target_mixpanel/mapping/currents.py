@@ -18,9 +18,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from braze_mixpanel.identifiers import id_text
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.lenient_json import UNREADABLE
-from target_mixpanel.mapping.event import NOBODY, Event, SkippedEvent, name_is_taken
+from target_mixpanel.mapping.event import (
+    NOBODY,
+    Event,
+    SkippedEvent,
+    id_or_wrong,
+    name_is_taken,
+    time_or_wrong,
+)
 from target_mixpanel.mapping.placeholders import is_test_event
 
 if TYPE_CHECKING:
@@ -205,8 +213,8 @@ class CurrentsMapper:
             record: A Currents record; any field but `id` and `time` may be missing.
 
         Returns:
-            The event, or the rule that skips it. `id` and `time` are passed on unchanged, even if
-            they are missing or wrong: `rules` rejects such events.
+            The event, or the rule that skips it. An `id` or `time` that is missing or
+            wrong is passed on: `rules` rejects such events.
         """
         name = self.event
         if self.event_type == CUSTOM_EVENT and record.get("name"):
@@ -216,15 +224,15 @@ class CurrentsMapper:
             return SkippedEvent(name, TEST_EVENT)
         properties: Record = {
             **self.constants,
-            "time": record.get("time"),
-            "distinct_id": distinct_id,
-            "$insert_id": event_id,
+            "time": time_or_wrong(record.get("time")),
+            "distinct_id": id_or_wrong(record.get("external_user_id")),
+            "$insert_id": id_or_wrong(record.get("id")),
         }
-        if not distinct_id:
+        if properties["distinct_id"] is None:
             skipped = self._identify_anonymous(record, properties)
             if skipped:
                 return SkippedEvent(name, skipped)
-            if properties["distinct_id"] == "":
+            if properties.get("distinct_id") == "":
                 self.remarks.append(NOBODY)
         if self.documented_fields is None:
             self._add_all_fields(record, properties)
@@ -274,8 +282,8 @@ def _skip_anonymous(_record: Record, _properties: Record) -> str | None:
 
 
 def _identify_by_device(record: Record, properties: Record) -> str | None:
-    device_id = record.get("device_id")
-    if not device_id:
+    device_id = id_text(record.get("device_id"))
+    if device_id is None:
         return ANONYMOUS_WITHOUT_DEVICE
     properties["distinct_id"] = f"$device:{device_id}"
     properties["$device_id"] = device_id
@@ -283,8 +291,8 @@ def _identify_by_device(record: Record, properties: Record) -> str | None:
 
 
 def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
-    user_id = record.get("user_id")
-    if not user_id:
+    user_id = id_text(record.get("user_id"))
+    if user_id is None:
         return ANONYMOUS_WITHOUT_BRAZE_ID
     properties["distinct_id"] = user_id
     return None

@@ -6,6 +6,9 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from braze_mixpanel.identifiers import id_text, is_absent
+from braze_mixpanel.times import UnreadableTimeError, event_time
+
 
 class Event(msgspec.Struct):
     """A Mixpanel event in the form that `/import` accepts."""
@@ -41,6 +44,27 @@ NOBODY: Final = "distinct_id is empty, imported as nobody's event"
 """Remark on an event that has no user."""
 NOT_MAPPED: Final = "the stream cannot be mapped"
 """Reason why the records of a whole stream are left out."""
+
+
+def time_or_wrong(value: object) -> object:
+    """Read the time of an event in any spelling that `braze_mixpanel.times` knows.
+
+    Returns:
+        UNIX seconds or milliseconds; None for null; a value that is no time between 1990 and 2100
+        as text, which the rules reject.
+    """
+    if value is None:
+        return None
+    try:
+        return event_time(value)
+    except UnreadableTimeError:
+        return str(value)
+
+
+def id_or_wrong(value: object) -> object:
+    """Read an id: its text; None if there is none; else the value, which the rules reject."""
+    text = id_text(value)
+    return value if text is None and not is_absent(value) else text
 
 
 def name_is_taken(field: str) -> str:

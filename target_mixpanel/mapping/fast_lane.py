@@ -136,6 +136,7 @@ class FastLane:
                     and distinct_id.lower() in FORBIDDEN_IDS
                 )
                 or record.id.lower() in _IDS_TO_CHECK
+                or distinct_id.isspace()
                 or (
                     len(distinct_id) in _PLACEHOLDER_LENGTHS
                     and distinct_id[: len(PLACEHOLDER_USER)].lower() == PLACEHOLDER_USER

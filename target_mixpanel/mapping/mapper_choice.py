@@ -63,6 +63,11 @@ def choose_mapper(
     )
 
 
+def unknown_event_types(event_types: Iterable[str]) -> list[str]:
+    """Return the event types that the mapping does not have; Braze may have added them since."""
+    return [event_type for event_type in event_types if event_type not in documented_mapping()]
+
+
 def doubtful_event_names(event_types: Iterable[str]) -> str | None:
     """Find event types in the setting `event_names` that the mapping does not have.
 
@@ -74,10 +79,9 @@ def doubtful_event_names(event_types: Iterable[str]) -> str | None:
     """
     known = documented_mapping()
     doubtful = []
-    for event_type in event_types:
-        if event_type not in known:
-            close = difflib.get_close_matches(event_type, known, n=1)
-            doubtful.append(event_type + (f" (did you mean {close[0]}?)" if close else ""))
+    for event_type in unknown_event_types(event_types):
+        close = difflib.get_close_matches(event_type, known, n=1)
+        doubtful.append(event_type + (f" (did you mean {close[0]}?)" if close else ""))
     if not doubtful:
         return None
     return (

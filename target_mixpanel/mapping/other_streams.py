@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.times import UnreadableTimeError, event_time
-from target_mixpanel.mapping.event import NOBODY, Event, RejectedEvent, name_is_taken
+from braze_mixpanel.identifiers import id_text, whole_numbers
+from target_mixpanel.mapping.event import (
+    NOBODY,
+    Event,
+    RejectedEvent,
+    id_or_wrong,
+    name_is_taken,
+    time_or_wrong,
+)
 from target_mixpanel.mapping.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
@@ -84,12 +91,12 @@ class OtherStreamMapper:
             return RejectedEvent(
                 self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
             )
-        distinct_id = record.get(self._distinct_id) if self._distinct_id else None
-        if self._distinct_id and distinct_id in (None, ""):
+        distinct_id = id_or_wrong(record.get(self._distinct_id)) if self._distinct_id else None
+        if self._distinct_id and distinct_id is None:
             self.remarks.append(NOBODY)
         properties: Record = {
-            "time": _time_or_text(record.get(self._time)),
-            "distinct_id": "" if distinct_id is None else str(distinct_id),
+            "time": time_or_wrong(record.get(self._time)),
+            "distinct_id": "" if distinct_id is None else distinct_id,
             "$insert_id": self._insert_id(record),
             **self._constants,
         }
@@ -118,19 +125,29 @@ class OtherStreamMapper:
                 f"{self._stream} does not have: {hint}Its fields are {some}{more}."
             )
 
-    def _insert_id(self, record: Record) -> str | None:
-        """Return the id unchanged if Mixpanel accepts it, else a digest of it."""
-        if self._id_fields:
-            values = [record.get(field) for field in self._id_fields]
-            if None in values:
-                return None
-        else:
-            values = [record]
-        text = str(values[0])
-        plain = text.replace("-", "").isalnum() and text.isascii() and len(text) <= MAX_INSERT_ID
-        if len(values) == 1 and self._id_fields and plain and text.lower() not in FORBIDDEN_IDS:
-            return text
+    def _insert_id(self, record: Record) -> object:
+        """Return the id unchanged if Mixpanel accepts it, else a digest; a wrong one is rejected.
+
+        A field alone is an id. Several, or the whole record, are parts of one: only their digest
+        is sent, and a part may be of any kind.
+        """
+        values: list[Any] = [record.get(field) for field in self._id_fields] or [record]
+        if len(self._id_fields) == 1:
+            text = id_text(values[0])
+            if text is None and not isinstance(values[0], float):
+                return id_or_wrong(values[0])
+            if text is not None and _is_insert_id(text):
+                return text
+            values = [text or values[0]]  # a fraction names an event as well as any text
+        elif None in values:
+            return None
+        values = whole_numbers(values)
         return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+
+
+def _is_insert_id(text: str) -> bool:
+    plain = text.replace("-", "").isalnum() and text.isascii() and len(text) <= MAX_INSERT_ID
+    return plain and text.lower() not in FORBIDDEN_IDS
 
 
 def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
@@ -150,13 +167,3 @@ def _name_of(value: object) -> str | None:
     is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     name = str(value).strip() if is_name else ""
     return str(value) if name else None
-
-
-def _time_or_text(value: object) -> int | str | None:
-    """Read the time of an event; an unreadable one becomes text, which the rules reject."""
-    if value is None:
-        return None
-    try:
-        return event_time(value)
-    except UnreadableTimeError:
-        return str(value)

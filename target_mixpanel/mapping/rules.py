@@ -13,6 +13,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from braze_mixpanel.identifiers import MEANINGLESS_IDS
 from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ FORBIDDEN_IDS: Final = frozenset(
         "[]",
         "{}",
     }
+    | MEANINGLESS_IDS
 )
+"""Words that Mixpanel refuses, and those that other programs write for no value."""
 LONGEST_FORBIDDEN_ID = max(map(len, FORBIDDEN_IDS))
 INSERT_ID_FORM: Final = "[A-Za-z0-9-]{1,36}"
 _has_insert_id_form = re.compile(INSERT_ID_FORM).fullmatch

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from braze_mixpanel.times import EARLIEST_SECONDS
 from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import (
-    EARLIEST_SECONDS,
     IN_THE_FUTURE,
     MAX_SECONDS_AHEAD,
     check_event,

@@ -94,11 +94,12 @@ def test_a_record_that_a_rule_refuses_lies_in_the_dead_letter(
     assert [dead["record"]["id"] for dead in result.dead] == [text[7 : text.index(b'",')].decode()]
 
 
-def test_a_time_long_before_all_time_is_left_out_as_any_old_one(mixpanel, tmp_path) -> None:
+def test_a_time_long_before_all_time_is_rejected_and_not_skipped_as_old(mixpanel, tmp_path) -> None:
     old = b'{"id":"a","external_user_id":"u","time":-1%s}' % (b"0" * 400)
     result = run(BEFORE + raw(old) + AFTER, mixpanel, tmp_path)
     assert result.error is None
-    assert result.account.skipped == {("Email Open", "before min_event_time"): 1}
+    assert not result.account.skipped
+    assert result.account.rejected == {("Email Open", "no time"): 1}
 
 
 @pytest.mark.parametrize("levels", [60, 3000])

@@ -25,6 +25,7 @@ from tests.target_braze_cohorts.harness import by_attribute, settings
         ({"rest_endpoint": "https://dashboard-01.braze.com"}, "is Braze's dashboard"),
         ({"changes_stream": True, "external_id_property": "$braze_external_id"}, "changes_stream"),
         ({"rest_endpoint": "http://rest.iad-01.braze.com"}, "https://"),
+        ({"rest_endpoint": "https://localhost:99999"}, "rest_endpoint is wrong"),
         ({"data_import_key": None}, "data_import_key is missing"),
         ({"delivery": "attribute"}, "api_key is missing"),
         ({"delivery": "atribute"}, "delivery"),

@@ -72,7 +72,7 @@ def test_a_record_without_its_key_is_left_for_the_rules_to_refuse() -> None:
     assert mapper()({"id": None}).properties["$insert_id"] is None
 
 
-@given(st.text(min_size=1) | st.integers() | st.floats(allow_nan=False))
+@given(st.text(min_size=1).filter(str.strip) | st.integers() | st.floats(allow_nan=False))
 def test_any_key_becomes_an_id_that_mixpanel_takes(key) -> None:
     insert_id = mapper()({"id": key}).properties["$insert_id"]
     assert re.fullmatch(r"[A-Za-z0-9-]{1,36}", insert_id)
@@ -212,7 +212,7 @@ def test_a_record_without_an_event_name_is_rejected_with_the_reason(
     assert result.account.under_way == 0
 
 
-def test_a_name_for_an_event_type_that_is_not_known_is_one_warning(
+def test_a_name_for_an_event_type_that_is_not_known_is_one_warning_and_an_error_at_the_end(
     mixpanel, tmp_path, caplog
 ) -> None:
     names = {
@@ -221,7 +221,7 @@ def test_a_name_for_an_event_type_that_is_not_known_is_one_warning(
         "users.messages.pigeon.Sent": "Pigeon",
     }
     source = schema(STREAM) + opens(3)
-    assert run(source, mixpanel, tmp_path, event_names=names).error is None
+    assert run(source, mixpanel, tmp_path, event_names=names).error is not None
     (warning,) = [r.getMessage() for r in caplog.records if "event_names" in r.getMessage()]
     assert "users.messages.email.Opn (did you mean users.messages.email.Open?)" in warning
     assert "users.messages.pigeon.Sent" in warning

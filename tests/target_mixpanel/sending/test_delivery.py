@@ -322,7 +322,7 @@ def test_the_dead_letter_can_be_replayed(mixpanel, tmp_path) -> None:
 def test_the_sums_of_the_account_agree(mixpanel, tmp_path) -> None:
     source = schema() + opens(5)
     source += record({"id": "a", "time": TIME})  # anonymous
-    source += record(open_record(90, time=1))  # before 2010
+    source += record(open_record(90, time=1_200_000_000))  # before 2010
     source += record(open_record(91, time=None))  # refused here
     account = run(source, mixpanel, tmp_path).account
     assert account.read.total() == 8

@@ -1,0 +1,78 @@
+"""Identifiers as JSON writes them: one person has one text, or the value is refused. Pure.
+
+Numbers and texts are ids. 12345, 12345.0 and 1.2345e4 are the same id, because a data frame or a
+spreadsheet between two programs turns one into the other. Null and text of only blanks stand for
+no id. Words such as `null` or `NaN` are what a program writes for no id. Nothing else is an id:
+not true or false, an object, an array or a fraction, nor a float so large that digits are lost.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+MEANINGLESS_IDS: Final = frozenset(
+    {"nan", "nat", "nil", "none", "null", "undefined", "<nil>", "<na>", "<null>"}
+)
+"""What programs write for a value that is not there, in lower case."""
+_LONGEST_MEANINGLESS: Final = max(map(len, MEANINGLESS_IDS))
+_match_count = re.compile(r"\+?([0-9]{1,18})(?:\.0*)?").fullmatch
+_EXACT_FLOATS: Final = float(2**53)
+"""Beyond it two whole numbers share one float, and two people would share one id."""
+
+
+def id_text(value: Any) -> str | None:  # noqa: ANN401
+    """Read an id from a record.
+
+    Args:
+        value: A field of a record.
+
+    Returns:
+        Text unchanged, a whole number as its digits; None if the value is no id.
+    """
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
+    if isinstance(value, float):
+        if not (value.is_integer() and abs(value) <= _EXACT_FLOATS):
+            return None
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def exact_count(value: Any) -> int | None:  # noqa: ANN401
+    """Read a count as taps write it: 2, 2.0, "2" or "2.0".
+
+    Returns:
+        The count; None if the value is not exactly a whole number from 0 up.
+    """
+    if isinstance(value, str):
+        match = _match_count(value.strip())
+        return int(match[1]) if match else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    is_exact = isinstance(value, int) or (value.is_integer() and value <= _EXACT_FLOATS)
+    return int(value) if is_exact and value >= 0 else None
+
+
+def is_absent(value: Any) -> bool:  # noqa: ANN401
+    """Return whether a field holds nothing: null, or text of only blanks."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def is_meaningless(text: str) -> bool:
+    """Return whether a text is the word that a program writes for no value, such as `NaN`."""
+    # The length comes first: it spares lower-casing nearly every id.
+    return len(text) <= _LONGEST_MEANINGLESS and text.lower() in MEANINGLESS_IDS
+
+
+def whole_numbers(value: Any) -> Any:  # noqa: ANN401
+    """Write whole floats as integers, also inside lists and objects, so that digests agree."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS:
+        return int(value)
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    return value
