@@ -349,7 +349,7 @@ def _array(item: AvroType) -> AvroType:
         depth=1 + item.depth,
         to_json=convert
         and (lambda values: [value if value is None else convert(value) for value in values]),
-        zero=b"\0" if item.zero is not None else None,
+        zero=b"\0" if simple and item.zero is not None else None,
     )
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_braze_currents.catalog.event_types import json_type_of, registry
@@ -169,6 +169,7 @@ def test_any_values_give_the_same_bytes_in_every_way_of_decoding(rows):
     assert len(in_all_ways(avro_file(SCHEMA, rows))) == 1
 
 
+@example(8977)
 @given(st.integers(0, 2**32))
 def test_any_schema_gives_the_same_bytes_in_every_way_of_decoding(seed):
     maker = Maker(seed)
