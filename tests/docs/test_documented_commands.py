@@ -46,7 +46,10 @@ ELSEWHERE = {
     ),
     r"python examples/backfill/parts.py .*": "tests/examples/test_backfill.py",
     r"meltano run tap-braze-currents--2026-11-01-email .*": "tests/examples/test_backfill.py",
-    r"(TARGET_BRAZE_COHORTS_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel .*": (
+    r"(TARGET_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel-cohorts.*": (
+        "tests/end_to_end/test_mixpanel_cohorts_to_braze.py"
+    ),
+    r"(TARGET_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel target-.*": (
         "tests/end_to_end/test_cohorts_to_braze.py"
     ),
 }
@@ -57,12 +60,12 @@ NOT_RUN = {
     r"python -m tests\.fakes": "serves until a signal; tests use the same servers",
     r"pip install 'meltano\[\w+\]'": "installs what the tests have installed already",
     r"docker .*": "needs a daemon; tests/deployment/test_container.py runs the same steps",
-    r"(TARGET_\w+=\w+ )?meltano --environment prod (run|invoke) tap-mixpanel-cohorts.*": (
-        "asks Mixpanel's own servers; tests/tap_mixpanel_cohorts runs the same tap on a fake"
-    ),
     r"meltano --environment prod config set tap-braze-currents _select .*": (
         "changes meltano.yml; tests/packaging runs the same command with the older list"
     ),
+    r"meltano install extractor tap-mixpanel": "tests/end_to_end installs it as a run does",
+    r"meltano --environment prod invoke tap-mixpanel-cohorts --test": "asks Mixpanel's own servers",
+    r"meltano --environment prod select tap-mixpanel .*": "asks Mixpanel's own servers",
 }
 """Command → why no test runs it."""
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +79,7 @@ class CohortSync:
         self._sessions = itertools.count(1)
         self._random = random.Random(seed)
         self._http = requests.Session()
+        self._http.mount("http://", HTTPAdapter(pool_maxsize=max(10, at_once)))
 
     def cohort(self, cohort_id: int, name: str = "") -> SyncedCohort:
         if cohort_id not in self.cohorts:

@@ -97,6 +97,7 @@ def test_trouble_of_ours_is_503_so_that_mixpanel_tries_again(server, tmp_path):
     assert "marker" not in "".join(server.log)
 
 
+@pytest.mark.slow
 def test_fifty_pages_at_once_are_stored_within_five_seconds(server, tmp_path):
     sync = CohortSync(server.url, auth=AUTH, at_once=50)
     sync.cohort(1).people = {f"user-{number}": {} for number in range(50_000)}
