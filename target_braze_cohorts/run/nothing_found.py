@@ -79,7 +79,7 @@ def require_something(
 def missing_cohorts(
     config: Mapping[str, Any], intake: Intake, known: Collection[KnownList]
 ) -> list[str]:
-    """Return the ids in the setting `cohort_ids` that the source has never had.
+    """Return the ids and names in the setting `cohort_ids` that the source has never had.
 
     Only a source that lists its cohorts can show this: an empty cohort has no member records, and
     one without changes is not in a stream of changes.
@@ -87,7 +87,9 @@ def missing_cohorts(
     changes = changes_stream(config)
     if changes.in_members or intake.changes_evidence.began or not intake.cohorts_evidence.began:
         return []
-    there = intake.cohorts.keys() | {one.cohort_id for one in known}
+    there = {*intake.cohorts, *(one.cohort_id for one in known)}
+    there |= {cohort.name for cohort in intake.cohorts.values() if cohort.name}
+    there |= {one.name for one in known if one.name}
     return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
 
 

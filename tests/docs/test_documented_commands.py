@@ -46,10 +46,10 @@ ELSEWHERE = {
     ),
     r"python examples/backfill/parts.py .*": "tests/examples/test_backfill.py",
     r"meltano run tap-braze-currents--2026-11-01-email .*": "tests/examples/test_backfill.py",
-    r"(TARGET_BRAZE_COHORTS_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel-cohorts.*": (
+    r"(TARGET_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel-cohorts.*": (
         "tests/end_to_end/test_mixpanel_cohorts_to_braze.py"
     ),
-    r"(TARGET_BRAZE_COHORTS_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel target-.*": (
+    r"(TARGET_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel target-.*": (
         "tests/end_to_end/test_cohorts_to_braze.py"
     ),
 }

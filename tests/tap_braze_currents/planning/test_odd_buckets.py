@@ -510,10 +510,12 @@ def test_a_test_run_keeps_to_the_catalog(tmp_path):
     assert "1 of 1 selected streams have files" in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--state", "--catalog"])
-def test_a_state_or_catalog_can_come_through_a_pipe(tmp_path, option):
+@pytest.mark.parametrize(
+    ("option", "content"), [("--state", b'{"bookmarks": {}}'), ("--catalog", b'{"streams": []}')]
+)
+def test_a_state_or_catalog_can_come_through_a_pipe(tmp_path, option, content):
     command = [sys.executable, "-m", "tap_braze_currents", "--discover", option, "/dev/stdin"]
     (tmp_path / "config.json").write_text(json.dumps({"storage_url": str(tmp_path)}))
     command += ["--config", str(tmp_path / "config.json")]
-    done = subprocess.run(command, input=b'{"streams": []}', capture_output=True, check=False)
+    done = subprocess.run(command, input=content, capture_output=True, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
