@@ -97,7 +97,9 @@ def _our_pair_in_batches(place: Place) -> list[Command]:
             "storage": {"root": folder.as_uri(), "prefix": "bench-"},
         }
     }
-    return _our_pair(replace(place, tap_settings={**place.tap_settings, **batches}))
+    # The target reads only below the root of its own settings.
+    tap, target = ({**known, **batches} for known in (place.tap_settings, place.target_settings))
+    return _our_pair(replace(place, tap_settings=tap, target_settings=target))
 
 
 def _meltano(place: Place) -> list[Command]:

@@ -74,20 +74,22 @@ def test_a_config_file_that_is_not_there(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "problem"),
     [
-        ("batch_size", "many"),
-        ("streams", "{orders"),
-        ("dry_run", "ture"),
+        ("batch_size", "many", "'many' is not of type"),
+        ("streams", "{orders", "it must be JSON of type"),  # its value can hold a secret
+        ("dry_run", "ture", "'ture' is not of type"),
     ],
 )
-def test_an_environment_variable_of_the_wrong_type(monkeypatch, caplog, name, text) -> None:
+def test_an_environment_variable_of_the_wrong_type(
+    monkeypatch, caplog, name, text, problem
+) -> None:
     monkeypatch.setenv(f"TARGET_MIXPANEL_{name.upper()}", text)
     monkeypatch.setenv("TARGET_MIXPANEL_PROJECT_TOKEN", "token")
     with pytest.raises(SystemExit) as ended:
         TargetMixpanel.cli(["--config=ENV", "--check"])
     assert ended.value.code == 78
-    assert f"Setting {name} is wrong: '{text}' is not of type" in caplog.text
+    assert f"Setting {name} is wrong: {problem}" in caplog.text
 
 
 @pytest.mark.parametrize("value", [" token", "token\n"])
