@@ -8,7 +8,9 @@ undone when the next one comes, because that is computed as if it had not been:
 - the next one adds (or removes) again somebody whom it added (or removed), which Mixpanel never
   does to somebody who is in (or out of) its last good export already.
 
-That is why each row keeps what it said before the last export that touched it.
+That is why each row keeps what it said before the last export that touched it. Whom a failed export
+removed is put back at once. Whom it added is removed only when the next export says completely who
+entered: until then they may still be in the cohort, and nobody is removed on a guess.
 """
 
 from __future__ import annotations
@@ -116,6 +118,11 @@ class _Part:
 
     def become_the_list(self) -> None:
         """Make the staged rows the cohort's list; the clean-up deletes the one before."""
+        self._connection.execute(
+            deliveries.update()
+            .where(deliveries.c.cohort == self._cohort.id, deliveries.c.has_failed)
+            .values(has_failed=False)
+        )
         self._update_cohort(
             list_id=self._delivery.id,
             list_action=self._delivery.action,
@@ -145,7 +152,8 @@ class _Part:
             cohort.session if cohort.session != self._delivery.session else cohort.previous_session
         )
         if before and self._has_failed(before):
-            self._undo(before)
+            self._mark_failed(before)
+        self._undo_failed()
         connection.execute(self._merge())
         connection.execute(members.delete().where(members.c.list_id == self._delivery.id))
         connection.execute(
@@ -228,16 +236,58 @@ class _Part:
         )
         return self._connection.execute(found.limit(1)).first() is not None
 
-    def _undo(self, session: int) -> None:
+    def _mark_failed(self, session: int) -> None:
+        self._connection.execute(
+            deliveries.update()
+            .where(deliveries.c.cohort == self._cohort.id, deliveries.c.session == session)
+            .values(has_failed=True)
+        )
+
+    def _undo_failed(self) -> None:
+        failed = sa.select(deliveries.c.session.distinct()).where(
+            deliveries.c.cohort == self._cohort.id,
+            deliveries.c.session < self._delivery.session,
+            deliveries.c.has_failed,
+        )
+        for session in self._connection.scalars(failed).all():
+            self._undo(session, was_member=True)
+            if self._flag or self._is_known_that_nobody_entered(session):
+                self._undo(session, was_member=False)
+                self._connection.execute(
+                    deliveries.update()
+                    .where(deliveries.c.cohort == self._cohort.id, deliveries.c.session == session)
+                    .values(has_failed=False)
+                )
+
+    def _is_known_that_nobody_entered(self, failed: int) -> bool:
+        """Tell whether an export after the failed one came completely and added nobody."""
+        exports: dict[int, list[tuple[str, bool]]] = {}
+        between = sa.select(
+            deliveries.c.session, deliveries.c.action, deliveries.c.is_complete
+        ).where(
+            deliveries.c.cohort == self._cohort.id,
+            deliveries.c.session > failed,
+            deliveries.c.session < self._delivery.session,
+        )
+        for session, action, is_complete in self._connection.execute(between):
+            exports.setdefault(session, []).append((action, is_complete))
+        return any(
+            all(is_complete and action != ADD for action, is_complete in parts)
+            for parts in exports.values()
+        )
+
+    def _undo(self, session: int, *, was_member: bool) -> None:
+        """Give those whom an export moved the membership that they had before."""
         self._connection.execute(
             members.update()
             .where(
                 members.c.list_id == self._list_id,
                 members.c.sequence > 0,
                 members.c.session == session,
-                members.c.is_member != members.c.was_member,
+                members.c.was_member == was_member,
+                members.c.is_member != was_member,
             )
-            .values(is_member=members.c.was_member, sequence=self._sequence, session=0)
+            .values(is_member=was_member, sequence=self._sequence, session=0)
         )
 
     def _has_members(self, delivery: int) -> bool:

@@ -86,7 +86,7 @@ class Cleaning:
     def _who_left(self, cutoff: int) -> int:
         """Delete the rows of people who left, when the tap's STATE has passed them or is too old.
 
-        Those of the last export stay: it may yet have to be undone.
+        Those of the last two exports stay: they may yet have to be undone.
         """
         with self._engine.begin() as connection:
             passed = connection.scalar(sa.select(inbox.c.passed_sequence)) or 0
@@ -96,19 +96,19 @@ class Cleaning:
                 )
             )
             lists = connection.execute(
-                sa.select(cohorts.c.id, cohorts.c.list_id, cohorts.c.session).where(
-                    cohorts.c.list_id.is_not(None)
-                )
+                sa.select(
+                    cohorts.c.id, cohorts.c.list_id, cohorts.c.session, cohorts.c.previous_session
+                ).where(cohorts.c.list_id.is_not(None))
             ).all()
         limit = max(int(passed), int(old or 0))
         deleted = 0
-        for number, list_id, session in lists:
+        for number, list_id, session, previous in lists:
             gone = self._delete_people(
                 members.c.list_id == list_id,
                 members.c.sequence > 0,
                 members.c.sequence <= limit,
                 members.c.is_member.is_(False),
-                members.c.session != session,
+                members.c.session.not_in((session, previous)),
                 before=(
                     cohorts.update().where(cohorts.c.id == number).values(purged_sequence=limit)
                 ),

@@ -60,13 +60,15 @@ deliveries = sa.Table(
     sa.Column("total_pages", sa.Integer, nullable=False),
     sa.Column("session", _Number, nullable=False, default=0),
     sa.Column("is_complete", sa.Boolean, nullable=False, default=False),
+    sa.Column("has_failed", sa.Boolean, nullable=False, default=False),
     sa.Column("has_rows", sa.Boolean, nullable=False, default=True),
     sa.Column("sequence", _Number, nullable=False, default=0),
     sa.Column("changed_at", _Number, nullable=False),
     sa.UniqueConstraint("cohort", "session_id", "action", "total_pages"),
     sqlite_autoincrement=True,
 )
-"""One action of one export. `session` numbers the exports in the order in which they began."""
+"""One action of one export. `session` numbers the exports in the order in which they began;
+`has_failed` says that the export failed in Mixpanel's eyes and is not undone in full yet."""
 
 pages = sa.Table(
     "pages",
