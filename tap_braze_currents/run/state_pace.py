@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class StatePace:
     """Measures what each STATE costs in time and bytes, and spaces the next by it.
 
-    The state of many open hours with many files is large, and whoever reads it downstream works on
-    it as long as this tap does. So STATE waits until it takes only a small share of the run.
+    The state of many open hours with many files is large, and each program downstream works on it
+    as long as this tap does. So STATE waits until it takes only a small share of the run.
     """
 
     def __init__(

@@ -150,7 +150,7 @@ class ListDelivery:
 
         A page of which Braze takes nobody says nothing about its members: the request itself may
         be at fault. Such a page waits until Braze accepts somebody of a later one; from then on
-        whoever is refused alone is at fault himself, and is set aside.
+        a member who is refused alone is the cause, and is set aside.
 
         Raises:
             CohortRefusedError: Braze takes nobody at all. What it holds stays known.

@@ -1,4 +1,4 @@
-"""The membership database is its owner's alone, however it is named and whoever made it."""
+"""Only its owner can read the membership database, whatever its name and origin."""
 
 from __future__ import annotations
 
