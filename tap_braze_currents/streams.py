@@ -114,7 +114,7 @@ class CurrentsStream(SingerStream):
         message: str,
         *args: object,
         level: int = logging.DEBUG,
-        **options: Any,  # noqa: ANN401
+        **options: object,
     ) -> None:
         """Log the SDK's lines about each stream at debug level: there are a hundred streams."""
         super().log(message, *args, level=level, **options)
