@@ -8,6 +8,7 @@ one more is a decision.
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -252,6 +253,12 @@ class SingerStream(Stream):
 
     If the SDK renames the methods: `Stream.sync` calls them in turn.
     """
+
+    def log(
+        self, message: str, *args: object, level: int = logging.DEBUG, **options: object
+    ) -> None:
+        """Log the SDK's lines about each stream at debug level: a tap may have a hundred."""
+        super().log(message, *args, level=level, **options)
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True

@@ -10,6 +10,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from tap_mixpanel_cohorts import settings
@@ -133,7 +134,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         if self.config.get("api_secret"):
             self.logger.warning(
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
-                settings.SECRETS_END_ON,
+                API_SECRETS_END_ON,
             )
         asked = [float(at) for at in self._progress.get("queries", [])]
         self._client = client.QueryClient(
