@@ -19,10 +19,7 @@ from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import (
-    MapUse,
-    names_without_effect,
-)
+from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
 from braze_mixpanel.tables import text_table
 from braze_mixpanel.times import read_time
 from tap_braze_currents.bucket.layout import to_hour
@@ -37,10 +34,13 @@ from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import PurePath
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from typing_extensions import Unpack
 
+    from braze_mixpanel.sdk import TapArguments
     from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.discovery import Sample
 
@@ -120,9 +120,9 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def __init__(
         self,
         *,
-        catalog: Any = None,  # noqa: ANN401
+        catalog: dict[str, Any] | PurePath | str | None = None,
         conditions: RunConditions | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Unpack[TapArguments],
     ) -> None:
         """Make a tap; nothing is read yet.
 

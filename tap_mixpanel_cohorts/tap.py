@@ -10,6 +10,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from tap_mixpanel_cohorts import settings
@@ -121,35 +122,28 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             "progress": self._progress,
         }
         if self._is_pushed:
-            from tap_mixpanel_cohorts.reading.pushed import (  # noqa: PLC0415 - costs time
-                PushedCohorts,
-                note_passed,
-                open_inbox,
-            )
+            from tap_mixpanel_cohorts.reading import pushed  # noqa: PLC0415 - loads SQLAlchemy
 
             url = self.config["inbox_db"]
-            pushed = PushedCohorts(stack.enter_context(open_inbox(url)), **shared)
-            if pushed.passed_sequence:
-                note_passed(url, pushed.passed_sequence)
-            return pushed
-        from tap_mixpanel_cohorts.query.budget import Budget  # noqa: PLC0415 - costs time
-        from tap_mixpanel_cohorts.query.client import Project, QueryClient  # noqa: PLC0415
-        from tap_mixpanel_cohorts.query.run import QueriedCohorts  # noqa: PLC0415
+            cohorts = pushed.PushedCohorts(stack.enter_context(pushed.open_inbox(url)), **shared)
+            if cohorts.passed_sequence:
+                pushed.note_passed(url, cohorts.passed_sequence)
+            return cohorts
+        from tap_mixpanel_cohorts.query import budget, client, run  # noqa: PLC0415 - loads requests
 
         if self.config.get("api_secret"):
             self.logger.warning(
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
-                settings.SECRETS_END_ON,
+                API_SECRETS_END_ON,
             )
         asked = [float(at) for at in self._progress.get("queries", [])]
-        client = QueryClient(
-            Project.from_settings(self.config),
-            Budget(self.config["query_budget"], asked),
+        self._client = client.QueryClient(
+            client.Project.from_settings(self.config),
+            budget.Budget(self.config["query_budget"], asked),
             retry_seconds=self.config["retry_seconds"],
         )
-        self._client = client
-        stack.callback(client.close)
-        return QueriedCohorts(client, page_size=self.config["page_size"], **shared)
+        stack.callback(self._client.close)
+        return run.QueriedCohorts(self._client, page_size=self.config["page_size"], **shared)
 
     def _write_schemas(self, *, is_query: bool) -> None:
         for name, stream in self._cohort_streams.items():

@@ -51,8 +51,11 @@ from target_braze_cohorts.sinks import CohortSink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Unpack
+
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
+    from braze_mixpanel.sdk import TargetArguments
     from target_braze_cohorts.braze.client import BrazeClient
     from target_braze_cohorts.intake.completeness import StreamEvidence
     from target_braze_cohorts.run.results import RunResult
@@ -78,7 +81,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     retry_waits = staticmethod(retry_waits)
     now = staticmethod(partial(datetime.now, timezone.utc))
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
 
         Args:
@@ -129,10 +132,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         Raises:
             ConnectorError: Something is wrong.
         """
-        from target_braze_cohorts.store.database import check_database  # noqa: PLC0415 - costs time
+        from target_braze_cohorts.store import database  # noqa: PLC0415 - loads SQLAlchemy
 
-        self._protect_database_password()
-        check_database(self.config["membership_db"])
+        self._protect_password(database.parse_url(self.config["membership_db"]).password)
+        database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
         return check_account(self._client(CHECK_TIMEOUTS))
@@ -177,19 +180,18 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         """Open the database and lock it against other runs before anything is read."""
         # These imports load SQLAlchemy, which --about and --version do not need.
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
-        from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
-        from target_braze_cohorts.store.run_tables import create_tables  # noqa: PLC0415
+        from target_braze_cohorts.store import database, run_tables  # noqa: PLC0415
 
         config = self.config
-        self._protect_database_password()
+        self._protect_password(database.parse_url(config["membership_db"]).password)
         workspace = self._workspace()
         connection = self._resources.enter_context(
-            open_database(config["membership_db"], workspace)
+            database.open_database(config["membership_db"], workspace)
         )
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        tables = create_tables(connection, workspace, joined=is_joined(config))
+        tables = run_tables.create_tables(connection, workspace, joined=is_joined(config))
         self._intake = Intake(config, tables.staging, self.rejects)
         self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
@@ -362,9 +364,6 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             way = f"partner {config['partner_name']}"
         return f"{config['workspace']} {url} {way}"
 
-    def _protect_database_password(self) -> None:
-        from target_braze_cohorts.store.database import parse_url  # noqa: PLC0415
-
-        password = parse_url(self.config["membership_db"]).password
+    def _protect_password(self, password: str | None) -> None:
         # By the same rule as for settings: masking a very short password would garble every line.
         protect_logs(secret_values({"membership_db": password}, self.config_jsonschema))

@@ -10,6 +10,7 @@ from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.settings import shared
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
@@ -32,17 +33,7 @@ MAX_BATCH_BYTES: Final = 10_000_000
 PROPERTY_SETS: Final = ("documented", "all")
 
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
-    th.Property(
-        "service_account_username",
-        th.StringType,
-        description="User name of a Mixpanel service account (the recommended credentials).",
-    ),
-    th.Property(
-        "service_account_password",
-        th.StringType,
-        secret=True,
-        description="Secret of the service account.",
-    ),
+    *shared.SERVICE_ACCOUNT,
     th.Property(
         "project_id",
         th.StringType,
@@ -55,24 +46,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "Token of the project: credentials of its own, and sent as the property token."
         ),
     ),
-    th.Property(
-        "api_secret",
-        th.StringType,
-        secret=True,
-        description="API secret of the project; Mixpanel retires this way on 3 March 2027.",
-    ),
-    th.Property(
-        "region",
-        th.StringType,
-        default="us",
-        allowed_values=list(REGIONS),
-        description="Where the project's data live: us, eu or in.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        description="Base URL to use instead of the region's, for a proxy or a test.",
-    ),
+    shared.API_SECRET,
+    *shared.mixpanel_address(REGIONS),
     th.Property(
         "anonymous_events",
         th.StringType,
@@ -147,23 +122,17 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=10,
         description="Requests in flight at the same time; Mixpanel advises 10 to 20.",
     ),
-    th.Property(
-        "retry_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        description="How long one batch is retried when Mixpanel limits or fails.",
-    ),
+    shared.retry_seconds("How long one batch is retried when Mixpanel limits or fails."),
     th.Property(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
         description="Folder for the records that Mixpanel does not take, with the reason.",
     ),
-    th.Property(
+    shared.ratio(
         "max_rejected_ratio",
-        th.CustomType({"type": ["number", "string"]}),
-        default=0.1,
-        description="The run fails when more than this part of the events is rejected (0 to 1).",
+        0.1,
+        "The run fails when more than this part of the events is rejected (0 to 1).",
     ),
     th.Property(
         "dry_run",

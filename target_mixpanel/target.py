@@ -68,9 +68,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk.mapper import StreamMap
+    from typing_extensions import Unpack
 
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
+    from braze_mixpanel.sdk import TargetArguments
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
@@ -98,7 +100,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     clock = SYSTEM_CLOCK
     grace_seconds = GRACE_SECONDS
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
 
         Args:
@@ -110,6 +112,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
+        self._begun: Pipeline | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -231,14 +234,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             client = self.client
             self._warn_of_api_secret(client.credentials)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
-        doubtful = doubtful_event_names(self.config["event_names"])
-        if doubtful:
+        if doubtful := doubtful_event_names(self.config["event_names"]):
             self.logger.warning(doubtful)
+        self._begun = self.pipeline
         self.sender.check_credentials()
 
     def _warn_of_api_secret(self, credentials: Credentials) -> None:
-        warning = api_secret_warning(credentials, self.clock.wall())
-        if warning:
+        if warning := api_secret_warning(credentials, self.clock.wall()):
             self.logger.warning(warning)
 
     def _between_blocks(self) -> None:
@@ -371,11 +373,9 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        made = vars(self)
-        retries = self.sender.retries if "sender" in made else 0
-        return make_page(
-            ending, self.config, made.get("pipeline"), retries=retries, now=self.clock.wall()
-        )
+        begun = self._begun
+        retries = self.sender.retries if begun else 0
+        return make_page(ending, self.config, begun, retries=retries, now=self.clock.wall())
 
     def write_state(self, state: dict[str, Any]) -> None:
         """Write a STATE to standard output.

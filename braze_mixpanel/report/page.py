@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.files.private_files import find_folder_problem
+from braze_mixpanel.report import chart
 from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
@@ -126,9 +127,7 @@ def find_report_problem(report_path: str | None) -> str | None:
 
 def render(page: Page) -> str:
     """Make the HTML."""
-    from braze_mixpanel.report import chart  # noqa: PLC0415
-
-    page = _cleaned(page)
+    page = cast("Page", _cleaned(page))
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(
         page=page,
@@ -138,7 +137,7 @@ def render(page: Page) -> str:
     )
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any part of a page
+def _cleaned(value: object) -> object:
     """Clean every text of a page: names of events and words of servers come from outside."""
     if isinstance(value, str):
         return one_line(masked(value), _MOST_CHARACTERS)

@@ -31,6 +31,8 @@ from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from braze_mixpanel.sdk import ConfigInput
+
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that its writer can end normally."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
@@ -55,12 +57,11 @@ class OneLineErrorCommand(SingerCommand):
         try:
             return super().main(*args, **kwargs)
         except ConfigValidationError as error:
-            for line in error.errors:
-                self.logger.error("%s", _shown(line))  # noqa: TRY400
-            code = SettingsError.exit_code
+            mistakes, code = error.errors, SettingsError.exit_code
         except ConnectorError as error:
-            self.logger.error("%s", _shown(str(error)))  # noqa: TRY400
-            code = error.exit_code
+            mistakes, code = [str(error)], error.exit_code
+        for mistake in mistakes:
+            self.logger.error("%s", _shown(mistake))
         if code != StoppedError.exit_code:
             self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
         sys.exit(code)
@@ -103,7 +104,9 @@ class ConnectorPlugin(SingerPlugin):
         return one_line
 
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
         """Read `--config`.
 
         Raises:

@@ -26,6 +26,8 @@ _HOUR = re.compile(r"^\d{4}-\d\d-\d\d(-\d\d)?$")
 _AVRO = ".avro"
 _A_DAY = "2026-11-01"
 _LAST_HOUR = "-23"
+_FEWEST_PARTS = 3
+"""Of a path in the partitioned layout: event type, hour and name."""
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +72,7 @@ def parse_path(path: str) -> FileKey:
     if integration.startswith(TYPE_FOLDER):  # the prefix is that of one integration
         integration, parts = "", [integration, *parts]
     if (
-        len(parts) >= 3  # noqa: PLR2004 - type, hour, name
+        len(parts) >= _FEWEST_PARTS
         and parts[0].startswith(TYPE_FOLDER)
         and parts[1].startswith(HOUR_FOLDER)
         and is_hour(hour := parts[1][len(HOUR_FOLDER) :])

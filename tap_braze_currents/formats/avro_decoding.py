@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_braze_currents.formats import avro_values
@@ -223,7 +223,7 @@ class _Decoder:
         """Decode with fastavro, as one array of records: a call for each would cost more."""
         source = io.BytesIO(b"".join((encode_integer(count), data, b"\0")))
         try:
-            records = self._read(source, self._array)
+            records = self._read_array(source)
             _check_end(source, are_all=len(records) == count)
             return encode_lines([self._selected(record) for record in records])
         except Exception as error:  # whatever a decoder says about damaged bytes
@@ -237,7 +237,7 @@ class _Decoder:
             batch: list[dict[str, Any]] = []
             try:
                 while done + len(batch) < count and len(batch) < RECORDS_AT_A_TIME:
-                    batch.append(self._selected(self._read(source, self._record)))
+                    batch.append(self._selected(self._read_record(source)))
                     if source.tell() - begin > GROUP_BYTES:
                         break
                 done += len(batch)
@@ -249,17 +249,12 @@ class _Decoder:
             yield Rows(lines, len(batch))
 
     @cached_property
-    def _record(self) -> Any:  # noqa: ANN401
-        return _parsed(self._schema.layout)
+    def _read_record(self) -> Callable[[io.BytesIO], Any]:
+        return _reader(self._schema.layout)
 
     @cached_property
-    def _array(self) -> Any:  # noqa: ANN401
-        return _parsed({"type": "array", "items": self._schema.layout})
-
-    def _read(self, source: io.BytesIO, schema: Any) -> Any:  # noqa: ANN401
-        import fastavro  # noqa: PLC0415 - not for files that are read in columns
-
-        return fastavro.schemaless_reader(source, schema, None, handle_unicode_errors="replace")
+    def _read_array(self) -> Callable[[io.BytesIO], Any]:
+        return _reader({"type": "array", "items": self._schema.layout})
 
     def _selected(self, raw: dict[str, Any]) -> dict[str, Any]:
         record = {name: raw[name] for name in self._names}
@@ -296,7 +291,14 @@ def _check_end(source: io.BytesIO, *, are_all: bool = True) -> None:
         raise ValueError("bytes are left over after the last record")
 
 
-def _parsed(layout: Any) -> Any:  # noqa: ANN401
+def _reader(layout: dict[str, Any]) -> Callable[[io.BytesIO], Any]:
+    """Make what reads one value of a layout with fastavro."""
     import fastavro  # noqa: PLC0415 - not for files that are read in columns
 
-    return fastavro.parse_schema(layout)
+    schema = fastavro.parse_schema(layout)
+    return partial(
+        fastavro.schemaless_reader,
+        writer_schema=schema,
+        reader_schema=None,
+        handle_unicode_errors="replace",
+    )

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -119,7 +120,7 @@ class Inbox:
             seen["reason"] = _cause(error)
         finally:
             self._requests -= 1
-        level = logging.INFO if status < 400 else logging.WARNING  # noqa: PLR2004
+        level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
         seen |= {"status": status, "ms": round((time.monotonic() - started) * 1000)}
         _log.log(level, "push", extra={"fields": seen})
         headers = {401: {"WWW-Authenticate": "Basic"}, 503: {"Retry-After": RETRY_AFTER_SECONDS}}

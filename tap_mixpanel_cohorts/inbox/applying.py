@@ -182,7 +182,7 @@ class _Part:
             flag,
             sa.literal(sequence),
             sa.literal(session),
-            sa.literal(False),  # noqa: FBT003 - a column's value
+            sa.false(),
         ).where(staged.c.list_id == self._delivery.id)
         statement = insert(members).from_select(names, rows)
         new = statement.excluded

@@ -24,7 +24,8 @@ from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import retry_after_seconds
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
-from tap_mixpanel_cohorts.settings import HOSTS, SECRETS_END_ON
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
+from tap_mixpanel_cohorts.settings import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -255,7 +256,7 @@ class QueryClient:
             raise credentials_refused(
                 "Mixpanel",
                 reason,
-                credentials=f"api_secret (switched off on {SECRETS_END_ON})"
+                credentials=f"api_secret (switched off on {API_SECRETS_END_ON})"
                 if is_secret
                 else "the service account, its role in the project and project_id",
                 address="region",

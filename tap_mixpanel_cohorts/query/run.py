@@ -174,7 +174,7 @@ def _record(cohort: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _created(text: Any) -> str | None:  # noqa: ANN401 - JSON
+def _created(text: object) -> str | None:
     """Write Mixpanel's "2019-03-19 23:49:51", which is UTC, as ISO 8601."""
     try:
         moment = msgspec.convert(text, datetime)
@@ -185,8 +185,10 @@ def _created(text: Any) -> str | None:  # noqa: ANN401 - JSON
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _whole(value: Any) -> int | None:  # noqa: ANN401 - JSON
+def _whole(value: object) -> int | None:
+    if not isinstance(value, int | float | str):
+        return None
     try:
         return int(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None

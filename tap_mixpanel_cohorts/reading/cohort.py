@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 COHORTS: Final = "cohorts"
 MEMBERS: Final = "cohort_members"
 CHANGES: Final = "cohort_changes"
+_MOST_DIGITS: Final = 18
+"""Of a number that fits into 64 bits, whatever its digits."""
 
 
 class Block(NamedTuple):
@@ -39,5 +41,7 @@ class Reading:
 
 def cohort_number(text: str) -> int | str:
     """Write a cohort's id as Mixpanel's query API does: a number wherever it is one."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= 18 and str(int(text)) == text  # noqa: PLR2004 - 64 bits
+    is_number = (
+        text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and str(int(text)) == text
+    )
     return int(text) if is_number else text

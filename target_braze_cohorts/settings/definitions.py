@@ -7,6 +7,7 @@ from typing import Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.settings import shared
 from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
 from target_braze_cohorts.settings.instances import ENDPOINTS
@@ -85,12 +86,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "dynamic: adds and removals in each run; one_time: adds only, and each cohort once."
         ),
     ),
-    th.Property(
+    shared.ids_or_names(
         "cohort_ids",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description=(
-            "Ids or names of the cohorts to deliver; all if not given. Only digits are an id."
-        ),
+        "Ids or names of the cohorts to deliver; all if not given. Only digits are an id.",
     ),
     th.Property(
         "external_id_property",
@@ -206,13 +204,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "instance share a membership_db."
         ),
     ),
-    th.Property(
+    shared.ratio(
         "max_removal_ratio",
-        th.CustomType({"type": ["number", "string"]}),
-        default=0.3,
-        description=(
-            "A cohort that would lose a larger part of its members in one run is stopped (0 to 1)."
-        ),
+        0.3,
+        "A cohort that would lose a larger part of its members in one run is stopped (0 to 1).",
     ),
     th.Property(
         "removal_guard_minimum",
@@ -220,13 +215,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=20,
         description="max_removal_ratio counts for cohorts with at least so many known members.",
     ),
-    th.Property(
+    shared.ids_or_names(
         "allow_removals_for",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description=(
-            "Ids or names of cohorts that may lose any number of members, even all; set it for "
-            "one run."
-        ),
+        "Ids or names of cohorts that may lose any number of members, even all; set it for "
+        "one run.",
     ),
     th.Property(
         "allow_empty_cohorts",
@@ -252,12 +244,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "they were added; 0: in each run."
         ),
     ),
-    th.Property(
-        "retry_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        description="How many seconds one request is retried while Braze is unavailable.",
-    ),
+    shared.retry_seconds("How many seconds one request is retried while Braze is unavailable."),
     th.Property(
         "dead_letter_path",
         th.StringType,

@@ -298,7 +298,7 @@ def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
     return None
 
 
-def _identify_as_nobody(record: Record, properties: Record) -> str | None:  # noqa: ARG001
+def _identify_as_nobody(_record: Record, properties: Record) -> str | None:
     """Leave the id empty, as Mixpanel advises for events without a user."""
     properties["distinct_id"] = ""
     return None

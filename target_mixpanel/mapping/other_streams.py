@@ -141,8 +141,8 @@ class OtherStreamMapper:
             values = [text or values[0]]  # a fraction names an event as well as any text
         elif None in values:
             return None
-        values = whole_numbers(values)
-        return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+        parts = _encode([self._stream, whole_numbers(values)])
+        return hashlib.blake2b(parts, digest_size=16).hexdigest()
 
 
 def _is_insert_id(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,12 @@ _NAMES = frozenset(
         "token",
     }
 )
-_READ_ONLY = "https://www.googleapis.com/auth/devstorage.read_only"
+_TOKEN_NAMES: Mapping[str, Mapping[str, Any]] = {
+    "google_default": {},
+    "cloud": {},
+    "anon": {"skip_signature": True},
+}
+"""What stands for a token, and the options of the store that it means."""
 
 
 def open_google(bucket: str, given: Mapping[str, Any]) -> GCSStore:
@@ -109,10 +114,10 @@ def _token(token: object) -> dict[str, Any]:
     Raises:
         SettingsError: It needs a person at a browser, or cannot be a token.
     """
-    if token is None or token in ("google_default", "cloud"):
+    if token is None:
         return {}
-    if token == "anon":  # noqa: S105 - a word for none
-        return {"skip_signature": True}
+    if isinstance(token, str) and token in _TOKEN_NAMES:
+        return dict(_TOKEN_NAMES[token])
     if token in ("browser", "cache"):
         raise SettingsError(
             f"storage_options.token {token} is not supported: use google_default, cloud, anon, or "
@@ -168,23 +173,10 @@ def _through_google_auth(key: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         SettingsError: google-auth is missing, or does not know the key.
     """
     try:
-        from google.auth import load_credentials_from_dict  # noqa: PLC0415 - an extra
-        from google.auth.exceptions import GoogleAuthError  # noqa: PLC0415 - an extra
-        from google.auth.transport.requests import Request  # noqa: PLC0415 - an extra
+        from tap_braze_currents.bucket.clouds import google_identities  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise SettingsError(
             f"Google credentials of the type {key.get('type')} need another package: "
             "pip install 'braze-mixpanel[google-auth]'."
         ) from error
-    try:
-        credentials, _ = load_credentials_from_dict(key, scopes=[_READ_ONLY])  # type: ignore[no-untyped-call]
-    except (GoogleAuthError, ValueError) as error:
-        raise SettingsError(f"The Google credentials cannot be used: {error}") from error
-
-    def provide() -> dict[str, Any]:
-        if not credentials.valid:
-            credentials.refresh(Request())
-        expires_at = credentials.expiry and credentials.expiry.replace(tzinfo=timezone.utc)
-        return {"token": credentials.token, "expires_at": expires_at}
-
-    return provide
+    return google_identities.token_provider(key)

@@ -62,17 +62,14 @@ def open_store(url: str, options: Mapping[str, Any]) -> Opened:
 def _object_store(
     scheme: str, bucket: str, account: str | None, options: Mapping[str, Any]
 ) -> Store:
-    # Imported here, since a local folder needs none of them.
-    from tap_braze_currents.bucket.object_store import ObjectStore  # noqa: PLC0415
+    from tap_braze_currents.bucket import object_store  # noqa: PLC0415 - no local folder needs it
+    from tap_braze_currents.bucket.clouds import azure, google, s3  # noqa: PLC0415
 
+    store: object_store.CloudStore
     if scheme in _S3:
-        from tap_braze_currents.bucket.clouds.s3 import open_s3  # noqa: PLC0415
-
-        return ObjectStore(bucket, open_s3(bucket, options))
-    if scheme in _GOOGLE:
-        from tap_braze_currents.bucket.clouds.google import open_google  # noqa: PLC0415
-
-        return ObjectStore(bucket, open_google(bucket, options))
-    from tap_braze_currents.bucket.clouds.azure import open_azure  # noqa: PLC0415
-
-    return ObjectStore(bucket, open_azure(bucket, account, options))
+        store = s3.open_s3(bucket, options)
+    elif scheme in _GOOGLE:
+        store = google.open_google(bucket, options)
+    else:
+        store = azure.open_azure(bucket, account, options)
+    return object_store.ObjectStore(bucket, store)

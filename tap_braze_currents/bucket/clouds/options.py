@@ -93,7 +93,7 @@ class Options:
         self._known = [*known]
         self._place = place
 
-    def take(self, *names: str) -> Any:  # noqa: ANN401
+    def take(self, *names: str) -> object:
         """Return the value of the first of these names that is set, or None."""
         found = [self._left.pop(name) for name in names if name in self._left]
         return found[0] if found else None
@@ -119,10 +119,30 @@ class Options:
         Raises:
             SettingsError: It is no object.
         """
+        return Options(self.mapping(name), known, f"{self._place}.{name}")
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return the object below a name, empty if there is none.
+
+        Raises:
+            SettingsError: It is no object.
+        """
         value = self.take(name)
         if value is not None and not isinstance(value, dict):
             raise SettingsError(f"{self._place}.{name} must be an object.")
-        return Options(value or {}, known, f"{self._place}.{name}")
+        return value or {}
+
+    def number(self, name: str) -> float | None:
+        """Return a number, also one that was given as a text.
+
+        Raises:
+            SettingsError: It is no number.
+        """
+        value = self.take(name)
+        try:
+            return None if value is None else float(str(value))
+        except ValueError:
+            raise SettingsError(f"{self._place}.{name} must be a number.") from None
 
     def rest(self, names: Iterable[str]) -> dict[str, Any]:
         """Take all of these names that are set."""

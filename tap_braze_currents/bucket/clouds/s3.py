@@ -231,12 +231,12 @@ def _connection(parts: _Given, endpoint: str | None) -> tuple[dict[str, Any], di
     elif isinstance(verify, str):
         connect["root_certificate"] = certificates(verify)
     for name in ("connect_timeout", "read_timeout"):
-        if (seconds := parts.config.take(name)) is not None:
-            connect[name] = timedelta(seconds=float(seconds))
-    proxies = parts.config.take("proxies") or {}
+        if (seconds := parts.config.number(name)) is not None:
+            connect[name] = timedelta(seconds=seconds)
+    proxies = parts.config.mapping("proxies")
     if proxy := proxies.get("https") or proxies.get("http"):
         connect["proxy_url"] = proxy
-    attempts = parts.config.take("retries") or {}
+    attempts = parts.config.mapping("retries")
     most = attempts.get("max_attempts", attempts.get("total_max_attempts"))
     if most is not None:
         retries["max_retries"] = int(most)
@@ -247,7 +247,7 @@ def _connection(parts: _Given, endpoint: str | None) -> tuple[dict[str, Any], di
 
 def _address(parts: _Given, endpoint: str | None, bucket: str, store: dict[str, Any]) -> str | None:
     """Return the endpoint, with the bucket in its host name where that is asked for."""
-    style = (parts.config.take("s3") or {}).get("addressing_style")
+    style = parts.config.mapping("s3").get("addressing_style")
     own = parts.options.take("virtual_hosted_style_request")
     if style != "virtual" and not is_true(own):
         return endpoint
