@@ -17,7 +17,8 @@ import pytest
 import requests
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
-from tap_braze_currents.bucket.clouds.azure import open_azure
+from braze_mixpanel.stores.azure import open_azure
+from tap_braze_currents.bucket.open_store import CURRENTS
 from tests.currents_generator import generate
 from tests.fakes.fake_buckets import FakeBuckets, serving
 from tests.tap_braze_currents.conftest import make_tap, tap_of
@@ -137,7 +138,7 @@ def azure_files(azure, tmp_path_factory):
     }
     made = requests.put(f"{url}/company?restype=container", headers=headers, timeout=10)
     made.raise_for_status()
-    store = open_azure("company", None, azure)
+    store = open_azure("company", None, azure, CURRENTS)
     folder = tmp_path_factory.mktemp("files")
     generate(folder, events=60, types=TYPES, hours=3)
     for path in sorted(folder.rglob("*.avro")):
