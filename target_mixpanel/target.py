@@ -7,7 +7,6 @@ import signal
 import sys
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -21,7 +20,6 @@ from braze_mixpanel.errors import (
     StoppedError,
     TemporaryError,
 )
-from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
@@ -46,6 +44,7 @@ from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
+from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
@@ -61,7 +60,6 @@ from target_mixpanel.sending.client import (
 )
 from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.delivery import BatchDelivery
-from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
 
 if TYPE_CHECKING:
@@ -69,12 +67,14 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import StreamMap
 
+    from braze_mixpanel.files.dead_letter import DeadLetter
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
     from target_mixpanel.sending.client import Credentials
+    from target_mixpanel.sending.dry_run import DryRun
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
@@ -132,8 +132,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     @cached_property
     def dry_run(self) -> DryRun | None:
         """The file of a dry run; None if events are sent."""
-        config = self.config
-        return DryRun(config["dry_run_path"], self.name) if config["dry_run"] else None
+        return make_dry_run(self.config, self.name) if self.config["dry_run"] else None
 
     @cached_property
     def sender(self) -> BatchSender:
@@ -151,11 +150,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """Where rejected records go; those of a dry run go to a folder beside its events."""
-        config = self.config
-        if config["dry_run"]:
-            return DeadLetter(Path(config["dry_run_path"]) / "rejected", self.name)
-        return DeadLetter(config["dead_letter_path"], self.name)
+        """Where rejected records go."""
+        return make_dead_letter(self.config, self.name)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -204,10 +200,19 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         try:
             credentials = choose_credentials(config)
         except SettingsError:
+            self._check_files()
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
         self._warn_of_api_secret(credentials)
         url = base_url(config["region"], config.get("api_url"))
+        self._check_files()
         return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
+
+    def _check_files(self) -> None:
+        """Check the store of the files, if they go to one."""
+        if self.dry_run is not None:
+            self.dry_run.check()
+        else:
+            self.dead_letter.check()
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
@@ -229,6 +234,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.dry_run.open()
         else:
             client = self.client
+            self.dead_letter.check()
             self._warn_of_api_secret(client.credentials)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         doubtful = doubtful_event_names(self.config["event_names"])

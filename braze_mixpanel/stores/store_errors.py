@@ -31,6 +31,9 @@ class _Rule(NamedTuple):
 _MISSING = (
     "{url} does not exist or is empty. Set {setting} to the folder that holds the Currents files."
 )
+_DENIED = (
+    "{url} may not be {done}: {text}. Give these credentials the right {rights} below that prefix."
+)
 _NO_BUCKET = "The bucket of {url} does not exist. Create it, or name another one in {setting}."
 _RULES = (
     _Rule(
@@ -130,8 +133,7 @@ _RULES = (
         "403 accessdenied allaccessdisabled authorizationfailure authorizationpermissionmismatch "
         "insufficientaccountpermissions permissionerror permissiondeniederror",
         ("accessdenied", "access denied", "forbidden"),
-        "{url} may not be {done}: {text}. Give these credentials the right {rights} "
-        "below that prefix.",
+        _DENIED,
     ),
     _Rule(
         TemporaryError,
@@ -178,6 +180,11 @@ def explain(error: Exception, url: str, use: Use) -> ConnectorError:
             rights=use.rights,
         )
     )
+
+
+def is_denied(error: Exception) -> bool:
+    """Return whether the service knows the credentials, and they may not do what was asked."""
+    return _rule(error, "").advice is _DENIED
 
 
 def is_temporary(error: Exception, url: str) -> bool:

@@ -26,4 +26,4 @@ class Use(NamedTuple):
     @property
     def rights(self) -> str:
         """The rights that the credentials need."""
-        return "to write and to read" if self.writes else "to list and to read"
+        return "to write" if self.writes else "to list and to read"

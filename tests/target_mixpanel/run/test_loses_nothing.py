@@ -140,8 +140,8 @@ class World:
 def bury_alive(target: ImpatientTarget) -> None:
     """Let go of threads and files as the operating system would: nothing more is written."""
     target.sender._loop.stop("The process died.")
-    if target.dead_letter._file is not None:
-        target.dead_letter._file.raw.close()
+    if target.dead_letter._file._file is not None:
+        target.dead_letter._file._file.raw.close()
 
 
 class _Counts(dict):
