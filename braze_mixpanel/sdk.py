@@ -8,6 +8,8 @@ one more is a decision.
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +35,8 @@ from singer_sdk.helpers.capabilities import BATCH_CONFIG, PluginCapabilities
 # What `--config` has parsed, as the callbacks of other options find it in click's context. If it
 # moves: `PluginBase.cb_config` returns it.
 from singer_sdk.plugin_base import PluginBase, _ConfigInput
+
+from braze_mixpanel.errors import TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -217,8 +221,20 @@ class SingerTarget(SingerPlugin, Target):
         self.write_state(state)
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output, in the SDK's form, which Meltano reads."""
-        super()._write_state_message(state)
+        """Write a STATE to standard output, in the SDK's form, which Meltano reads.
+
+        Raises:
+            TemporaryError: Nobody reads it, or the disk is full.
+        """
+        try:
+            super()._write_state_message(state)
+        except OSError as error:
+            # Python flushes the rest of the buffer at exit: without this it would fail again there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TemporaryError(
+                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
+                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
+            ) from error
 
 
 class SingerStream(Stream):

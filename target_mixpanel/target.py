@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -18,7 +16,6 @@ from braze_mixpanel.errors import (
     InputError,
     SettingsError,
     StoppedError,
-    TemporaryError,
 )
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
@@ -382,22 +379,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         return make_page(
             ending, self.config, made.get("pipeline"), retries=retries, now=self.clock.wall()
         )
-
-    def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output.
-
-        Raises:
-            TemporaryError: Nobody reads it, or the disk is full.
-        """
-        try:
-            super().write_state(state)
-        except OSError as error:
-            # Python flushes the rest of the buffer at exit: without this it would fail again there.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise TemporaryError(
-                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
-                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
-            ) from error
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
