@@ -9,6 +9,8 @@ one more is a decision.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, cast
@@ -35,6 +37,8 @@ from singer_sdk.helpers.capabilities import BATCH_CONFIG, PluginCapabilities
 # moves: `PluginBase.cb_config` returns it.
 from singer_sdk.plugin_base import PluginBase
 from singer_sdk.plugin_base import _ConfigInput as ConfigInput
+
+from braze_mixpanel.errors import TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
@@ -244,8 +248,20 @@ class SingerTarget(SingerPlugin, Target):
         self.write_state(state)
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output, in the SDK's form, which Meltano reads."""
-        super()._write_state_message(state)
+        """Write a STATE to standard output, in the SDK's form, which Meltano reads.
+
+        Raises:
+            TemporaryError: Nobody reads it, or the disk is full.
+        """
+        try:
+            super()._write_state_message(state)
+        except OSError as error:
+            # Python flushes the rest of the buffer at exit: without this it would fail again there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TemporaryError(
+                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
+                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
+            ) from error
 
 
 class SingerStream(Stream):

@@ -135,6 +135,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         from target_braze_cohorts.store import database  # noqa: PLC0415 - loads SQLAlchemy
 
         self._protect_password(database.parse_url(self.config["membership_db"]).password)
+        self.rejects.check()
         database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
@@ -144,7 +145,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def rejects(self) -> RejectedMembers:
         """Writes members that cannot be delivered to the dead letter."""
         secrets = secret_values(self.config, self.config_jsonschema)
-        dead_letter = DeadLetter(self.config["dead_letter_path"], self.name)
+        dead_letter = DeadLetter(
+            self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
+        )
         return RejectedMembers(self.config, dead_letter, secrets)
 
     @property
@@ -184,6 +187,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
         config = self.config
         self._protect_password(database.parse_url(config["membership_db"]).password)
+        self.rejects.check()
         workspace = self._workspace()
         connection = self._resources.enter_context(
             database.open_database(config["membership_db"], workspace)

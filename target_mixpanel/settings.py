@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
@@ -127,7 +127,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
-        description="Folder for the records that Mixpanel does not take, with the reason.",
+        description=(
+            "Folder for the records that Mixpanel does not take, with the reason; or its URL in a "
+            "store (s3://, gs://, abfs://)."
+        ),
     ),
     shared.ratio(
         "max_rejected_ratio",
@@ -144,9 +147,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dry_run_path",
         th.StringType,
         default="dry_run",
-        description="Folder for the files of a dry run, one event a line.",
+        description="Folder for the files of a dry run, one event a line, or its URL in a store.",
     ),
     REPORT_PATH,
+    PATH_OPTIONS,
 ).to_dict()
 
 
@@ -191,7 +195,7 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
         mistakes.append(str(error))
     folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
     unwritable = (
-        find_folder_problem(folder, config[folder]),
+        find_place_problem(folder, config),
         find_report_problem(config.get("report_path")),
     )
     return [*mistakes, *filter(None, unwritable)]

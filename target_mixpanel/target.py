@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -19,9 +16,7 @@ from braze_mixpanel.errors import (
     InputError,
     SettingsError,
     StoppedError,
-    TemporaryError,
 )
-from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
@@ -46,6 +41,7 @@ from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
+from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
@@ -61,7 +57,6 @@ from target_mixpanel.sending.client import (
 )
 from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.delivery import BatchDelivery
-from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
 
 if TYPE_CHECKING:
@@ -70,6 +65,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
     from typing_extensions import Unpack
 
+    from braze_mixpanel.files.dead_letter import DeadLetter
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
@@ -77,6 +73,7 @@ if TYPE_CHECKING:
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
     from target_mixpanel.sending.client import Credentials
+    from target_mixpanel.sending.dry_run import DryRun
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
@@ -135,8 +132,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     @cached_property
     def dry_run(self) -> DryRun | None:
         """The file of a dry run; None if events are sent."""
-        config = self.config
-        return DryRun(config["dry_run_path"], self.name) if config["dry_run"] else None
+        return make_dry_run(self.config, self.name) if self.config["dry_run"] else None
 
     @cached_property
     def sender(self) -> BatchSender:
@@ -154,11 +150,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """Where rejected records go; those of a dry run go to a folder beside its events."""
-        config = self.config
-        if config["dry_run"]:
-            return DeadLetter(Path(config["dry_run_path"]) / "rejected", self.name)
-        return DeadLetter(config["dead_letter_path"], self.name)
+        """Where rejected records go."""
+        return make_dead_letter(self.config, self.name)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -207,10 +200,19 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         try:
             credentials = choose_credentials(config)
         except SettingsError:
+            self._check_files()
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
         self._warn_of_api_secret(credentials)
         url = base_url(config["region"], config.get("api_url"))
+        self._check_files()
         return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
+
+    def _check_files(self) -> None:
+        """Check the store of the files, if they go to one."""
+        if self.dry_run is not None:
+            self.dry_run.check()
+        else:
+            self.dead_letter.check()
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
@@ -232,6 +234,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.dry_run.open()
         else:
             client = self.client
+            self.dead_letter.check()
             self._warn_of_api_secret(client.credentials)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         if doubtful := doubtful_event_names(self.config["event_names"]):
@@ -376,22 +379,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         begun = self._begun
         retries = self.sender.retries if begun else 0
         return make_page(ending, self.config, begun, retries=retries, now=self.clock.wall())
-
-    def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output.
-
-        Raises:
-            TemporaryError: Nobody reads it, or the disk is full.
-        """
-        try:
-            super().write_state(state)
-        except OSError as error:
-            # Python flushes the rest of the buffer at exit: without this it would fail again there.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise TemporaryError(
-                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
-                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
-            ) from error
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import BaseError
 
+from braze_mixpanel.stores.service_answers import as_service_error
 from tap_braze_currents.bucket.objects import Children, StoredObject
-from tap_braze_currents.bucket.service_answers import as_service_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

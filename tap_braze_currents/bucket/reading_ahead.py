@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import backoff
 
-from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
+from braze_mixpanel.stores.store_errors import explain, is_past_end, is_temporary
+from tap_braze_currents.bucket.open_store import CURRENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
     except FileNotFoundError:
         raise
     except Exception as error:  # the stores have errors of their own
-        raise explain(error, file.path) from error
+        raise explain(error, file.path, CURRENTS) from error
 
 
 def _read_pieces(bucket: Bucket, file: RemoteFile, size: int) -> memoryview:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
-from tap_braze_currents.bucket.clouds.open_store import open_store
+from braze_mixpanel.stores.store_errors import explain
 from tap_braze_currents.bucket.layout import (
     HOUR_FOLDER,
     INTEGRATION_FOLDER,
@@ -17,7 +17,7 @@ from tap_braze_currents.bucket.layout import (
     is_hour,
     parse_path,
 )
-from tap_braze_currents.bucket.store_errors import explain
+from tap_braze_currents.bucket.open_store import CURRENTS, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -70,7 +70,7 @@ class Bucket:
         except ConnectorError:
             raise
         except Exception as error:  # the stores have errors of their own
-            raise explain(error, self.url) from error
+            raise explain(error, self.url, CURRENTS) from error
 
     def folders(self) -> Folders:
         """Look at the two uppermost levels: integrations and their event types.

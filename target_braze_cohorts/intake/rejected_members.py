@@ -49,8 +49,8 @@ class RejectedMembers:
 
     @property
     def where(self) -> str | None:
-        """Path of the file; None if nothing was written."""
-        return str(self._dead_letter.path) if self._dead_letter.count else None
+        """Path of the file, or URL of its parts; None if nothing was written."""
+        return self._dead_letter.where if self._dead_letter.count else None
 
     def nameless(self, record: Mapping[str, Any], reason: str) -> None:
         """Write a member record without an id of its member or cohort."""
@@ -69,6 +69,10 @@ class RejectedMembers:
             message=redact(refusal.message, self._secrets),
             status=refusal.status,
         )
+
+    def check(self) -> None:
+        """Check, without writing, that the store of the dead letter can be used."""
+        self._dead_letter.check()
 
     def flush(self) -> None:
         """Write everything to the disk."""

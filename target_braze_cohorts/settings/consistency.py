@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.report.page import find_report_problem
+from braze_mixpanel.settings.paths import find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
 from target_braze_cohorts.intake.cohort_records import is_joined
 from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
@@ -33,7 +33,7 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
         One line for each mistake: the setting, what is wrong, what to write instead.
     """
     unwritable = (
-        find_folder_problem("dead_letter_path", config["dead_letter_path"]),
+        find_place_problem("dead_letter_path", config),
         find_report_problem(config.get("report_path")),
     )
     return [*_values(config), *_identity(config), *filter(None, unwritable)]

@@ -8,6 +8,7 @@ from singer_sdk import typing as th
 
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS
 from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
 from target_braze_cohorts.settings.instances import ENDPOINTS
@@ -249,7 +250,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
-        description="Folder for members without an identifier and those whom Braze refuses.",
+        description=(
+            "Folder for members without an identifier and those whom Braze refuses; or its URL in "
+            "a store (s3://, gs://, abfs://)."
+        ),
     ),
     th.Property(
         "dry_run",
@@ -258,4 +262,5 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         description="Print the plan and send nothing.",
     ),
     REPORT_PATH,
+    PATH_OPTIONS,
 ).to_dict()

@@ -116,7 +116,7 @@ class Pipeline:
             clock=clock.steady,
         )
         self._ledger = Ledger()
-        self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.path)
+        self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.where)
         self._min_event_time, self._dry_run = settings.min_event_time, settings.dry_run
         self._input_ended = False
         self._keeps_state = False

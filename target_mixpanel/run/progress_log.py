@@ -72,10 +72,10 @@ class ProgressLog:
         lines = [account.table(dry_run=self._dry_run is not None)]
         if self._dry_run is not None:
             holds = "holds the events" if self._dry_run.whole else "is not whole"
-            lines.append(f"Dry run, nothing was sent: {self._dry_run.path} {holds}. STATE stays.")
+            lines.append(f"Dry run, nothing was sent: {self._dry_run.where} {holds}. STATE stays.")
         if dead_letter.count:
             lines.append(
-                f"{dead_letter.count} rejected records, with the reason: {dead_letter.path}"
+                f"{dead_letter.count} rejected records, with the reason: {dead_letter.where}"
             )
         if self._sender.retries:
             lines.append(f"{self._sender.retries} requests were sent again.")

@@ -98,7 +98,7 @@ def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str)
     notes = []
     if pipeline and pipeline.dead_letter.count:
         notes.append(
-            f"Dead letter: {pipeline.dead_letter.path} holds {pipeline.dead_letter.count:,} "
+            f"Dead letter: {pipeline.dead_letter.where} holds {pipeline.dead_letter.count:,} "
             "rejected records with the reason; it can be sent again through the target."
         )
     if settings["dry_run"]:

@@ -11,8 +11,8 @@ import requests
 from obstore.store import S3Store
 
 from braze_mixpanel.errors import SettingsError
-from tap_braze_currents.bucket.clouds.aws_profiles import profile_of
-from tap_braze_currents.bucket.clouds.options import (
+from braze_mixpanel.stores.aws_profiles import profile_of
+from braze_mixpanel.stores.options import (
     Options,
     certificates,
     client_options,
@@ -23,6 +23,8 @@ from tap_braze_currents.bucket.clouds.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from braze_mixpanel.stores.use import Use
 
 _OWN = frozenset(
     [
@@ -109,10 +111,10 @@ _SECONDS_TO_FIND_THE_REGION = 5
 
 
 class _Given:
-    """`storage_options` with the parts in which s3fs took the options of botocore."""
+    """The options with the parts in which s3fs took the options of botocore."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.options = Options(given, [*_NAMES, *_OWN])
+    def __init__(self, given: Mapping[str, Any], use: Use) -> None:
+        self.options = Options(given, [*_NAMES, *_OWN], use)
         self.client = self.options.nested("client_kwargs", _OF_CLIENT)
         self.config = self.options.nested("config_kwargs", _OF_CONFIG)
         self.extra = self.options.nested("s3_additional_kwargs", ["RequestPayer"])
@@ -123,23 +125,25 @@ class _Given:
             options.finish()
 
 
-def open_s3(bucket: str, given: Mapping[str, Any]) -> S3Store:
+def open_s3(bucket: str, given: Mapping[str, Any], use: Use) -> S3Store:
     """Open a bucket of S3.
 
     Args:
         bucket: Its name.
-        given: The setting `storage_options`.
+        given: The options.
+        use: What it is opened for.
 
     Raises:
         SettingsError: An option is wrong, or there are no credentials.
     """
-    parts = _Given(given)
+    parts = _Given(given, use)
     options, client = parts.options, parts.client
     endpoint = endpoint_of(
         options.text("endpoint_url", "endpoint")
         or client.text("endpoint_url")
         or os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
+        or os.environ.get("AWS_ENDPOINT_URL"),
+        use,
     )
     region = (
         options.text("region_name", "region", "default_region")
@@ -151,7 +155,7 @@ def open_s3(bucket: str, given: Mapping[str, Any]) -> S3Store:
     profile = options.text("profile")
     store = _credentials(parts)
     if not store.keys() & {"access_key_id", "skip_signature"}:
-        region = _use_profile(profile, store) or region
+        region = _use_profile(profile, store, use) or region
     store["region"] = region or ("us-east-1" if endpoint else find_region(bucket))
     if is_true(options.take("requester_pays", "request_payer")) | bool(
         parts.extra.take("RequestPayer")
@@ -198,11 +202,11 @@ def _credentials(parts: _Given) -> dict[str, Any]:
     if is_anonymous or parts.config.take("signature_version") == "unsigned":
         return {"skip_signature": True}
     if bool(found["access_key_id"]) != bool(found["secret_access_key"]):
-        raise SettingsError("storage_options needs both key and secret, or neither of them.")
+        raise SettingsError(f"{options.place} needs both key and secret, or neither of them.")
     return {name: value for name, value in found.items() if value}
 
 
-def _use_profile(name: str | None, store: dict[str, Any]) -> str | None:
+def _use_profile(name: str | None, store: dict[str, Any], use: Use) -> str | None:
     """Add the credentials of an AWS profile, if one is meant; return its region.
 
     Raises:
@@ -210,13 +214,13 @@ def _use_profile(name: str | None, store: dict[str, Any]) -> str | None:
     """
     if not name and os.environ.get("AWS_ACCESS_KEY_ID"):
         return None
-    if profile := profile_of(name):
+    if profile := profile_of(name, use):
         store.update(profile.store)
         return profile.region
     is_disabled = is_true(os.environ.get("AWS_EC2_METADATA_DISABLED"))
     if is_disabled and not any(map(os.environ.get, _OTHER_SOURCES)):
         raise SettingsError(
-            "There are no credentials for S3: set key and secret in storage_options, the usual "
+            f"There are no credentials for S3: set key and secret in {use.options}, the usual "
             "ones of AWS (environment, profile, role), or anon for a public bucket."
         )
     return None
@@ -229,7 +233,7 @@ def _connection(parts: _Given, endpoint: str | None) -> tuple[dict[str, Any], di
     if verify is False:
         connect["allow_invalid_certificates"] = True
     elif isinstance(verify, str):
-        connect["root_certificate"] = certificates(verify)
+        connect["root_certificate"] = certificates(verify, parts.options.use)
     for name in ("connect_timeout", "read_timeout"):
         if (seconds := parts.config.number(name)) is not None:
             connect[name] = timedelta(seconds=seconds)

@@ -13,6 +13,8 @@ from braze_mixpanel.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from braze_mixpanel.stores.use import Use
+
 _REFRESH = timedelta(minutes=10)
 """boto3 renews what expires; it is asked again after this time."""
 _NEED_BOTO3 = frozenset(
@@ -28,11 +30,12 @@ class Profile(NamedTuple):
     region: str | None
 
 
-def profile_of(name: str | None) -> Profile | None:
+def profile_of(name: str | None, use: Use) -> Profile | None:
     """Find a profile in `~/.aws`, or in the files that the environment names.
 
     Args:
-        name: As `storage_options` names it; without one `AWS_PROFILE` or `default` counts.
+        name: As the options name it; without one `AWS_PROFILE` or `default` counts.
+        use: Names the setting in the error.
 
     Returns:
         Its credentials; None if no profile is named and the default has none.
@@ -48,7 +51,7 @@ def profile_of(name: str | None) -> Profile | None:
     }
     if wanted and not found:
         raise SettingsError(
-            f"There is no AWS profile {wanted}: check storage_options.profile, AWS_PROFILE and "
+            f"There is no AWS profile {wanted}: check {use.options}.profile, AWS_PROFILE and "
             "~/.aws."
         )
     region = found.get("region")

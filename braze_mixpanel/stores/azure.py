@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from obstore.store import AzureStore
 
 from braze_mixpanel.errors import SettingsError
-from tap_braze_currents.bucket.clouds.options import (
+from braze_mixpanel.stores.options import (
     Options,
     client_options,
     endpoint_of,
@@ -18,6 +18,8 @@ from tap_braze_currents.bucket.clouds.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from braze_mixpanel.stores.use import Use
 
 _OWN = frozenset(
     [
@@ -66,23 +68,26 @@ _TEXTS = {
 }
 
 
-def open_azure(container: str, account: str | None, given: Mapping[str, Any]) -> AzureStore:
+def open_azure(
+    container: str, account: str | None, given: Mapping[str, Any], use: Use
+) -> AzureStore:
     """Open a container of Azure Blob Storage.
 
     Args:
         container: Its name.
         account: The account that the URL names, if it does.
-        given: The setting `storage_options`.
+        given: The options.
+        use: What it is opened for.
 
     Raises:
         SettingsError: An option is wrong, or no account is named.
     """
-    options = Options(given, [*_NAMES, *_OWN])
+    options = Options(given, [*_NAMES, *_OWN], use)
     account = options.text("account_name") or account
     connection = options.take("connection_string")
     if not (connection or account or given.keys() & _SECRETS):
         connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
-    store = read_connection_string(str(connection)) if connection else {}
+    store = read_connection_string(str(connection), use) if connection else {}
     if account:
         store["account_name"] = account
     for name, aliases in _TEXTS.items():
@@ -90,7 +95,7 @@ def open_azure(container: str, account: str | None, given: Mapping[str, Any]) ->
             store[name] = value.lstrip("?")
     host = options.text("account_host")
     endpoint = options.text("endpoint_url", "endpoint") or (f"https://{host}" if host else None)
-    if endpoint := endpoint_of(endpoint) or store.get("endpoint"):
+    if endpoint := endpoint_of(endpoint, use) or store.get("endpoint"):
         store["endpoint"] = endpoint
     if is_true(options.take("anon", "skip_signature")):
         store["skip_signature"] = True
@@ -102,15 +107,19 @@ def open_azure(container: str, account: str | None, given: Mapping[str, Any]) ->
     if "account_name" not in store and not os.environ.get("AZURE_STORAGE_ACCOUNT_NAME"):
         raise SettingsError(
             "Azure needs the storage account: set account_name or connection_string in "
-            "storage_options."
+            f"{use.options}."
         )
     return AzureStore(container, **store)
 
 
-def read_connection_string(text: str) -> dict[str, Any]:
+def read_connection_string(text: str, use: Use) -> dict[str, Any]:
     """Read a connection string as the portal shows it.
 
     Source: "Configure Azure Storage connection strings", Microsoft Learn.
+
+    Args:
+        text: The connection string.
+        use: Names the setting in the error.
 
     Returns:
         Options of obstore's AzureStore.
@@ -124,7 +133,7 @@ def read_connection_string(text: str) -> dict[str, Any]:
     endpoint = parts.get("BlobEndpoint")
     account = parts.get("AccountName") or (endpoint or "").partition("://")[2].partition(".")[0]
     if not account:
-        raise SettingsError("storage_options.connection_string names no AccountName.")
+        raise SettingsError(f"{use.options}.connection_string names no AccountName.")
     if not endpoint and (suffix := parts.get("EndpointSuffix")):
         protocol = parts.get("DefaultEndpointsProtocol", "https")
         endpoint = f"{protocol}://{account}.blob.{suffix}"

@@ -11,8 +11,9 @@ from obstore.exceptions import (
 )
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
-from tap_braze_currents.bucket.service_answers import as_service_error
-from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
+from braze_mixpanel.stores.service_answers import as_service_error
+from braze_mixpanel.stores.store_errors import explain, is_past_end, is_temporary
+from tap_braze_currents.bucket.open_store import CURRENTS
 
 URL = "s3://company/currents"
 
@@ -64,8 +65,8 @@ TEMPORARY = [
 @pytest.mark.parametrize("error", TEMPORARY, ids=repr)
 def test_what_passes_by_itself_is_temporary(error):
     assert is_temporary(error, URL)
-    assert isinstance(explain(error, URL), TemporaryError)
-    assert str(explain(error, URL)).startswith(f"{URL} cannot be reached: ")
+    assert isinstance(explain(error, URL, CURRENTS), TemporaryError)
+    assert str(explain(error, URL, CURRENTS)).startswith(f"{URL} cannot be reached: ")
 
 
 @pytest.mark.parametrize(
@@ -121,15 +122,15 @@ def test_what_passes_by_itself_is_temporary(error):
 )
 def test_what_somebody_must_change_says_what(error, words):
     assert not is_temporary(error, URL)
-    assert isinstance(explain(error, URL), SettingsError)
-    assert words in str(explain(error, URL))
+    assert isinstance(explain(error, URL, CURRENTS), SettingsError)
+    assert words in str(explain(error, URL, CURRENTS))
 
 
 @pytest.mark.parametrize("url", ["s3://credentials/timeout", "credentials/timeout/x.avro"])
 def test_words_in_the_name_of_the_bucket_say_nothing(url):
     error = ValueError("It did not work in credentials, timeout: credentials/timeout/x.avro.")
 
-    assert "Check storage_url" in str(explain(error, url))
+    assert "Check storage_url" in str(explain(error, url, CURRENTS))
 
 
 @pytest.mark.parametrize("error", [answered(416, "InvalidRange"), answered(416)])
@@ -140,8 +141,8 @@ def test_a_range_beyond_the_end_is_known_and_not_tried_again(error):
 
 @pytest.mark.parametrize("error", [answered(403, "SignatureDoesNotMatch"), answered(500, "X")])
 def test_no_secret_of_an_answer_or_a_url_is_shown(error):
-    assert "SECRET" not in str(explain(error, URL))
-    assert "\n" not in str(explain(error, URL))
+    assert "SECRET" not in str(explain(error, URL, CURRENTS))
+    assert "\n" not in str(explain(error, URL, CURRENTS))
 
 
 def test_a_missing_object_is_a_missing_file():

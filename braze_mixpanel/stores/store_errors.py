@@ -1,4 +1,4 @@
-"""The errors of file systems and cloud services, told in one line each.
+"""The errors of file systems and cloud services, in one line each.
 
 What an error means is judged by its codes: the service's own and the HTTP status, also those of
 the errors that it was raised from, and the names of its classes. Only where no code says anything
@@ -15,6 +15,8 @@ from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from braze_mixpanel.stores.use import Use
+
 
 class _Rule(NamedTuple):
     """Applies to errors with one of these codes, or with one of these words in their text."""
@@ -26,6 +28,13 @@ class _Rule(NamedTuple):
     advice: str
 
 
+_MISSING = (
+    "{url} does not exist or is empty. Set {setting} to the folder that holds the Currents files."
+)
+_DENIED = (
+    "{url} may not be {done}: {text}. Give these credentials the right {rights} below that prefix."
+)
+_NO_BUCKET = "The bucket of {url} does not exist. Create it, or name another one in {setting}."
 _RULES = (
     _Rule(
         SettingsError,
@@ -43,32 +52,33 @@ _RULES = (
         SettingsError,
         "userprojectmissing requesterpays",
         (),
-        "{url} cannot be read: {text}. Set requester_pays in storage_options.",
+        "{url} cannot be {done}: {text}. Set requester_pays in {options}.",
     ),
     _Rule(
         SettingsError,
         "typeerror",
         ("unexpected keyword", "protocol not known", "multiple values", "invalid endpoint"),
-        "{url} cannot be opened: {text}. Check storage_url and the names in storage_options.",
+        "{url} cannot be opened: {text}. Check {setting} and the names in {options}.",
     ),
     _Rule(
         SettingsError,
         "301 permanentredirect illegallocationconstraintexception authorizationheadermalformed",
         ("permanentredirect", "illegallocationconstraint", "headermalformed", "301 moved"),
-        "{url} lies in another region: {text}. Set client_kwargs.region_name in storage_options, "
+        "{url} lies in another region: {text}. Set client_kwargs.region_name in {options}, "
         "or AWS_DEFAULT_REGION.",
     ),
     _Rule(
         SettingsError,
         "expiredtoken expiredtokenexception tokenrefreshrequired requestexpired",
         ("expiredtoken", "token has expired", "token is expired"),
-        "{url} cannot be read: the credentials have expired ({text}). Renew them and run again.",
+        "{url} cannot be {done}: the credentials have expired ({text}). Renew them and run again.",
     ),
     _Rule(
         SettingsError,
         "requesttimetooskewed",
         ("requesttimetooskewed",),
-        "{url} cannot be read: the clock of this machine is wrong ({text}). Set it and run again.",
+        "{url} cannot be {done}: the clock of this machine is wrong ({text}). Set it and run "
+        "again.",
     ),
     _Rule(
         SettingsError,
@@ -97,8 +107,7 @@ _RULES = (
         "404 nosuchbucket containernotfound filesystemnotfound resourcenotfound nosuchkey "
         "filenotfounderror resourcenotfounderror",
         ("nosuchbucket", "containernotfound", "resourcenotfound", "bucket does not exist"),
-        "{url} does not exist or is empty. Set storage_url to the folder that holds the Currents "
-        "files.",
+        _MISSING,
     ),
     _Rule(
         SettingsError,
@@ -116,16 +125,15 @@ _RULES = (
             "unauthorized",
             "anonymous caller",
         ),
-        "{url} cannot be read with these credentials: {text}. Set the usual ones of the cloud "
-        "(environment, profile, role), or storage_options.",
+        "{url} cannot be {done} with these credentials: {text}. Set the usual ones of the cloud "
+        "(environment, profile, role), or {options}.",
     ),
     _Rule(
         SettingsError,
         "403 accessdenied allaccessdisabled authorizationfailure authorizationpermissionmismatch "
         "insufficientaccountpermissions permissionerror permissiondeniederror",
         ("accessdenied", "access denied", "forbidden"),
-        "{url} may not be read: {text}. Give these credentials the right to list and to read "
-        "below that prefix.",
+        _DENIED,
     ),
     _Rule(
         TemporaryError,
@@ -139,7 +147,7 @@ _RULES = (
 """The first with the error's codes counts, else the first with its words."""
 _ANY_OS_ERROR = _RULES[-1]
 _OTHER = _Rule(
-    SettingsError, "", (), "{url} cannot be read: {text}. Check storage_url and storage_options."
+    SettingsError, "", (), "{url} cannot be {done}: {text}. Check {setting} and {options}."
 )
 _CODE_IN_TEXT = re.compile(r"ErrorCode: ?(\w+)|error occurred \(([\w.]+)\)")
 """As Azure's and Amazon's libraries write it."""
@@ -148,19 +156,35 @@ _PAST_END = frozenset({"416", "invalidrange"})
 _LONGEST_TEXT = 300
 
 
-def explain(error: Exception, url: str) -> ConnectorError:
+def explain(error: Exception, url: str, use: Use) -> ConnectorError:
     """Turn an error of a store into one that says what to do.
 
     Args:
         error: Whatever was raised.
         url: What was being reached, without secrets.
+        use: What the store is used for.
 
     Returns:
         SettingsError where somebody must change something, TemporaryError where time may help.
     """
     rule = _rule(error, url)
     text = " ".join(str(error).split()).rstrip(".")[:_LONGEST_TEXT] or type(error).__name__
-    return rule.error(rule.advice.format(url=url, text=text))
+    advice = _NO_BUCKET if rule.advice is _MISSING and use.writes else rule.advice
+    return rule.error(
+        advice.format(
+            url=url,
+            text=text,
+            setting=use.url,
+            options=use.options,
+            done=use.done,
+            rights=use.rights,
+        )
+    )
+
+
+def is_denied(error: Exception) -> bool:
+    """Return whether the service knows the credentials, and they may not do what was asked."""
+    return _rule(error, "").advice is _DENIED
 
 
 def is_temporary(error: Exception, url: str) -> bool:

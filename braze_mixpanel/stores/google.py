@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from obstore.store import GCSStore
 
 from braze_mixpanel.errors import SettingsError
-from tap_braze_currents.bucket.clouds.options import (
+from braze_mixpanel.stores.options import (
     Options,
     client_options,
     endpoint_of,
@@ -21,6 +21,8 @@ from tap_braze_currents.bucket.clouds.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from braze_mixpanel.stores.use import Use
 
 _CREDENTIALS = frozenset(
     [
@@ -59,31 +61,32 @@ _TOKEN_NAMES: Mapping[str, Mapping[str, Any]] = {
 """What stands for a token, and the options of the store that it means."""
 
 
-def open_google(bucket: str, given: Mapping[str, Any]) -> GCSStore:
+def open_google(bucket: str, given: Mapping[str, Any], use: Use) -> GCSStore:
     """Open a bucket of Google Cloud Storage.
 
     Args:
         bucket: Its name.
-        given: The setting `storage_options`.
+        given: The options.
+        use: What it is opened for.
 
     Raises:
         SettingsError: An option is wrong.
     """
-    options = Options(given, _NAMES)
+    options = Options(given, _NAMES, use)
     endpoint = endpoint_of(
-        options.text("endpoint_url", "base_url") or os.environ.get("STORAGE_EMULATOR_HOST")
+        options.text("endpoint_url", "base_url") or os.environ.get("STORAGE_EMULATOR_HOST"), use
     )
     store: dict[str, Any] = {"base_url": endpoint} if endpoint else {}
     if is_true(options.take("anon", "skip_signature")):
         store["skip_signature"] = True
-    store.update(_token(options.take("token")))
+    store.update(_token(options.take("token"), use))
     store["client_options"] = _connection(options, endpoint)
     store["retry_config"] = retry_config(options)
     store.update(options.rest(_CREDENTIALS))
     options.finish()
     path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     if path and not store.keys() & _CREDENTIALS:
-        store.update(_key_file(path))
+        store.update(_key_file(path, use))
     return GCSStore(bucket, **store)
 
 
@@ -99,7 +102,7 @@ def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:
         project = pays
     if pays:
         if not project:
-            raise SettingsError("storage_options.requester_pays needs project, which pays.")
+            raise SettingsError(f"{options.place}.requester_pays needs project, which pays.")
         headers = connect.get("default_headers") or {}
         connect["default_headers"] = {**headers, "x-goog-user-project": project}
     timeout = options.take("requests_timeout", "timeout")
@@ -108,7 +111,7 @@ def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:
     return connect
 
 
-def _token(token: object) -> dict[str, Any]:
+def _token(token: object, use: Use) -> dict[str, Any]:
     """Read `token` in its usual meanings: a word, a path, a key as an object, a token itself.
 
     Raises:
@@ -120,27 +123,27 @@ def _token(token: object) -> dict[str, Any]:
         return dict(_TOKEN_NAMES[token])
     if token in ("browser", "cache"):
         raise SettingsError(
-            f"storage_options.token {token} is not supported: use google_default, cloud, anon, or "
+            f"{use.options}.token {token} is not supported: use google_default, cloud, anon, or "
             "the path of a key file."
         )
     if isinstance(token, dict):
-        return _key(token)
+        return _key(token, use)
     if not isinstance(token, str):
-        raise SettingsError("storage_options.token must be a text or an object.")
+        raise SettingsError(f"{use.options}.token must be a text or an object.")
     if token.lstrip().startswith("{"):
-        return _key(_object(token, "storage_options.token"))
+        return _key(_object(token, f"{use.options}.token"), use)
     if token.endswith(".json") or Path(token).expanduser().is_file():
-        return _key_file(token)
-    return {"bearer_token": Options({"token": token}, ()).text("token")}
+        return _key_file(token, use)
+    return {"bearer_token": Options({"token": token}, (), use).text("token")}
 
 
-def _key_file(path: str) -> dict[str, Any]:
+def _key_file(path: str, use: Use) -> dict[str, Any]:
     try:
         text = Path(path).expanduser().read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise SettingsError(f"The Google key file {path} cannot be read ({reason}).") from error
-    return _key(_object(text, path), path)
+    return _key(_object(text, path), use, path)
 
 
 def _object(text: str, place: str) -> dict[str, Any]:
@@ -153,7 +156,7 @@ def _object(text: str, place: str) -> dict[str, Any]:
     return key
 
 
-def _key(key: dict[str, Any], path: str | None = None) -> dict[str, Any]:
+def _key(key: dict[str, Any], use: Use, path: str | None = None) -> dict[str, Any]:
     """Choose how to use a key by its type."""
     kind = key.get("type", "service_account")
     if kind == "service_account":
@@ -163,20 +166,20 @@ def _key(key: dict[str, Any], path: str | None = None) -> dict[str, Any]:
         return {"service_account_key": json.dumps({"private_key_id": "", **key})}
     if kind == "authorized_user" and path:
         return {"application_credentials": str(Path(path).expanduser())}
-    return {"credential_provider": _through_google_auth(key)}
+    return {"credential_provider": _through_google_auth(key, use)}
 
 
-def _through_google_auth(key: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+def _through_google_auth(key: dict[str, Any], use: Use) -> Callable[[], dict[str, Any]]:
     """Return the function that obstore asks for tokens of federated and other identities.
 
     Raises:
         SettingsError: google-auth is missing, or does not know the key.
     """
     try:
-        from tap_braze_currents.bucket.clouds import google_identities  # noqa: PLC0415 - an extra
+        from braze_mixpanel.stores import google_identities  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise SettingsError(
             f"Google credentials of the type {key.get('type')} need another package: "
             "pip install 'braze-mixpanel[google-auth]'."
         ) from error
-    return google_identities.token_provider(key)
+    return google_identities.token_provider(key, writes=use.writes)

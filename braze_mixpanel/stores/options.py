@@ -1,4 +1,4 @@
-"""Reads the setting `storage_options`: every option is used, ignored on purpose, or refused."""
+"""Reads the options of a store: each one is used, ignored on purpose, or refused."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from braze_mixpanel.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from braze_mixpanel.stores.use import Use
 
 IGNORED = frozenset(
     [
@@ -80,18 +82,20 @@ class Options:
     """The options of one store: each is taken once, and `finish` refuses those that are left."""
 
     def __init__(
-        self, options: Mapping[str, Any], known: Iterable[str], place: str = "storage_options"
+        self, options: Mapping[str, Any], known: Iterable[str], use: Use, place: str = ""
     ) -> None:
         """Copy the options.
 
         Args:
             options: As set; null counts as not set.
             known: Every name that can be taken, for the hint in an error.
-            place: What the setting is called in errors.
+            use: Names the settings in errors.
+            place: Where the options are in the setting; empty for its top.
         """
         self._left = {name: value for name, value in options.items() if value is not None}
         self._known = [*known]
-        self._place = place
+        self.use = use
+        self.place = place or use.options
 
     def take(self, *names: str) -> object:
         """Return the value of the first of these names that is set, or None."""
@@ -108,7 +112,7 @@ class Options:
         text = "" if value is None else str(value).strip()
         if not text.isascii() or not text.isprintable() or " " in text:
             raise SettingsError(
-                f"{self._place}.{names[0]} holds a blank, a line end or a character that is not "
+                f"{self.place}.{names[0]} holds a blank, a line end or a character that is not "
                 "ASCII: was it copied whole?"
             )
         return text or None
@@ -119,7 +123,7 @@ class Options:
         Raises:
             SettingsError: It is no object.
         """
-        return Options(self.mapping(name), known, f"{self._place}.{name}")
+        return Options(self.mapping(name), known, self.use, f"{self.place}.{name}")
 
     def mapping(self, name: str) -> dict[str, Any]:
         """Return the object below a name, empty if there is none.
@@ -129,7 +133,7 @@ class Options:
         """
         value = self.take(name)
         if value is not None and not isinstance(value, dict):
-            raise SettingsError(f"{self._place}.{name} must be an object.")
+            raise SettingsError(f"{self.place}.{name} must be an object.")
         return value or {}
 
     def number(self, name: str) -> float | None:
@@ -142,7 +146,7 @@ class Options:
         try:
             return None if value is None else float(str(value))
         except ValueError:
-            raise SettingsError(f"{self._place}.{name} must be a number.") from None
+            raise SettingsError(f"{self.place}.{name} must be a number.") from None
 
     def rest(self, names: Iterable[str]) -> dict[str, Any]:
         """Take all of these names that are set."""
@@ -160,19 +164,23 @@ class Options:
             close = difflib.get_close_matches(name, [*self._known, *IGNORED], n=1)
             known = ", ".join(sorted(self._known)) or "none"
             hint = f"did you mean {close[0]}?" if close else f"it knows {known}."
-            raise SettingsError(f"{self._place} has no {name} for this storage_url: {hint}")
+            raise SettingsError(f"{self.place} has no {name} for this {self.use.url}: {hint}")
 
 
-def endpoint_of(url: str | None) -> str | None:
+def endpoint_of(url: str | None, use: Use) -> str | None:
     """Check the URL of a service.
+
+    Args:
+        url: The URL.
+        use: Names the setting in the error.
 
     Raises:
         SettingsError: It is no http or https URL.
     """
     if url and not url.startswith(("http://", "https://")):
         raise SettingsError(
-            f"The endpoint {url!r} in storage_options or the environment must begin with https:// "
-            "or http://."
+            f"The endpoint {url!r} in {use.options} or the environment must begin with https:// or "
+            "http://."
         )
     return url.rstrip("/") if url else None
 
@@ -202,12 +210,16 @@ def client_options(options: Options, endpoint: str | None) -> dict[str, Any]:
         result["allow_http"] = True
     bundle = next(filter(None, map(os.environ.get, _CERTIFICATES)), None)
     if bundle and "root_certificate" not in result:
-        result["root_certificate"] = certificates(bundle)
+        result["root_certificate"] = certificates(bundle, options.use)
     return result
 
 
-def certificates(path: str) -> bytes:
+def certificates(path: str, use: Use) -> bytes:
     """Read a file of certificates.
+
+    Args:
+        path: The file.
+        use: Names the setting in the error.
 
     Raises:
         SettingsError: It cannot be read.
@@ -216,7 +228,7 @@ def certificates(path: str) -> bytes:
         return Path(path).expanduser().read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"The certificates in {path} cannot be read ({error.strerror}): check storage_options "
+            f"The certificates in {path} cannot be read ({error.strerror}): check {use.options} "
             f"and {', '.join(_CERTIFICATES)}."
         ) from error
 
