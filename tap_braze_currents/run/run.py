@@ -190,7 +190,7 @@ class Run:
         self._errors: list[ConnectorError] = []
         for error in plan.errors:
             self._note(error)
-        self._fetched = fetch_ahead(self._planned(), read_file, pool)
+        self._fetched = fetch_ahead(self._planned(), read_file, pool, conditions.files_ahead)
         self._head: Fetched | None = None
         """A fetched file of a stream that is read later."""
 

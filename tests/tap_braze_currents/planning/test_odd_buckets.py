@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from meltano.core.utils import merge
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
 from braze_mixpanel.singer.currents_streams import stream_id
+from tap_braze_currents.bucket.reading_ahead import read_object
 from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import INTEGRATION, file_key, write_file
@@ -404,12 +406,12 @@ def test_with_a_bound_one_listing_that_fails_stops_its_stream_only(tmp_path, cap
     ],
 )
 def test_a_service_that_fails_for_every_file_ends_the_run_with_its_own_code(
-    tmp_path, monkeypatch, caplog, failure, exit_code
+    tmp_path, caplog, failure, exit_code
 ):
-    monkeypatch.setattr("tap_braze_currents.bucket.reading_ahead.ATTEMPTS", 1)
+    once = RunConditions(read_file=partial(read_object, attempts=1))
     for hour in range(40):
         put(tmp_path, hour)
-    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG)
+    tap = make_tap(tmp_path, tap_class=TAP, catalog=CATALOG, conditions=once)
 
     def cat_file(path, *_args, **_options):
         raise failure
