@@ -67,7 +67,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 for reading in source.readings():
                     self._write(reading)
             except ConnectorError:
-                # The queries that were asked count, whatever became of them.
+                # The queries count against the budget, also those that failed.
                 if not self._is_pushed:
                     self._write_state(source.final_progress())
                 raise

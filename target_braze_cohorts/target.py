@@ -79,6 +79,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     ]
 
     retry_waits = staticmethod(retry_waits)
+    check_timeouts = CHECK_TIMEOUTS
+    chunk_rows = 20_000
+    """Records of the input in memory; more are no faster to write to the database."""
     now = staticmethod(partial(datetime.now, timezone.utc))
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
@@ -139,7 +142,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
-        return check_account(self._client(CHECK_TIMEOUTS))
+        return check_account(self._client(self.check_timeouts))
 
     @cached_property
     def rejects(self) -> RejectedMembers:
@@ -195,7 +198,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        tables = run_tables.create_tables(connection, workspace, joined=is_joined(config))
+        tables = run_tables.create_tables(
+            connection, workspace, joined=is_joined(config), chunk_rows=self.chunk_rows
+        )
         self._intake = Intake(config, tables.staging, self.rejects)
         self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
         self._sync = Sync(
@@ -356,7 +361,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             timer.start()
 
     def _client(self, timeouts: tuple[float, float] = TIMEOUTS) -> BrazeClient:
-        return make_client(self.config, timeouts)
+        return make_client(self.config, timeouts, lambda: self.now().timestamp())
 
     def _workspace(self) -> str:
         """Return the key of the known membership: each workspace, endpoint and list has its own."""

@@ -146,6 +146,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             retry_seconds=config["retry_seconds"],
             logger=self.logger,
             waits=self.retry_waits,
+            wall=self.clock.wall,
         )
 
     @cached_property
@@ -205,7 +206,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._warn_of_api_secret(credentials)
         url = base_url(config["region"], config.get("api_url"))
         self._check_files()
-        return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
+        client = MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS)
+        return check_account(client, self.clock.wall)
 
     def _check_files(self) -> None:
         """Check the store of the files, if they go to one."""

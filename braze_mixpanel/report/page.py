@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.files.whole_file import WholeFile
-from braze_mixpanel.report import chart
 from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class Page:
     Attributes:
         title: What ran.
         facts: Short texts below the title, such as the time and the destination.
-        status: How the run ended, in a word or two.
+        status: How the run ended, in one or two words.
         failure: Why it failed, in one line; empty if it did not.
         figures: The summary.
         over_time: The chart, if there is one.
@@ -136,6 +135,8 @@ def report_file(report_path: str, options: Mapping[str, Any] | None = None) -> W
 
 def render(page: Page) -> str:
     """Make the HTML."""
+    from braze_mixpanel.report import chart  # noqa: PLC0415 - loads an XML parser
+
     page = cast("Page", _cleaned(page))
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(

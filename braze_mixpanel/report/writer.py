@@ -88,7 +88,7 @@ class ReportWriter:
     def _try_to_write(self, error: BaseException | None) -> None:
         try:
             self._write(error)
-        except Exception as another:  # noqa: BLE001 - whatever it is, the data are delivered
+        except Exception as another:  # noqa: BLE001 - any error: the data are delivered
             self._logger.warning("No report was written: %s", another)
 
     def _write(self, error: BaseException | None) -> None:

@@ -160,7 +160,7 @@ def explain(error: Exception, url: str, use: Use) -> ConnectorError:
     """Turn an error of a store into one that says what to do.
 
     Args:
-        error: Whatever was raised.
+        error: Any error of a store.
         url: What was being reached, without secrets.
         use: What the store is used for.
 
@@ -188,12 +188,12 @@ def is_denied(error: Exception) -> bool:
 
 
 def is_temporary(error: Exception, url: str) -> bool:
-    """Tell whether another attempt to reach this may succeed where this error ended one."""
+    """Return whether another attempt to reach this may succeed where this error ended one."""
     return not is_past_end(error) and _rule(error, url).error is TemporaryError
 
 
 def is_past_end(error: Exception) -> bool:
-    """Tell whether a range was asked for that begins after an object's end."""
+    """Return whether a range was asked for that begins after an object's end."""
     return bool(_PAST_END.intersection(_codes(error)))
 
 

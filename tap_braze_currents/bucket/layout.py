@@ -92,7 +92,7 @@ def parse_path(path: str) -> FileKey:
 def is_data(path: str) -> bool:
     """Report whether a file may hold events.
 
-    In the folder of an hour every file may, whatever its name: its content says what it is. Only
+    In the folder of an hour any file may, under any name: its content says what it is. Only
     names that begin with a dot or an underscore are left out, as all tools do that write such
     marks (`_SUCCESS`). Elsewhere, where anything may lie, the name must say it.
     """
@@ -103,7 +103,7 @@ def is_data(path: str) -> bool:
 
 
 def is_hour(text: str) -> bool:
-    """Tell whether a text is an hour, or a whole day (for buckets that were rearranged)."""
+    """Return whether a text is an hour, or a whole day (for buckets that were rearranged)."""
     if not _HOUR.match(text):
         return False
     try:

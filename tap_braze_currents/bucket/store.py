@@ -226,7 +226,7 @@ class Bucket:
             return self._remote_file(self.store.look_up(path))
         except FileNotFoundError:
             return None
-        except Exception:  # noqa: BLE001 - whatever it is, reading the file will say it
+        except Exception:  # noqa: BLE001 - reading the file reports the error
             return RemoteFile(key, path)
 
     def _remote_file(self, stored: StoredObject, *, by_path: bool = False) -> RemoteFile:

@@ -159,10 +159,9 @@ class _Decoder:
     def _in_columns(self, parts: list[bytes], count: int) -> bytes | None:
         """Decode with polars; None if another way must do it.
 
-        Polars neither misses nor minds bytes that are left over after the last record, which would
-        be records lost without a word. So a record is added whose text no file can know: only if
-        it comes out as the last one, every byte before it belonged to the records that were asked
-        for.
+        Polars ignores bytes that are left over after the last record: those would be records lost
+        without an error. So this adds one record whose text no file can know. Only if polars
+        returns it as the last record did every byte before it belong to the expected records.
         """
         import polars as pl  # noqa: PLC0415 - 0.1 s that discovery and small files need not spend
 
@@ -226,7 +225,7 @@ class _Decoder:
             records = self._read_array(source)
             _check_end(source, are_all=len(records) == count)
             return encode_lines([self._selected(record) for record in records])
-        except Exception as error:  # whatever a decoder says about damaged bytes
+        except Exception as error:  # any error of a decoder about damaged bytes
             raise _broken(offset, error) from error
 
     def _few_at_a_time(self, data: bytes, count: int, offset: int) -> Iterator[Rows]:
@@ -244,7 +243,7 @@ class _Decoder:
                 if done == count:
                     _check_end(source)
                 lines = encode_lines(batch)
-            except Exception as error:  # whatever a decoder says about damaged bytes
+            except Exception as error:  # any error of a decoder about damaged bytes
                 raise _broken(offset, error) from error
             yield Rows(lines, len(batch))
 

@@ -259,7 +259,7 @@ class _Reader:
         )
 
     def _tagged(self, branches: Sequence[AvroType]) -> tuple[Any, Callable[[Any], Any]]:
-        """Lay out a union of several types so that each value tells which branch it is of.
+        """Lay out a union of several types so that each value shows which branch it belongs to.
 
         The library gives bare values: 5 may be a day, a moment or a number. A record adds nothing
         to the bytes, so each branch is read as a record of one field, named by its number.

@@ -184,13 +184,13 @@ class Run:
         self._pace = pace
         self._is_stopped = False
         self._failures_in_a_row = 0
-        """Files that could not be fetched, for whatever reason that does not lie inside them."""
+        """Files that could not be fetched, for a reason outside their content."""
         self._is_complete = False
         """Whether the file just read was read to its end."""
         self._errors: list[ConnectorError] = []
         for error in plan.errors:
             self._note(error)
-        self._fetched = fetch_ahead(self._planned(), read_file, pool)
+        self._fetched = fetch_ahead(self._planned(), read_file, pool, conditions.files_ahead)
         self._head: Fetched | None = None
         """A fetched file of a stream that is read later."""
 

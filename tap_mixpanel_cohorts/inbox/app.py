@@ -111,7 +111,7 @@ class Inbox:
             status = error.status
             answer = _failure(status, str(error), error.action or str(seen.get("action", "")))
             seen["reason"] = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Mixpanel shall try again
+        except Exception as error:  # noqa: BLE001 - Mixpanel retries after any error
             # Neither the error's text nor its trace is logged: it may hold what was sent.
             status = 503
             answer = _failure(

@@ -12,7 +12,7 @@ COHORTS: Final = "cohorts"
 MEMBERS: Final = "cohort_members"
 CHANGES: Final = "cohort_changes"
 _MOST_DIGITS: Final = 18
-"""Of a number that fits into 64 bits, whatever its digits."""
+"""So many digits always fit into 64 bits."""
 
 
 class Block(NamedTuple):
@@ -40,7 +40,7 @@ class Reading:
 
 
 def cohort_number(text: str) -> int | str:
-    """Write a cohort's id as Mixpanel's query API does: a number wherever it is one."""
+    """Write a cohort's id as Mixpanel's query API does: a number if it is one."""
     is_number = (
         text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and str(int(text)) == text
     )

@@ -20,7 +20,7 @@ from target_braze_cohorts.settings.definitions import ATTRIBUTE
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 TIMEOUTS: Final = (10.0, 60.0)
 """Seconds for a connection and for an answer."""
@@ -89,6 +89,7 @@ class BrazeClient(abc.ABC):
         endpoint: str,
         timeouts: tuple[float, float] = TIMEOUTS,
         headers: Mapping[str, bytes] | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests; nothing is sent yet.
 
@@ -96,7 +97,9 @@ class BrazeClient(abc.ABC):
             endpoint: REST endpoint, see `instances.endpoint`.
             timeouts: Seconds to wait for a connection and for an answer.
             headers: More headers of every request.
+            now: UNIX seconds.
         """
+        self._now = now
         self.endpoint = endpoint
         self._session = BoundedSession(
             timeouts, {"Content-Type": "application/json", **(headers or {})}
@@ -157,7 +160,7 @@ class BrazeClient(abc.ABC):
         return BrazeAnswer(
             response.status,
             str(content.get("message", response.reason))[:_MOST_SHOWN],
-            _wait(response.headers),
+            _wait(response.headers, self._now()),
             refused,
             unnamed,
             from_braze="message" in content,
@@ -179,6 +182,7 @@ class CohortImport(BrazeClient):
         partner_api_key: str,
         data_import_key: str,
         timeouts: tuple[float, float] = TIMEOUTS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests.
 
@@ -188,8 +192,9 @@ class CohortImport(BrazeClient):
             partner_api_key: The partner's key.
             data_import_key: The customer's key, `client_secret` to Braze.
             timeouts: Seconds to wait for a connection and for an answer.
+            now: UNIX seconds.
         """
-        super().__init__(endpoint, timeouts)
+        super().__init__(endpoint, timeouts, now=now)
         self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"
         self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
 
@@ -227,6 +232,7 @@ class UserAttribute(BrazeClient):
         api_key: str,
         attribute_name: str,
         timeouts: tuple[float, float] = TIMEOUTS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests.
 
@@ -235,8 +241,9 @@ class UserAttribute(BrazeClient):
             api_key: A key with the permission `users.track`.
             attribute_name: The array attribute.
             timeouts: Seconds to wait for a connection and for an answer.
+            now: UNIX seconds.
         """
-        super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()})
+        super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()}, now)
         self._attribute = attribute_name
 
     def probe(self) -> BrazeAnswer:
@@ -263,12 +270,15 @@ class UserAttribute(BrazeClient):
         return self._post("/users/track", {"attributes": attributes})
 
 
-def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
+def make_client(
+    config: Mapping[str, Any], timeouts: tuple[float, float], now: Callable[[], float] = time.time
+) -> BrazeClient:
     """Create the client for the setting `delivery`.
 
     Args:
         config: The target's settings.
         timeouts: Seconds to wait for a connection and for an answer.
+        now: UNIX seconds.
 
     Raises:
         SettingsError: They name no usable endpoint.
@@ -280,6 +290,7 @@ def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> Bra
             api_key=config.get("api_key", ""),
             attribute_name=config["attribute_name"],
             timeouts=timeouts,
+            now=now,
         )
     return CohortImport(
         url,
@@ -287,16 +298,17 @@ def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> Bra
         partner_api_key=config.get("partner_api_key", ""),
         data_import_key=config.get("data_import_key", ""),
         timeouts=timeouts,
+        now=now,
     )
 
 
-def _wait(headers: Mapping[str, str]) -> float:
+def _wait(headers: Mapping[str, str], now: float) -> float:
     """Read `Retry-After`, or `X-RateLimit-Reset` (UNIX seconds) where no requests are left."""
     wait = retry_after_seconds(headers.get("Retry-After"))
     if wait or headers.get("X-RateLimit-Remaining", "0") != "0":
         return wait
     try:
-        return max(0.0, float(headers.get("X-RateLimit-Reset", "")) - time.time())
+        return max(0.0, float(headers.get("X-RateLimit-Reset", "")) - now)
     except ValueError:
         return 0.0
 

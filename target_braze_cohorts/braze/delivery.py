@@ -148,7 +148,7 @@ class ListDelivery:
             someone_staying: Returns a member that Braze accepted before, who may be added again. A
                 request for this member shows whether Braze refuses the request or its members.
 
-        A page of which Braze takes nobody says nothing about its members: the request itself may
+        A page that Braze refuses completely says nothing about its members: the request itself may
         be at fault. Such a page waits until Braze accepts somebody of a later one; from then on
         a member who is refused alone is the cause, and is set aside.
 

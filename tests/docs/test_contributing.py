@@ -8,7 +8,13 @@ import re
 from tools.definitions import ROOT
 
 TEXT = re.sub(r"```.*?```", "", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), flags=re.DOTALL)
-PACKAGES = ("braze_mixpanel", "tap_braze_currents", "target_mixpanel", "target_braze_cohorts")
+PACKAGES = (
+    "braze_mixpanel",
+    "tap_braze_currents",
+    "tap_mixpanel_cohorts",
+    "target_mixpanel",
+    "target_braze_cohorts",
+)
 
 
 def quoted(text: str) -> list[str]:

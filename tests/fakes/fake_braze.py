@@ -5,7 +5,7 @@
         assert braze.members("1001") == {"u1"}
 
 `/partners/{partner}/cohorts[/users]` and `/users/track`, with keys, shapes and limits checked; ids
-that Braze does not know are ignored, and users may come to exist later. A policy brings faults.
+that Braze does not know are ignored, and users may be created later. A policy causes faults.
 """
 
 from __future__ import annotations

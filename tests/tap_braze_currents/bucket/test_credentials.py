@@ -249,7 +249,7 @@ def test_buckets_are_addressed_by_path_or_by_host(server):
 
 @pytest.mark.parametrize("way", ["config_kwargs", "client_options", "environment"])
 def test_a_proxy_is_used(server, way, monkeypatch):
-    # The fake answers whatever host is asked for, so it can stand for a proxy.
+    # The fake answers requests for any host, so it can stand for a proxy.
     options = {**KEYS, "endpoint_url": "http://s3.example.test"}
     if way == "config_kwargs":
         options["config_kwargs"] = {"proxies": {"http": server.url}}

@@ -1,4 +1,4 @@
-"""Whatever breaks, in whatever order: every event once, no STATE ahead of its records.
+"""Any failures in any order: every event once, no STATE ahead of its records.
 
 A model of a tap that goes on from the last STATE, a target that may die between any two steps, and
 a Mixpanel that limits, fails, rejects, and breaks connections before and after it took the events.
