@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from braze_mixpanel.errors import StoppedError, TemporaryError
 from braze_mixpanel.http.retry_waits import retry_waits
@@ -25,6 +25,9 @@ AnswerT = TypeVar("AnswerT")
 
 _STEP_SECONDS: Final = 0.25
 """How soon a waiting sender notices a stop."""
+_GATE_SECONDS: Final = 0.01
+"""How soon a sender notices that the gate is open again."""
+_SECOND: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,41 @@ class SharedPause:
         self._until = clock()
         self._lock = threading.Lock()
 
-    def extend(self, seconds: float) -> None:
-        """Let no request start for so many seconds from now."""
+    def extend(self, seconds: float) -> bool:
+        """Let no request start for so many seconds from now.
+
+        Returns:
+            Whether the pause is longer now, by a second at least.
+        """
         with self._lock:
-            self._until = max(self._until, self._clock() + seconds)
+            now, before = self._clock(), self._until
+            self._until = max(before, now + seconds)
+            return self._until >= max(before, now) + min(_SECOND, seconds)
 
     def remaining(self) -> float:
         """Return how many seconds are left, 0 if a request may start."""
         return max(0.0, self._until - self._clock())
+
+
+class Gate(Protocol):
+    """Decides when a request may start, for all senders together."""
+
+    def try_start(self) -> bool:
+        """Take the turn of one request; return False if it must wait."""
+
+    def ended(self) -> None:
+        """Give the turn of a request back."""
+
+
+class OpenGate:
+    """Lets every request start at once."""
+
+    def try_start(self) -> bool:
+        """Return True."""
+        return True
+
+    def ended(self) -> None:
+        """Do nothing."""
 
 
 class SendLoop:
@@ -103,6 +133,7 @@ class SendLoop:
         waits: Callable[[], Iterator[float]] = retry_waits,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        gate: Gate | None = None,
     ) -> None:
         """Start with nothing sent.
 
@@ -112,6 +143,7 @@ class SendLoop:
             waits: Gives the seconds between the attempts of one request, endlessly.
             clock: Seconds that only grow.
             sleep: Waits so many seconds.
+            gate: Decides when each request may start; by default at once.
         """
         self.requests = 0
         """Requests sent, retries included."""
@@ -121,6 +153,7 @@ class SendLoop:
         self._service, self._logger = service, logger
         self._waits, self._clock, self._sleep = waits, clock, sleep
         self._pause = SharedPause(clock)
+        self._gate = gate or OpenGate()
         self._stopped: str | None = None
         self._lock = threading.Lock()
 
@@ -147,10 +180,9 @@ class SendLoop:
             StoppedError: `stop` was called.
             ConnectorError: What `judge` and `send_once` raise.
         """
-        self._require_short_pause(patience)
         waits = self._waits()
         while True:
-            self._wait_for_turn()
+            self._wait_for_turn(patience)
             answer = self._send_counted(send_once)
             again = judge(answer)
             if again is None:
@@ -169,9 +201,8 @@ class SendLoop:
 
     def pause(self, seconds: float) -> None:
         """Let no request start for so many seconds: the service says that its limit is reached."""
-        if seconds > 0:
+        if seconds > 0 and self._pause.extend(seconds):
             self._logger.info("%s: rate limit reached; waiting %.0f s", self._service, seconds)
-            self._pause.extend(seconds)
 
     def stop(self, message: str) -> None:
         """Start no more requests: senders raise `StoppedError`, those that wait within a moment.
@@ -193,16 +224,15 @@ class SendLoop:
         """Whether `stop` was called."""
         return self._stopped is not None
 
-    def _require_short_pause(self, patience: Patience) -> None:
-        remaining = self._pause.remaining()
+    def _require_short_pause(self, remaining: float, patience: Patience) -> None:
         if not patience.covers_first(remaining):
             raise TemporaryError(
                 f"{self._service}: rate limit reached, {_too_long(remaining, patience)}. Run again "
                 "later for the rest."
             )
 
-    def _wait_for_turn(self) -> None:
-        """Wait until the shared pause, which may grow meanwhile, is over.
+    def _wait_for_turn(self, patience: Patience) -> None:
+        """Wait until the shared pause, which may grow meanwhile, is over and the gate is open.
 
         Short steps and no `threading.Event`: a signal handler that sets an event while this very
         thread waits for it can find the event's lock taken, and never return.
@@ -210,9 +240,10 @@ class SendLoop:
         while True:
             self.require_going()
             remaining = self._pause.remaining()
-            if not remaining:
+            self._require_short_pause(remaining, patience)
+            if not remaining and self._gate.try_start():
                 return
-            self._sleep(min(remaining, _STEP_SECONDS))
+            self._sleep(min(remaining or _GATE_SECONDS, _STEP_SECONDS))
 
     def _send_counted(self, send_once: Callable[[], AnswerT]) -> AnswerT:
         with self._lock:
@@ -221,6 +252,7 @@ class SendLoop:
         try:
             return send_once()
         finally:
+            self._gate.ended()
             with self._lock:
                 self.in_flight -= 1
 
