@@ -14,6 +14,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
+from braze_mixpanel.http.rate_limit import SharedRateLimit
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import SendLoop
 from braze_mixpanel.report.writer import ReportWriter
@@ -181,7 +182,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
-        # These imports load SQLAlchemy, which --about and --version do not need.
+        # These imports load SQLAlchemy and asyncio, which --about and --version do not need.
+        from target_braze_cohorts.braze.senders import Senders  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store import database, run_tables  # noqa: PLC0415
 
@@ -197,13 +199,21 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._resources.callback(self.rejects.close)
         tables = run_tables.create_tables(connection, workspace, joined=is_joined(config))
         self._intake = Intake(config, tables.staging, self.rejects)
-        self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
+        rate_limit = SharedRateLimit(config["concurrency"])
+        self._loop = SendLoop(
+            client.endpoint, logger=self.logger, waits=self.retry_waits, gate=rate_limit
+        )
         self._sync = Sync(
             config,
             intake=self._intake,
             tables=tables,
-            client=client,
-            loop=self._loop,
+            senders=Senders(
+                client,
+                self._loop,
+                rate_limit,
+                concurrency=config["concurrency"],
+                retry_seconds=config["retry_seconds"],
+            ),
             rejects=self.rejects,
             now=self.now(),
         )
@@ -342,7 +352,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         )
 
     def handle_signal(self, signum: int) -> None:
-        """End after the request in flight; a second signal ends the process at once."""
+        """End after the requests in flight; a second signal ends the process at once."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:

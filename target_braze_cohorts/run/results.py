@@ -67,7 +67,8 @@ class RunResult:
         dry_run: Whether nothing was sent.
         cohorts: In the order of the input, then those that are no longer in the source.
         incomplete: Whether some list was not complete.
-        requests: How many requests were sent to Braze.
+        requests: How many requests were sent to Braze, retries included.
+        retries: How many of them were sent again.
         plan_seconds: How long reading, staging and comparing took, in seconds.
         seconds: How long the run took, in seconds.
     """
@@ -76,6 +77,7 @@ class RunResult:
     cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
+    retries: int = 0
     plan_seconds: float = 0.0
     seconds: float = 0.0
 

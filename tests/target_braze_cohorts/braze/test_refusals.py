@@ -23,6 +23,16 @@ from tests.target_braze_cohorts.harness import (
 EVERYBODY = [f"u{number:03}" for number in range(100)]
 
 
+def changes_refused_of(cohort_id):
+    """Make a policy that refuses every change of a cohort, as for a fault in the request."""
+
+    def policy(request):
+        is_change = request.body.get("cohort_changes")
+        return Fault(400) if is_change and request.body["cohort_id"] == cohort_id else None
+
+    return policy
+
+
 def test_the_culprit_of_a_400_is_found_by_halving_and_listed(braze, tmp_path):
     braze.malformed = {"u042", "u077"}
     done = run(braze, tmp_path, full({1: EVERYBODY})).ok()
@@ -42,7 +52,7 @@ def test_a_culprit_is_forgotten_when_they_leave(braze, tmp_path):
 
 
 def test_a_request_that_braze_never_takes_is_not_blamed_on_each_of_its_members(braze, tmp_path):
-    braze.malformed = set(EVERYBODY)
+    braze.policy = changes_refused_of("1")
     done = run(braze, tmp_path, full({1: EVERYBODY, 2: ["a"]}))
     assert isinstance(done.error, InputError)
     assert "refused every member" in str(done.error)
