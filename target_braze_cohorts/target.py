@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -38,6 +39,7 @@ from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake, is_joined
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS, logged_progress
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
@@ -80,6 +82,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     ]
 
     retry_waits = staticmethod(retry_waits)
+    progress_seconds = INTERVAL_SECONDS
     now = staticmethod(partial(datetime.now, timezone.utc))
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
@@ -217,6 +220,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             rejects=self.rejects,
             now=self.now(),
         )
+        self._resources.enter_context(
+            logged_progress(self._sync, self.logger, time.monotonic, self.progress_seconds)
+        )
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -327,12 +333,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         if result.cohorts:
             planned = "What would be done" if result.dry_run else "What was done"
             self.logger.info("%s with each cohort:\n%s", planned, result.table())
-            self.logger.info(
-                "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
-                result.plan_seconds,
-                result.requests,
-                result.seconds,
-            )
+            self.logger.info("%s", result.closing_line())
         elif result.plan_seconds:
             self.logger.warning(
                 "The input has no cohorts. Its streams: %s. The target reads the streams %s and %s "

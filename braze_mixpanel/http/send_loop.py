@@ -224,6 +224,11 @@ class SendLoop:
         """Whether `stop` was called."""
         return self._stopped is not None
 
+    @property
+    def pause_left(self) -> float:
+        """Seconds until the next request may start, 0 if it may."""
+        return self._pause.remaining()
+
     def _require_short_pause(self, remaining: float, patience: Patience) -> None:
         if not patience.covers_first(remaining):
             raise TemporaryError(

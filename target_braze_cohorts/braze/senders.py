@@ -56,6 +56,16 @@ class Senders:
         return self._loop.requests
 
     @property
+    def in_flight(self) -> int:
+        """Requests without an answer at this moment."""
+        return self._loop.in_flight
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until the next request may start, 0 if it may."""
+        return self._loop.pause_left
+
+    @property
     def retries(self) -> int:
         """Requests that were sent again."""
         return self._loop.retries

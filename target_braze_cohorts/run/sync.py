@@ -20,6 +20,7 @@ from target_braze_cohorts.planning.jobs import Planner, is_incomplete
 from target_braze_cohorts.planning.matching import Matcher
 from target_braze_cohorts.run.cohort_delivery import CohortDelivery
 from target_braze_cohorts.run.nothing_found import missing_cohorts, require_something
+from target_braze_cohorts.run.progress_log import Done
 from target_braze_cohorts.run.results import CohortResult, RunResult
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Sync:
         self._now = now
         self._clock = clock
         self._started = clock()
+        self._is_read = False
         self._guarded = False
         self._refused = False
         self._missing_cohorts: list[str] = []
@@ -91,6 +93,19 @@ class Sync:
             config, tables=tables, senders=senders, rejects=rejects, now=now
         )
         self.result = RunResult(dry_run=config["dry_run"])
+
+    def progress(self) -> Done:
+        """Return how far the run is; any thread may call it."""
+        senders, result = self._senders, self.result
+        return Done(
+            self._staging.records,
+            is_read=self._is_read,
+            sent=result.sent,
+            planned=result.planned if result.plan_seconds else None,
+            in_flight=senders.in_flight,
+            retries=senders.retries,
+            pause=senders.pause_left,
+        )
 
     def abort(self) -> None:
         """End the requests that are under way; any thread may call it."""
@@ -109,6 +124,7 @@ class Sync:
                 were not selected.
             ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
         """
+        self._is_read = True
         known = self._store.lists()
         self._intake.select_by_name({one.cohort_id: one.name for one in known})
         if not self._require_usable_input(cut=cut, streams=streams, known=known):
@@ -255,6 +271,7 @@ class Sync:
                     to_remove=self._changes.queue_everybody(known) if clear else 0,
                 ),
                 sizes[known.id].acknowledged,
+                planned=sizes[known.id].held if clear else 0,
                 stopped=stopped,
                 note="" if stopped else _VANISHED if clear else f"{_VANISHED}: members kept",
             )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Limit(NamedTuple):
-    """So many requests in so many seconds."""
+    """So many requests in so many seconds; windows end on the clock, as Braze's do."""
 
     requests: int
     seconds: float
@@ -62,7 +62,7 @@ class RateLimits:
         if limit is None:
             return True
         if self.now() >= window.until:
-            window.until, window.taken = self.now() + limit.seconds, 0
+            window.until, window.taken = (self.now() // limit.seconds + 1) * limit.seconds, 0
         if window.taken >= limit.requests:
             window.refused += 1
             return False

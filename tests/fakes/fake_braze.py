@@ -149,7 +149,7 @@ class FakeBraze:
         self._in_flight = Counter[str]()
         self.limits = RateLimits(limits, clock_ahead)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -319,6 +319,11 @@ class FakeBraze:
 
     def _known(self, people: Iterable[str]) -> set[str]:
         return set(people) if self.users is None else self.users.intersection(people)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """With the usual 5, a connection of many that come at once would wait for a second."""
 
 
 def _named(change: dict[str, Any]) -> list[str]:
