@@ -246,7 +246,7 @@ class Histories(RuleBasedStateMachine):
                 assert members - refused <= wanted
             else:
                 assert members - refused == wanted
-        for label in self.all_labels() - {self.label(cohort) for cohort in self.names}:
+        for label in self.all_labels() - {self.label(number) for number in self.names}:
             assert self.braze.members(label) <= refused
 
     def check_names(self):
