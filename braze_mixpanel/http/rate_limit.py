@@ -85,26 +85,44 @@ class SharedRateLimit:
         self._remaining: int | None = None
         self._until = math.inf
         self._paused_until = -math.inf
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
-    def try_start(self) -> bool:
-        """Take the turn of one request; return False if it must wait."""
-        with self._lock:
-            if self._clock() >= self._until:
-                # The end of the new window is known with its first answer.
-                self._remaining, self._until = self._limit, math.inf
-            free = self._at_once
-            if self._remaining is not None:
-                free = min(free, self._remaining)
-            if self._in_flight >= free:
-                return False
+    def enter(self, seconds: float) -> int | None:
+        """Take the turn of one request.
+
+        Args:
+            seconds: How long to wait for it, at most.
+
+        Returns:
+            What `leave` takes; None if the request must go on waiting.
+        """
+        with self._changed:
+            if not self._is_free():
+                self._changed.wait(min(seconds, max(0.0, self._until - self._clock())))
+            if not self._is_free():
+                return None
             self._in_flight += 1
-            return True
+            return 0
 
-    def ended(self) -> None:
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
         """Give the turn of a request back."""
-        with self._lock:
+        del entered, seconds, refused  # `saw` knows more
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Give the turn of a request back after an error."""
+        with self._changed:
             self._in_flight -= 1
+            self._changed.notify()
+
+    def _is_free(self) -> bool:
+        if self._clock() >= self._until:
+            # The end of the new window is known with its first answer.
+            self._remaining, self._until = self._limit, math.inf
+        most = self._at_once
+        if self._remaining is not None:
+            most = min(most, self._remaining)
+        return self._in_flight < most
 
     def saw(self, stated: RateLimit | None, *, refused: bool) -> None:
         """Note what an answer says, while its request still has its turn.
@@ -113,7 +131,7 @@ class SharedRateLimit:
             stated: The limit in its headers.
             refused: Whether the service refused the request because of its limit.
         """
-        with self._lock:
+        with self._changed:
             now = self._clock()
             if refused:
                 self._at_once = 1
@@ -122,6 +140,7 @@ class SharedRateLimit:
                 self._at_once = min(self._at_once * 2, self._most)
             if stated is not None and stated.seconds:
                 self._note_window(stated, now)
+            self._changed.notify_all()
 
     def _note_window(self, stated: RateLimit, now: float) -> None:
         self._limit = stated.limit or self._limit

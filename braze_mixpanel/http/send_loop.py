@@ -25,8 +25,6 @@ AnswerT = TypeVar("AnswerT")
 
 _STEP_SECONDS: Final = 0.25
 """How soon a waiting sender notices a stop."""
-_GATE_SECONDS: Final = 0.01
-"""How soon a sender notices that the gate is open again."""
 _SECOND: Final = 1.0
 
 
@@ -102,23 +100,29 @@ class SharedPause:
 
 
 class Gate(Protocol):
-    """Decides when a request may start, for all senders together."""
+    """Lets only so many requests through: `AdaptiveGate`, `SharedRateLimit`, or `OpenGate`."""
 
-    def try_start(self) -> bool:
-        """Take the turn of one request; return False if it must wait."""
+    def enter(self, seconds: float) -> int | None:
+        """Wait for a place, so many seconds at most; returns what `leave` takes, None without."""
 
-    def ended(self) -> None:
-        """Give the turn of a request back."""
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        """Give a place back after an answer that took so long."""
+
+    def give_up(self) -> None:
+        """Give a place back after an error."""
 
 
 class OpenGate:
-    """Lets every request start at once."""
+    """Lets every request through."""
 
-    def try_start(self) -> bool:
-        """Return True."""
-        return True
+    def enter(self, seconds: float) -> int | None:  # noqa: ARG002 - nothing to wait for
+        """Return at once."""
+        return 0
 
-    def ended(self) -> None:
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        """Do nothing."""
+
+    def give_up(self) -> None:
         """Do nothing."""
 
 
@@ -143,7 +147,7 @@ class SendLoop:
             waits: Gives the seconds between the attempts of one request, endlessly.
             clock: Seconds that only grow.
             sleep: Waits so many seconds.
-            gate: Decides when each request may start; by default at once.
+            gate: Says how many requests may be in flight; by default there is no limit.
         """
         self.requests = 0
         """Requests sent, retries included."""
@@ -152,8 +156,8 @@ class SendLoop:
         """Requests without an answer at this moment."""
         self._service, self._logger = service, logger
         self._waits, self._clock, self._sleep = waits, clock, sleep
-        self._pause = SharedPause(clock)
         self._gate = gate or OpenGate()
+        self._pause = SharedPause(clock)
         self._stopped: str | None = None
         self._lock = threading.Lock()
 
@@ -182,22 +186,21 @@ class SendLoop:
         """
         waits = self._waits()
         while True:
-            self._wait_for_turn(patience)
-            answer = self._send_counted(send_once)
-            again = judge(answer)
+            entered = self._wait_for_turn(patience)
+            began = self._clock()
+            try:
+                answer = self._send_counted(send_once)
+                seconds = self._clock() - began
+                again = judge(answer)
+                if again is not None:
+                    self._pause_before_retry(again, next(waits), patience)
+            except BaseException:
+                self._gate.give_up()
+                raise
+            # After the pause has begun: a sender that gets this place must not send in spite of it.
+            self._gate.leave(entered, seconds, refused=again is not None)
             if again is None:
                 return answer
-            wait = next(waits)
-            pause = max(wait, again.seconds)
-            if not patience.covers(pause, self._clock()):
-                how_long = f"for {patience.limit}"
-                if again.seconds > wait:
-                    how_long = _too_long(again.seconds, patience)
-                raise again.failure(how_long)
-            with self._lock:
-                self.retries += 1
-            self._logger.warning("%s: %s; retrying in %.0f s", self._service, again.reason, pause)
-            self._pause.extend(pause)
 
     def pause(self, seconds: float) -> None:
         """Let no request start for so many seconds: the service says that its limit is reached."""
@@ -236,8 +239,21 @@ class SendLoop:
                 "later for the rest."
             )
 
-    def _wait_for_turn(self, patience: Patience) -> None:
-        """Wait until the shared pause, which may grow meanwhile, is over and the gate is open.
+    def _pause_before_retry(self, again: TryAgain, wait: float, patience: Patience) -> None:
+        """Let all senders pause after a temporary failure; raise it if there is no more time."""
+        pause = max(wait, again.seconds)
+        if not patience.covers(pause, self._clock()):
+            how_long = f"for {patience.limit}"
+            if again.seconds > wait:
+                how_long = _too_long(again.seconds, patience)
+            raise again.failure(how_long)
+        with self._lock:
+            self.retries += 1
+        self._logger.warning("%s: %s; retrying in %.0f s", self._service, again.reason, pause)
+        self._pause.extend(pause)
+
+    def _wait_for_turn(self, patience: Patience) -> int:
+        """Wait for a place at the gate, and until the shared pause, which may grow, is over.
 
         Short steps and no `threading.Event`: a signal handler that sets an event while this very
         thread waits for it can find the event's lock taken, and never return.
@@ -246,9 +262,15 @@ class SendLoop:
             self.require_going()
             remaining = self._pause.remaining()
             self._require_short_pause(remaining, patience)
-            if not remaining and self._gate.try_start():
-                return
-            self._sleep(min(remaining or _GATE_SECONDS, _STEP_SECONDS))
+            if remaining:
+                self._sleep(min(remaining, _STEP_SECONDS))
+                continue
+            entered = self._gate.enter(_STEP_SECONDS)
+            if entered is None:
+                continue
+            if not self._pause.remaining() and not self.is_stopped:
+                return entered
+            self._gate.give_up()  # the pause began while this sender waited for its place
 
     def _send_counted(self, send_once: Callable[[], AnswerT]) -> AnswerT:
         with self._lock:
@@ -257,7 +279,6 @@ class SendLoop:
         try:
             return send_once()
         finally:
-            self._gate.ended()
             with self._lock:
                 self.in_flight -= 1
 

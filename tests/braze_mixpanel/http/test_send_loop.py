@@ -282,6 +282,31 @@ def test_requests_of_all_threads_are_counted_and_those_in_flight_too(loop):
 # A gate
 
 
+class ClosedAtFirst:
+    """Opens after some tries; counts the turns that are taken."""
+
+    def __init__(self, time: FakeTime, tries: int) -> None:
+        self.tries, self.turns = tries, 0
+        self._time = time
+
+    def enter(self, seconds: float) -> int | None:
+        self.tries -= 1
+        if self.tries >= 0:
+            self._time.sleep(seconds)
+            return None
+        self.turns += 1
+        return 7
+
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        assert entered == 7
+        assert seconds >= 0
+        assert isinstance(refused, bool)
+        self.turns -= 1
+
+    def give_up(self) -> None:
+        self.turns -= 1
+
+
 def gated(time, gate) -> SendLoop:
     return SendLoop(
         "the service",
@@ -293,23 +318,8 @@ def gated(time, gate) -> SendLoop:
     )
 
 
-class ClosedAtFirst:
-    """Opens after some tries; counts the turns that are taken."""
-
-    def __init__(self, tries: int) -> None:
-        self.tries, self.turns = tries, 0
-
-    def try_start(self) -> bool:
-        self.tries -= 1
-        self.turns += self.tries < 0
-        return self.tries < 0
-
-    def ended(self) -> None:
-        self.turns -= 1
-
-
 def test_a_request_waits_for_its_turn_and_gives_it_back(time):
-    gate = ClosedAtFirst(3)
+    gate = ClosedAtFirst(time, 3)
     turns = []
     loop = gated(time, gate)
 
@@ -323,7 +333,7 @@ def test_a_request_waits_for_its_turn_and_gives_it_back(time):
 
 
 def test_each_attempt_takes_a_turn_of_its_own_and_a_failure_gives_it_back(time):
-    gate = ClosedAtFirst(0)
+    gate = ClosedAtFirst(time, 0)
     service = Service(time, BUSY, WRONG_KEY)
     with pytest.raises(SettingsError):
         send(gated(time, gate), service)
@@ -332,7 +342,7 @@ def test_each_attempt_takes_a_turn_of_its_own_and_a_failure_gives_it_back(time):
 
 
 def test_a_stop_ends_the_waiting_for_a_turn(time):
-    loop = gated(time, ClosedAtFirst(10**9))
+    loop = gated(time, ClosedAtFirst(time, 10**9))
     time.while_sleeping = lambda: loop.stop("Stopped by SIGTERM")
     with pytest.raises(StoppedError, match="SIGTERM"):
         send(loop, Service(time, OK))
