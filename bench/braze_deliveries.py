@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 TARGET = Path(sys.executable).parent / "target-braze-cohorts"
 _HEADINGS = ("run", "seconds", "CPU", "people/s", "requests", "at once", "peak MB")
@@ -132,36 +132,34 @@ def measure(delivery: Delivery, braze: Braze, settings: dict[str, Any]) -> tuple
     )
 
 
-def print_deliveries(deliveries: list[Delivery], settings: dict[str, Any] | None = None) -> None:
+DELIVERIES = (Delivery("attribute", 100_000), Delivery("cohort", 1_000_000))
+
+
+def print_deliveries(
+    deliveries: Iterable[Delivery], settings: dict[str, Any] | None = None
+) -> None:
     """Measure and print a table."""
-    print(
-        "  ".join(
-            f"{cell:>28}" if not place else f"{cell:>9}" for place, cell in enumerate(_HEADINGS)
-        )
-    )
+    print(_line(_HEADINGS))
     with running_braze() as braze:
         for delivery in deliveries:
-            row = measure(delivery, braze, settings or {})
-            print(
-                "  ".join(
-                    f"{cell:>28}" if not place else f"{cell:>9}" for place, cell in enumerate(row)
-                ),
-                flush=True,
-            )
+            print(_line(measure(delivery, braze, settings or {})), flush=True)
+
+
+def _line(cells: Iterable[str]) -> str:
+    name, *figures = cells
+    return "  ".join((f"{name:>28}", *(f"{cell:>9}" for cell in figures)))
 
 
 def main() -> None:
     """Measure both ways of delivery and print a table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--attribute-people", type=int, default=100_000)
-    parser.add_argument("--cohort-people", type=int, default=1_000_000)
+    parser.add_argument("--people", type=int, default=0, help="instead of 100,000 and 1,000,000")
     parser.add_argument("--settings", default="{}", help="further settings as JSON")
     args = parser.parse_args()
-    deliveries = [
-        Delivery("attribute", args.attribute_people),
-        Delivery("cohort", args.cohort_people),
-    ]
-    print_deliveries([one for one in deliveries if one.people], json.loads(args.settings))
+    print_deliveries(
+        (one._replace(people=args.people or one.people) for one in DELIVERIES),
+        json.loads(args.settings),
+    )
 
 
 if __name__ == "__main__":
