@@ -188,6 +188,7 @@ class Patient(NamedTuple):
 
     loop: SendLoop
     send: Any
+    senders: Senders
 
 
 def sender(clock, seconds=600, waits=(2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0)):
@@ -201,9 +202,11 @@ def sender(clock, seconds=600, waits=(2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.
         sleep=clock.sleep,
         gate=limit,
     )
-    client = SimpleNamespace(endpoint="https://rest.example", credentials="api_key")
+    client = SimpleNamespace(
+        endpoint="https://rest.example", credentials="api_key", probe=lambda: BrazeAnswer(0, "down")
+    )
     senders = Senders(client, loop, limit, concurrency=16, retry_seconds=seconds)
-    return Patient(loop, senders.ask_now)
+    return Patient(loop, senders.ask_now, senders)
 
 
 def test_attempts_are_spaced_by_the_waits():
@@ -262,3 +265,20 @@ def test_a_signal_ends_the_waiting():
     with pytest.raises(StoppedError, match="SIGTERM"):
         patient.send(lambda: BrazeAnswer(503))
     assert clock.now < 1
+
+
+def test_the_test_of_the_credentials_gives_up_after_a_minute_and_logs_each_wait(caplog):
+    clock = Clock()
+    patient = sender(clock, seconds=600)
+    with pytest.raises(TemporaryError, match="for 60 seconds") as caught:
+        patient.senders.check_credentials()
+    assert "https://rest.example cannot be reached: down" in str(caught.value)
+    assert clock.now <= 60
+    assert caplog.text.count("no answer: down; retrying in ") == patient.loop.retries > 2
+
+
+def test_a_wait_that_braze_asks_for_is_logged(caplog):
+    caplog.set_level(logging.INFO)
+    patient = sender(Clock())
+    patient.send(lambda: BrazeAnswer(200, wait=3))
+    assert "https://rest.example: rate limit reached; waiting 3 s" in caplog.text
