@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from braze_mixpanel.http.response_headers import LONGEST_RETRY_AFTER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -20,7 +22,7 @@ class RateLimit(NamedTuple):
 
     Attributes:
         remaining: Requests that are left in the window.
-        seconds: Until the window ends; 0 if the answer does not say.
+        seconds: Until the window ends, an hour at most; 0 if the answer does not say.
         limit: Requests of a whole window; None if the answer does not say.
     """
 
@@ -47,7 +49,7 @@ def read_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
     limit = _number(headers.get("X-RateLimit-Limit"))
     return RateLimit(
         remaining=int(_number(remaining) if remaining is not None else 0.0),
-        seconds=seconds if seconds > 0 else 0.0,
+        seconds=min(max(0.0, seconds), LONGEST_RETRY_AFTER),
         limit=int(limit) if limit > 0 else None,
     )
 

@@ -223,14 +223,14 @@ class SendLoop:
             raise StoppedError(self._stopped)
 
     @property
+    def paused_for(self) -> float:
+        """For how many seconds no request starts, because the service asked for it or failed."""
+        return self._pause.remaining()
+
+    @property
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._stopped is not None
-
-    @property
-    def pause_left(self) -> float:
-        """Seconds until the next request may start, 0 if it may."""
-        return self._pause.remaining()
 
     def _require_short_pause(self, remaining: float, patience: Patience) -> None:
         if not patience.covers_first(remaining):

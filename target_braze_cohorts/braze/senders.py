@@ -61,9 +61,9 @@ class Senders:
         return self._loop.in_flight
 
     @property
-    def pause_left(self) -> float:
+    def paused_for(self) -> float:
         """Seconds until the next request may start, 0 if it may."""
-        return self._loop.pause_left
+        return self._loop.paused_for
 
     @property
     def retries(self) -> int:

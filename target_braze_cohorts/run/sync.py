@@ -104,7 +104,7 @@ class Sync:
             planned=result.planned if result.plan_seconds else None,
             in_flight=senders.in_flight,
             retries=senders.retries,
-            pause=senders.pause_left,
+            pause=senders.paused_for,
         )
 
     def abort(self) -> None:

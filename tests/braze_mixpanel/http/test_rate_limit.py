@@ -64,6 +64,11 @@ def test_a_reset_that_is_no_time_asks_for_no_wait(reset):
     assert read_rate_limit(headers, NOW) == RateLimit(0, 0.0)
 
 
+def test_a_window_lasts_an_hour_at_most():
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1e15"}
+    assert read_rate_limit(headers, NOW) == RateLimit(0, 3_600.0)
+
+
 def test_an_answer_without_the_headers_states_no_limit():
     assert read_rate_limit({"Date": "today"}, NOW) is None
 

@@ -360,4 +360,4 @@ def test_one_pause_that_many_answers_ask_for_is_one_line(loop, caplog):
     for _ in range(16):
         loop.pause(30)
     assert caplog.text.count("rate limit reached; waiting 30 s") == 1
-    assert loop.pause_left == 30
+    assert loop.paused_for == 30
