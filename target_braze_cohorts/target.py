@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
+from braze_mixpanel.http.rate_limit import SharedRateLimit
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import SendLoop
 from braze_mixpanel.report.writer import ReportWriter
@@ -37,6 +39,7 @@ from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake, is_joined
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS, logged_progress
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
@@ -82,6 +85,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     check_timeouts = CHECK_TIMEOUTS
     chunk_rows = 20_000
     """Records of the input in memory; more are no faster to write to the database."""
+    progress_seconds = INTERVAL_SECONDS
     now = staticmethod(partial(datetime.now, timezone.utc))
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
@@ -184,7 +188,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
-        # These imports load SQLAlchemy, which --about and --version do not need.
+        # These imports load SQLAlchemy and asyncio, which --about and --version do not need.
+        from target_braze_cohorts.braze.senders import Senders  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
         from target_braze_cohorts.store import database, run_tables  # noqa: PLC0415
 
@@ -202,15 +207,26 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             connection, workspace, joined=is_joined(config), chunk_rows=self.chunk_rows
         )
         self._intake = Intake(config, tables.staging, self.rejects)
-        self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
+        rate_limit = SharedRateLimit(config["concurrency"])
+        self._loop = SendLoop(
+            client.endpoint, logger=self.logger, waits=self.retry_waits, gate=rate_limit
+        )
         self._sync = Sync(
             config,
             intake=self._intake,
             tables=tables,
-            client=client,
-            loop=self._loop,
+            senders=Senders(
+                client,
+                self._loop,
+                rate_limit,
+                concurrency=config["concurrency"],
+                retry_seconds=config["retry_seconds"],
+            ),
             rejects=self.rejects,
             now=self.now(),
+        )
+        self._resources.enter_context(
+            logged_progress(self._sync, self.logger, time.monotonic, self.progress_seconds)
         )
 
     @contextmanager
@@ -322,12 +338,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         if result.cohorts:
             planned = "What would be done" if result.dry_run else "What was done"
             self.logger.info("%s with each cohort:\n%s", planned, result.table())
-            self.logger.info(
-                "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
-                result.plan_seconds,
-                result.requests,
-                result.seconds,
-            )
+            self.logger.info("%s", result.closing_line())
         elif result.plan_seconds:
             self.logger.warning(
                 "The input has no cohorts. Its streams: %s. The target reads the streams %s and %s "
@@ -347,7 +358,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         )
 
     def handle_signal(self, signum: int) -> None:
-        """End after the request in flight; a second signal ends the process at once."""
+        """End after the requests in flight; a second signal ends the process at once."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -13,7 +14,8 @@ import requests
 from braze_mixpanel.http.bounded_session import BoundedSession
 from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.response_headers import retry_after_seconds
+from braze_mixpanel.http.rate_limit import RateLimit, read_rate_limit
+from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
 from target_braze_cohorts.intake.identity import cohort_lists, track_identity
 from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
@@ -45,10 +47,12 @@ class BrazeAnswer(NamedTuple):
         status: HTTP status; 0 without a complete response (timeout, broken connection).
         message: Braze's message, or the error of the connection; shortened.
         wait: Seconds that Braze asks to wait; 0 if it does not.
-        refused: People refused in a successful answer: index in the request → reason.
+        refused: People whom the answer names as refused: index in the request → reason. Beside a
+            success the others are accepted; beside 400 nobody is.
         refused_unnamed: Reason of an error in a successful answer that names no person, or None.
         from_braze: Whether it has the form of Braze's answers; a proxy or another service may
             answer every request with 200.
+        rate_limit: The rate limit that it states, or None.
     """
 
     status: int
@@ -57,6 +61,7 @@ class BrazeAnswer(NamedTuple):
     refused: Mapping[int, str] = {}
     refused_unnamed: str | None = None
     from_braze: bool = True
+    rate_limit: RateLimit | None = None
 
     @property
     def accepted(self) -> bool:
@@ -75,7 +80,10 @@ class BrazeAnswer(NamedTuple):
 
 
 class BrazeClient(abc.ABC):
-    """Writes a cohort's members to Braze; each subclass is one way to do so."""
+    """Writes a cohort's members to Braze; each subclass is one way to do so.
+
+    Any number of threads may use it: each has a connection of its own.
+    """
 
     credentials: str
     """The settings that hold the credentials, for messages."""
@@ -101,9 +109,13 @@ class BrazeClient(abc.ABC):
         """
         self._now = now
         self.endpoint = endpoint
-        self._session = BoundedSession(
-            timeouts, {"Content-Type": "application/json", **(headers or {})}
-        )
+        self._timeouts = timeouts
+        self._headers: dict[str, str | bytes] = {
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }
+        self._of_thread = threading.local()
+        self._sessions: list[BoundedSession] = []
 
     @abc.abstractmethod
     def probe(self) -> BrazeAnswer:
@@ -136,12 +148,21 @@ class BrazeClient(abc.ABC):
         """
 
     def abort(self) -> None:
-        """End the request that is under way: the loop sees a failed connection."""
-        self._session.abort()
+        """End the requests that are under way: the loop sees failed connections."""
+        for session in list(self._sessions):
+            session.abort()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
+        """Close the connections."""
+        for session in list(self._sessions):
+            session.close()
+
+    def _session(self) -> BoundedSession:
+        session: BoundedSession | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = BoundedSession(self._timeouts, self._headers)
+            self._sessions.append(session)
+        return session
 
     def _post(self, path: str, body: Mapping[str, Any]) -> BrazeAnswer:
         """Send one request.
@@ -152,18 +173,21 @@ class BrazeClient(abc.ABC):
         data = msgspec.json.encode(body)
         try:
             with raising_permanent_failures(self.endpoint, ADDRESS_SETTINGS):
-                response = self._session.post(f"{self.endpoint}{path}", data)
+                response = self._session().post(f"{self.endpoint}{path}", data)
         except requests.RequestException as error:
             return BrazeAnswer(0, f"{type(error).__name__} at {self.endpoint}")
         content = json_object(response.content)
         refused, unnamed = _errors(content)
+        now = http_date(response.headers.get("Date", "")) or self._now()
+        limit = read_rate_limit(response.headers, now)
         return BrazeAnswer(
             response.status,
             str(content.get("message", response.reason))[:_MOST_SHOWN],
-            _wait(response.headers, self._now()),
+            _wait(response.headers, limit, now),
             refused,
             unnamed,
             from_braze="message" in content,
+            rate_limit=limit,
         )
 
 
@@ -302,19 +326,16 @@ def make_client(
     )
 
 
-def _wait(headers: Mapping[str, str], now: float) -> float:
-    """Read `Retry-After`, or `X-RateLimit-Reset` (UNIX seconds) where no requests are left."""
-    wait = retry_after_seconds(headers.get("Retry-After"))
-    if wait or headers.get("X-RateLimit-Remaining", "0") != "0":
+def _wait(headers: Mapping[str, str], limit: RateLimit | None, now: float) -> float:
+    """Read `Retry-After`, or when the rate limit starts anew where no requests are left."""
+    wait = retry_after_seconds(headers.get("Retry-After"), now)
+    if wait or limit is None or limit.remaining > 0:
         return wait
-    try:
-        return max(0.0, float(headers.get("X-RateLimit-Reset", "")) - now)
-    except ValueError:
-        return 0.0
+    return limit.seconds
 
 
 def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
-    """Read the errors in a successful answer of `/users/track`."""
+    """Read the errors in an answer of `/users/track`: people whom it refuses."""
     named: dict[int, str] = {}
     unnamed = None
     errors = content.get("errors")

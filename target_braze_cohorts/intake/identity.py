@@ -23,6 +23,8 @@ KINDS: Final = (EXTERNAL_ID, DEVICE_ID, ALIAS)
 LONGEST_BYTES: Final = 1000
 """Longer than any id that Braze accepts (997 bytes), short enough for an index in PostgreSQL."""
 
+_NOBODY: Final = "$braze_mixpanel_nobody"
+
 _decode_alias = msgspec.json.Decoder(tuple[str, str]).decode
 
 
@@ -53,6 +55,11 @@ def id_of(value: object) -> str | None:
 def alias_identifier(name: str, label: str) -> str:
     """Return the one text that stands for a user alias."""
     return msgspec.json.encode((name, label)).decode()
+
+
+def nobody(kind: str) -> str:
+    """Return an identifier that no user has."""
+    return alias_identifier(_NOBODY, _NOBODY) if kind == ALIAS else _NOBODY
 
 
 def cohort_lists(kind: str, identifiers: Sequence[str]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ _PLAN_HEADINGS = (
     "to remove",
 )
 _DONE_HEADINGS = ("added", "removed", "refused")
+_LEAST_SECONDS = 1e-3
 
 
 @dataclass
@@ -33,6 +34,7 @@ class CohortResult:
         name: Its name; its id until the name is known.
         counts: The numbers of the plan.
         in_braze: Members whose add Braze had acknowledged before the run.
+        planned: How many people are sent: added, removed, or taken out of a former list.
         done: How many were added, removed and refused.
         stopped: Why nothing or not everything was sent; None if nothing stopped the cohort.
         note: What else the user should know.
@@ -42,6 +44,7 @@ class CohortResult:
     name: str
     counts: CohortCounts
     in_braze: int = 0
+    planned: int = 0
     done: MembersChanged = field(default_factory=MembersChanged)
     stopped: str | None = None
     note: str = ""
@@ -49,11 +52,14 @@ class CohortResult:
     @classmethod
     def of(cls, job: Job) -> CohortResult:
         """Make the result of a job before anything is done."""
+        decision, counts = job.decision, job.counts
+        adds = counts.to_add if decision.send else 0
         return cls(
             cohort_id=job.match.cohort.id,
             name=job.name,
-            counts=job.counts,
+            counts=counts,
             in_braze=job.in_braze,
+            planned=adds + (counts.to_remove if decision.remove else 0),
             stopped=job.decision.stopped,
             note=job.note,
         )
@@ -67,7 +73,8 @@ class RunResult:
         dry_run: Whether nothing was sent.
         cohorts: In the order of the input, then those that are no longer in the source.
         incomplete: Whether some list was not complete.
-        requests: How many requests were sent to Braze.
+        requests: How many requests were sent to Braze, retries included.
+        retries: How many of them were sent again.
         plan_seconds: How long reading, staging and comparing took, in seconds.
         seconds: How long the run took, in seconds.
     """
@@ -76,8 +83,30 @@ class RunResult:
     cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
+    retries: int = 0
     plan_seconds: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def planned(self) -> int:
+        """How many people are sent."""
+        return sum(cohort.planned for cohort in self.cohorts)
+
+    @property
+    def sent(self) -> int:
+        """How many of them Braze has accepted or refused."""
+        dones = [cohort.done for cohort in self.cohorts]
+        return sum(done.added + done.removed + done.refused for done in dones)
+
+    def closing_line(self) -> str:
+        """Return the figures of the whole run in one line."""
+        line = f"Read, staged and compared in {self.plan_seconds:.1f} s; "
+        if self.sent:
+            sending = max(self.seconds - self.plan_seconds, _LEAST_SECONDS)
+            rate = self.sent / sending
+            line += f"{self.sent:,} people sent in {sending:.1f} s, {rate:,.0f} a second; "
+        again = f" ({self.retries} of them again)" if self.retries else ""
+        return f"{line}{self.requests} requests{again}, {self.seconds:.1f} s in all"
 
     @property
     def stopped(self) -> list[CohortResult]:

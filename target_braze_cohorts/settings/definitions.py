@@ -245,6 +245,12 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "they were added; 0: in each run."
         ),
     ),
+    th.Property(
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=16,
+        description="Most requests in flight at the same time.",
+    ),
     shared.retry_seconds("How many seconds one request is retried while Braze is unavailable."),
     th.Property(
         "dead_letter_path",

@@ -83,6 +83,11 @@ class Staging:
         self._profiles: list[tuple[str, str | None, int]] = []
         self._place = 0
 
+    @property
+    def records(self) -> int:
+        """How many members and profiles were staged."""
+        return self._place // 2
+
     def create_tables(self) -> None:
         """Create the temporary tables of the run."""
         STAGED_TABLES.create_all(self._connection, checkfirst=False)

@@ -5,7 +5,9 @@
         assert braze.members("1001") == {"u1"}
 
 `/partners/{partner}/cohorts[/users]` and `/users/track`, with keys, shapes and limits checked; ids
-that Braze does not know are ignored, and users may be created later. A policy causes faults.
+that Braze does not know are ignored, and users may be created later. `/users/track` names the
+people whom it refuses beside a success, and answers 400 where it takes nobody of a request. Each
+endpoint has a rate limit in windows, stated in the headers of each answer. A policy causes faults.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.braze_limits import DOCUMENTED_LIMITS, Limit, RateLimits
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Self
 
 DATA_IMPORT_KEY = "data-import-key-5f1e"
@@ -30,6 +34,7 @@ MOST_IDS = 1000
 MOST_OBJECTS = 75
 MOST_BYTES = 4_000_000
 MOST_VALUES = 25
+NOBODY_VALID = "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
 
 
 @dataclass(frozen=True)
@@ -94,9 +99,9 @@ class Cohort:
 class RefusedError(Exception):
     """Ends a request with an error answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.more = status, more
 
 
 class FakeBraze:
@@ -111,6 +116,10 @@ class FakeBraze:
         refused: Collection[str] = (),
         attribute: str = "mixpanel_cohorts",
         partner: str = "mixpanel",
+        limits: Mapping[str, Limit] = DOCUMENTED_LIMITS,
+        clock_ahead: float = 0.0,
+        seconds: float = 0.0,
+        locks_cohorts: bool = False,
     ) -> None:
         """Plan a server; it runs inside `with`.
 
@@ -121,6 +130,10 @@ class FakeBraze:
             refused: Users that `/users/track` refuses inside a success.
             attribute: The array attribute.
             partner: The partner that is enabled.
+            limits: The rate limits by the beginning of the path.
+            clock_ahead: How far Braze's clock is ahead of this machine's, in seconds.
+            seconds: How long each answer takes.
+            locks_cohorts: Whether a cohort is locked while a request for it is under way.
         """
         self.users = None if users is None else set(users)
         self.policy = policy
@@ -131,8 +144,12 @@ class FakeBraze:
         self.cohorts: dict[str, Cohort] = {}
         self.values: dict[str, list[str]] = {}
         self.requests: list[Request] = []
+        self.seconds, self.locks_cohorts = seconds, locks_cohorts
+        self.most_in_flight = 0
+        self._in_flight = Counter[str]()
+        self.limits = RateLimits(limits, clock_ahead)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -174,21 +191,32 @@ class FakeBraze:
         except ValueError:
             body = None
         request = Request(path, body if isinstance(body, dict) else {})
+        cohort = str(request.body.get("cohort_id", ""))
         with self._lock:
             self.requests.append(request)
             fault = self.policy(request)
+            is_locked = self.locks_cohorts and bool(cohort) and self._in_flight[cohort] > 0
+            self._in_flight[cohort] += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight.total())
+        time.sleep(self.seconds)
+        with self._lock:
+            self._in_flight[cohort] -= 1
             answer: tuple[int, dict[str, Any]] = (0, {})
             if fault is None or fault.applied:
                 try:
+                    if is_locked:
+                        raise RefusedError(423, "resource locked")  # noqa: TRY301
                     answer = self._apply(request, authorization, len(raw))
                 except RefusedError as error:
-                    answer = (error.status, {"message": str(error)})
+                    answer = (error.status, {"message": str(error), **error.more})
             request.status = fault.status if fault else answer[0]
         return fault, answer
 
     def _apply(
         self, request: Request, authorization: str | None, size: int
     ) -> tuple[int, dict[str, Any]]:
+        if not self.limits.take(request.path):
+            raise RefusedError(429, "rate limit exceeded")
         base = f"/partners/{self.partner}/cohorts"
         if request.path == "/users/track":
             return self._track(request.body, authorization, size)
@@ -261,6 +289,8 @@ class FakeBraze:
             problem = self._track_one(user)
             if problem:
                 errors.append({"type": problem, "input_array": "attributes", "index": index})
+        if len(errors) == len(users):
+            raise RefusedError(400, NOBODY_VALID, errors=errors)
         answer = {"message": "success", "attributes_processed": len(users) - len(errors)}
         return 201, {**answer, "errors": errors} if errors else answer
 
@@ -289,6 +319,11 @@ class FakeBraze:
 
     def _known(self, people: Iterable[str]) -> set[str]:
         return set(people) if self.users is None else self.users.intersection(people)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """With the usual 5, a connection of many that come at once would wait for a second."""
 
 
 def _named(change: dict[str, Any]) -> list[str]:
@@ -328,11 +363,14 @@ def _handler(braze: FakeBraze) -> type[BaseHTTPRequestHandler]:
             foreign = fault.content if fault else None
             content = json.dumps(body).encode() if foreign is None else foreign
             self.send_response(status)
-            for name, value in fault.headers if fault else ():
+            for name, value in fault.headers if fault else braze.limits.headers(self.path):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(timestamp or braze.limits.now())
 
         def log_message(self, *_: object) -> None:
             pass
