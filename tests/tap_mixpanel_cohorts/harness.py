@@ -69,8 +69,11 @@ def run_tap(folder: Path, config: dict[str, Any], state: Any = None, *arguments:
         timeout=200,
         check=False,
     )
-    messages = [json.loads(line) for line in ended.stdout.splitlines()]
-    return Run(ended.returncode, messages, ended.stderr.decode())
+    return Run(ended.returncode, messages_of(ended.stdout), ended.stderr.decode())
+
+
+def messages_of(output: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def apply(run: Run, known: dict[Any, set[str]]) -> None:
