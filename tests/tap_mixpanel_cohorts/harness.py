@@ -120,12 +120,14 @@ class InboxProcess:
         return self.process.wait(30)
 
 
-def start_inbox(db: str, *arguments: str, password: str | None = PASSWORD) -> InboxProcess:
+def start_inbox(
+    db: str, *arguments: str, password: str | None = PASSWORD, port: int = 0
+) -> InboxProcess:
     secret = {"MIXPANEL_COHORT_INBOX_PASSWORD": password} if password else {}
     process = subprocess.Popen(
         [
             BIN / "mixpanel-cohort-inbox",
-            *("--inbox-db", db, "--port", "0"),
+            *("--inbox-db", db, "--port", str(port)),
             *("--profile-properties", json.dumps([PROPERTY])),
             *(("--username", USER) if password else ()),
             *arguments,
