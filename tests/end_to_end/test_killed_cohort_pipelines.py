@@ -14,6 +14,7 @@ import random
 import socket
 import subprocess
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -299,9 +300,11 @@ def relay(
                     break
         if most is not None:
             source.kill()
-        target.stdin.close()
     except BrokenPipeError:  # the target was killed
         source.kill()
+    finally:
+        with suppress(BrokenPipeError):
+            target.stdin.close()
 
 
 def looks_complete(calls: list[Call], stored: set[tuple[str, int]]) -> bool:
