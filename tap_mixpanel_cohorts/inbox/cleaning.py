@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _CHUNK_ROWS: Final = 20_000
 """Rows deleted in one transaction: pages that come meanwhile wait for it."""
 _DAY_SECONDS: Final = 86_400
+FEWEST_DAYS: Final = 4
+"""Mixpanel sends everybody after three days without success; until then the next export may show
+that the last one failed in its eyes, and then that one must be undone."""
 
 
 class Cleaning:
@@ -27,11 +30,12 @@ class Cleaning:
 
         Args:
             engine: One that writes.
-            keep_days: The longest that anything but the current lists is kept.
+            keep_days: The longest that anything but the current lists is kept; `FEWEST_DAYS` if it
+                is less.
             now: UNIX seconds.
         """
         self._engine = engine
-        self._keep_seconds = keep_days * _DAY_SECONDS
+        self._keep_seconds = max(keep_days, FEWEST_DAYS) * _DAY_SECONDS
         self._now = now
 
     def run(self) -> int:
@@ -44,7 +48,9 @@ class Cleaning:
             sqlalchemy.exc.DBAPIError: The database failed; run it again later.
         """
         cutoff = int(self._now()) - self._keep_seconds
-        return self._replaced_lists() + self._old_exports(cutoff) + self._who_left(cutoff)
+        deleted = self._replaced_lists()
+        deleted += self._who_left(cutoff)  # goes by the notes that are deleted next
+        return deleted + self._old_exports(cutoff)
 
     def _replaced_lists(self) -> int:
         current = sa.select(cohorts.c.list_id).where(cohorts.c.list_id.is_not(None))
@@ -86,7 +92,7 @@ class Cleaning:
     def _who_left(self, cutoff: int) -> int:
         """Delete the rows of people who left, when the tap's STATE has passed them or is too old.
 
-        Those of the last two exports stay: they may yet have to be undone.
+        Those of the last two exports stay while these may have to be undone.
         """
         with self._engine.begin() as connection:
             passed = connection.scalar(sa.select(inbox.c.passed_sequence)) or 0
@@ -103,12 +109,17 @@ class Cleaning:
         limit = max(int(passed), int(old or 0))
         deleted = 0
         for number, list_id, session, previous in lists:
+            recent = sa.select(deliveries.c.session).where(
+                deliveries.c.cohort == number,
+                deliveries.c.session.in_((session, previous)),
+                deliveries.c.changed_at >= cutoff,
+            )
             gone = self._delete_people(
                 members.c.list_id == list_id,
                 members.c.sequence > 0,
                 members.c.sequence <= limit,
                 members.c.is_member.is_(False),
-                members.c.session.not_in((session, previous)),
+                members.c.session.not_in(self._scalars(recent)),
                 before=(
                     cohorts.update().where(cohorts.c.id == number).values(purged_sequence=limit)
                 ),
