@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _CHUNK_ROWS: Final = 20_000
 """Rows deleted in one transaction: pages that come meanwhile wait for it."""
+_PAUSE_SECONDS: Final = 0.12
+"""Between two such transactions. A page that waits for SQLite's lock looks again after 0.1 s at the
+latest: without a pause it could miss every moment in which the lock is free."""
 _DAY_SECONDS: Final = 86_400
 FEWEST_DAYS: Final = 4
 """Mixpanel sends everybody after three days without success; until then the next export may show
@@ -24,7 +27,11 @@ class Cleaning:
     """Deletes exports that never ended, lists that were replaced, and who left long ago."""
 
     def __init__(
-        self, engine: sa.Engine, keep_days: int, now: Callable[[], float] = time.time
+        self,
+        engine: sa.Engine,
+        keep_days: int,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Keep what is needed; nothing is opened yet.
 
@@ -33,7 +40,9 @@ class Cleaning:
             keep_days: The longest that anything but the current lists is kept; `FEWEST_DAYS` if it
                 is less.
             now: UNIX seconds.
+            sleep: Waits so many seconds.
         """
+        self._sleep = sleep
         self._engine = engine
         self._keep_seconds = max(keep_days, FEWEST_DAYS) * _DAY_SECONDS
         self._now = now
@@ -146,9 +155,13 @@ class Cleaning:
                     return deleted
                 if before is not None and not deleted:
                     connection.execute(before)
-                deleted += connection.execute(
+                rows = connection.execute(
                     members.delete().where(*conditions, members.c.distinct_id <= last)
                 ).rowcount
+            deleted += rows
+            if rows < _CHUNK_ROWS:
+                return deleted
+            self._sleep(_PAUSE_SECONDS)
 
     def _scalars(self, statement: sa.Select[tuple[int]]) -> list[int]:
         with self._engine.begin() as connection:

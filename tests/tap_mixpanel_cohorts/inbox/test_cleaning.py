@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from tap_mixpanel_cohorts.inbox import cleaning
 from tap_mixpanel_cohorts.inbox.cleaning import Cleaning
 from tap_mixpanel_cohorts.inbox.database import create_tables, make_engine, parse_url
 from tap_mixpanel_cohorts.inbox.intake import Intake
@@ -105,6 +106,16 @@ def test_a_list_that_another_replaced_is_deleted_at_once(box):
     box.push("members", ["c"])
     assert box.cleaning.run() == 2
     assert box.rows(members) == 1
+
+
+def test_a_large_list_is_deleted_in_parts_with_pauses_for_the_pages_that_wait(box, monkeypatch):
+    monkeypatch.setattr(cleaning, "_CHUNK_ROWS", 2)
+    pauses = []
+    box.push("members", list("abcde"))
+    box.push("members", ["f"])
+    assert Cleaning(box.engine, KEEP_DAYS, lambda: box.now, pauses.append).run() == 5
+    assert len(pauses) == 2
+    assert min(pauses) > 0.1
 
 
 def leaves(box, who):
