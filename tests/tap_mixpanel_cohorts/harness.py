@@ -30,6 +30,7 @@ class Run:
     code: int
     messages: list[dict[str, Any]]
     log: str
+    output: bytes = b""
 
     def of(self, stream: str) -> list[dict[str, Any]]:
         return [
@@ -69,7 +70,7 @@ def run_tap(folder: Path, config: dict[str, Any], state: Any = None, *arguments:
         timeout=200,
         check=False,
     )
-    return Run(ended.returncode, messages_of(ended.stdout), ended.stderr.decode())
+    return Run(ended.returncode, messages_of(ended.stdout), ended.stderr.decode(), ended.stdout)
 
 
 def messages_of(output: bytes) -> list[dict[str, Any]]:
