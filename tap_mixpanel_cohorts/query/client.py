@@ -7,6 +7,7 @@ so each request does.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from functools import partial
@@ -31,6 +32,7 @@ AT_A_TIME: Final = 5
 _STEP_SECONDS: Final = 0.25
 """How soon a wait notices a stop."""
 _LONGEST_MESSAGE: Final = 200
+_EMAIL: Final = re.compile(r"[^\s@\"'<>()]{1,64}@[^\s@\"'<>()]{1,255}")
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
 
@@ -210,5 +212,6 @@ def _message(status: int, content: bytes) -> str:
         return f"no answer: {content.decode()}"
     answer = json_object(content)
     words = answer.get("error") or answer.get("message") or ""
-    shown = " ".join(words.split())[:_LONGEST_MESSAGE] if isinstance(words, str) else ""
+    shown = " ".join(words.split()) if isinstance(words, str) else ""
+    shown = _EMAIL.sub("(e-mail)", shown)[:_LONGEST_MESSAGE]
     return f"{status}: {shown}" if shown else str(status)
