@@ -182,10 +182,12 @@ class Sync:
         if not self._intake.lacks_profiles:
             return True
         if not cut:
-            raise SettingsError(_NO_PROFILES.format(
+            raise SettingsError(
+                _NO_PROFILES.format(
                     property=self._config["external_id_property"],
                     stream=self._config["profiles_stream"],
-                ))
+                )
+            )
         return False  # the profiles may be in the part that is missing
 
     def _reject_without_identifier(self) -> None:
