@@ -129,7 +129,12 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             if cohorts.passed_sequence:
                 pushed.note_passed(url, cohorts.passed_sequence)
             return cohorts
-        from tap_mixpanel_cohorts.query import budget, client, run  # noqa: PLC0415 - loads requests
+        from tap_mixpanel_cohorts.query import (  # noqa: PLC0415 - loads requests
+            budget,
+            client,
+            connection,
+            run,
+        )
 
         if self.config.get("api_secret"):
             self.logger.warning(
@@ -138,7 +143,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             )
         asked = [float(at) for at in self._progress.get("queries", [])]
         self._client = client.QueryClient(
-            client.Project.from_settings(self.config),
+            connection.Project.from_settings(self.config),
             budget.Budget(self.config["query_budget"], asked),
             retry_seconds=self.config["retry_seconds"],
         )

@@ -144,7 +144,9 @@ class Inbox:
                     self._bytes += len(part)
                     if size > MOST_BODY_BYTES:
                         raise _RefusedError(
-                            413, f"The body is larger than {MOST_BODY_BYTES:,} bytes."
+                            413,
+                            f"The body is larger than {MOST_BODY_BYTES:,} bytes. Choose fewer "
+                            "properties under Properties to Export in Mixpanel.",
                         )
                     if self._bytes > MOST_BYTES_IN_FLIGHT:
                         raise _RefusedError(503, "Too much at the same time: try again.")

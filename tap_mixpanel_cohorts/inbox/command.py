@@ -52,7 +52,8 @@ class _Options(TypedDict):
     default=14,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How long exports that never ended, and who left, are kept at the latest.",
+    help="How long exports that never ended, and who left, are kept at the latest; 4 at least, "
+    "because Mixpanel may come back to them so long.",
 )
 @click.version_option(package_name="braze-mixpanel")
 def _command(**options: Unpack[_Options]) -> None:

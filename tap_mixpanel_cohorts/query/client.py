@@ -7,38 +7,32 @@ so each request does.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
+from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
-from braze_mixpanel.http.failures import credentials_refused, raising_permanent_failures
+from braze_mixpanel.http.failures import credentials_refused
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.response_headers import retry_after_seconds
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
-from tap_mixpanel_cohorts.settings import HOSTS
+from tap_mixpanel_cohorts.query.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tap_mixpanel_cohorts.query.budget import Budget
+    from tap_mixpanel_cohorts.query.connection import Answer, Project
 
 AT_A_TIME: Final = 5
-TIMEOUTS: Final = (10.0, 180.0)
-MOST_ANSWER_BYTES: Final = 64_000_000
-_CHUNK_BYTES: Final = 1 << 16
 _STEP_SECONDS: Final = 0.25
 """How soon a wait notices a stop."""
 _LONGEST_MESSAGE: Final = 200
+_EMAIL: Final = re.compile(r"[^\s@\"'<>()]{1,64}@[^\s@\"'<>()]{1,255}")
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
 
@@ -57,43 +51,6 @@ class UnansweredError(TemporaryError):
 
 class LimitedError(UnansweredError):
     """Mixpanel's limit or the own budget allows no query within the time that may be waited."""
-
-
-@dataclass(frozen=True)
-class Project:
-    """Where and as whom to ask.
-
-    Attributes:
-        url: Base URL.
-        credentials: User and password of HTTP Basic.
-        parameters: Those of every call: `project_id`, `workspace_id`.
-    """
-
-    url: str
-    credentials: tuple[str, str]
-    parameters: Mapping[str, str]
-
-    @classmethod
-    def from_settings(cls, config: Mapping[str, Any]) -> Project:
-        """Read the settings."""
-        parameters = {
-            name: str(config[name]) for name in ("project_id", "workspace_id") if config.get(name)
-        }
-        credentials = (
-            (config["api_secret"], "")
-            if config.get("api_secret")
-            else (config["service_account_username"], config["service_account_password"])
-        )
-        url = (config.get("api_url") or HOSTS[config["region"]]).rstrip("/")
-        return cls(url, credentials, parameters)
-
-
-class _Answer(NamedTuple):
-    """What came: status 0 if no whole answer did."""
-
-    status: int
-    retry_after: float
-    content: bytes
 
 
 class QueryClient:
@@ -126,9 +83,7 @@ class QueryClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._loop = SendLoop("Mixpanel", logger=_log, waits=waits, sleep=sleep)
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_A_TIME))
+        self._connection = Connection(project)
 
     def hurry(self, *, on: bool) -> None:
         """Wait for nothing, or as long as allowed again: one outage is waited out once."""
@@ -136,15 +91,16 @@ class QueryClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        self._connection.close()
 
     def stop(self, message: str) -> None:
-        """Ask nothing more; a signal handler may call it.
+        """Ask nothing more, and wait for no answer; a signal handler may call it.
 
         Args:
             message: Of the `StoppedError` that those who wait raise.
         """
         self._loop.stop(message)
+        self._connection.abort()
 
     def fits(self, queries: int) -> bool:
         """Return whether so many queries can be asked without waiting longer than allowed."""
@@ -171,7 +127,7 @@ class QueryClient:
         patience = Patience(self._patience, "retry_seconds")
         failures = 0
 
-        def judge(answer: _Answer) -> TryAgain | None:
+        def judge(answer: Answer) -> TryAgain | None:
             nonlocal failures
             if answer.status == HTTPStatus.OK:
                 return None
@@ -219,35 +175,10 @@ class QueryClient:
             self._loop.require_going()
             self._sleep(min(seconds, _STEP_SECONDS))
 
-    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> _Answer:
-        """Send one request."""
+    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> Answer:
         self._spend(patience)
-        url = f"{self._project.url}/api/query/{path}"
-        try:
-            with (
-                raising_permanent_failures(url, "region and api_url"),
-                self._session.post(
-                    url,
-                    params=dict(self._project.parameters),
-                    data=dict(fields),
-                    auth=HTTPBasicAuth(*self._project.credentials),
-                    timeout=TIMEOUTS,
-                    allow_redirects=False,
-                    stream=True,
-                ) as response,
-            ):
-                content = bytearray()
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    content += chunk
-                    if len(content) > MOST_ANSWER_BYTES:
-                        raise SettingsError(
-                            f"An answer of Mixpanel is larger than {MOST_ANSWER_BYTES:,} bytes: "
-                            "set a smaller page_size or fewer profile_properties."
-                        )
-                wait = retry_after_seconds(response.headers.get("Retry-After"))
-                return _Answer(response.status_code, wait, bytes(content))
-        except requests.RequestException as error:
-            return _Answer(0, 0.0, type(error).__name__.encode())
+        self._loop.require_going()
+        return self._connection.post(path, fields)
 
     def _raise_lasting(self, status: int, reason: str) -> None:
         """Raise what asking again does not change."""
@@ -281,5 +212,6 @@ def _message(status: int, content: bytes) -> str:
         return f"no answer: {content.decode()}"
     answer = json_object(content)
     words = answer.get("error") or answer.get("message") or ""
-    shown = " ".join(words.split())[:_LONGEST_MESSAGE] if isinstance(words, str) else ""
+    shown = " ".join(words.split()) if isinstance(words, str) else ""
+    shown = _EMAIL.sub("(e-mail)", shown)[:_LONGEST_MESSAGE]
     return f"{status}: {shown}" if shown else str(status)

@@ -15,7 +15,7 @@ from tap_mixpanel_cohorts.inbox.database import (
     parse_url,
     require_inbox,
 )
-from tap_mixpanel_cohorts.inbox.schema import cohorts, inbox, members
+from tap_mixpanel_cohorts.inbox.schema import cohorts, deliveries, inbox, members, pages
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, MEMBERS, Block, Reading, cohort_number
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 
@@ -73,23 +73,25 @@ class PushedCohorts:
         self._wanted = sorted(map(str, wanted or []))
         self._inbox = connection.execute(sa.select(inbox)).one()
         self._progress = self._usable(progress)
-        rows = connection.execute(
-            sa.select(cohorts).where(cohorts.c.sequence > 0).order_by(cohorts.c.sequence)
-        ).all()
+        rows = connection.execute(sa.select(cohorts).order_by(cohorts.c.sequence)).all()
         self._newest = max((row.sequence for row in rows), default=0)
         named = [Named(row.cohort_id, row.name) for row in rows]
         chosen, unknown = choose(named, wanted)
-        for line in unknown:
-            _log.warning("Setting cohorts: the inbox has no %s", line)
+        self._notes = [f"Setting cohorts: the inbox has no {line}" for line in unknown]
         before, _ = choose(named, self._progress.get("cohorts"))
         passed, ahead = self._progress.get("sequence", 0), self._progress.get("ahead", {})
         self._due = []
+        self.count = 0
+        """Cohorts of which a list or a difference came."""
         for row in rows:
+            self.count += row.sequence > 0
+            if row.cohort_id not in chosen:
+                continue
             # What an earlier setting left out was never given out, whatever STATE has passed.
             since = ahead.get(str(row.id), passed) if row.cohort_id in before else 0
-            if row.cohort_id in chosen and row.sequence > since:
+            if row.sequence > since:
                 self._due.append((row, since))
-        self.count = len(named)
+            self._notes += self._missing(row, since)
 
     @property
     def passed_sequence(self) -> int:
@@ -99,6 +101,9 @@ class PushedCohorts:
     def readings(self) -> Iterator[Reading]:
         """Yield the cohorts with news; each is to be given out before the next is asked for."""
         self._warn_of_properties()
+        for note in self._notes:
+            _log.warning(note)
+        _log.info("The inbox knows %d cohorts; %d have news.", self.count, len(self._due))
         ahead: dict[str, int] = dict(self._progress.get("ahead", {}))
         for place, (row, since) in enumerate(self._due, 1):
             ahead[str(row.id)] = row.sequence
@@ -112,6 +117,27 @@ class PushedCohorts:
     def final_progress(self) -> dict[str, Any]:
         """Give what STATE says when everything is out."""
         return self._state(self._newest, {})
+
+    def _missing(self, row: sa.Row[Any], since: int) -> Iterator[str]:
+        """Yield a line about a cohort whose complete list would be due and is not there."""
+        if row.sequence == 0:
+            newest = (
+                sa.select(deliveries.c.total_pages, sa.func.count(pages.c.page))
+                .outerjoin(pages, pages.c.delivery == deliveries.c.id)
+                .where(deliveries.c.cohort == row.id)
+                .group_by(deliveries.c.id, deliveries.c.total_pages)
+                .order_by(deliveries.c.id.desc())
+            )
+            total, here = self._connection.execute(newest.limit(1)).first() or (0, 0)
+            yield (
+                f"Cohort {row.cohort_id} ({row.name}) is not given out yet: {here} of {total} "
+                "pages of its first list have come."
+            )
+        elif since == 0 and not row.is_complete:
+            yield (
+                f"Cohort {row.cohort_id} ({row.name}) comes as changes: the inbox has not received "
+                "its whole list. For that, delete its sync in Mixpanel and add it again."
+            )
 
     def _state(self, sequence: int | None, ahead: Mapping[str, int]) -> dict[str, Any]:
         state: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from braze_mixpanel.identifiers import exact_count, is_absent
 from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
 
     Take = Callable[[dict[str, Any]], None]
+
+_RESERVED: Final = "mp_reserved_"
 
 
 class MemberStage(Protocol):
@@ -296,6 +298,9 @@ def is_joined(config: Mapping[str, Any]) -> bool:
 def profile_fields(name: str) -> tuple[str, ...]:
     """Return the fields that may hold a profile property.
 
-    tap-mixpanel writes a leading `$` as `mp_reserved_`.
+    The public tap-mixpanel writes a leading `$` as `mp_reserved_`, tap-mixpanel-cohorts does not:
+    either spelling of the setting fits both.
     """
-    return (name, f"mp_reserved_{name[1:]}") if name.startswith("$") else (name,)
+    if name.startswith(_RESERVED):
+        return (name, f"${name.removeprefix(_RESERVED)}")
+    return (name, f"{_RESERVED}{name[1:]}") if name.startswith("$") else (name,)

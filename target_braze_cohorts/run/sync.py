@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
 _VANISHED = "no longer in the source"
 _NO_PROFILES = (
-    "external_id_property needs the stream {stream}, and the input has none, so nothing was sent: "
-    "meltano select tap-mixpanel {stream} '*'"
+    "No member has the property {property} (external_id_property), and there is no stream {stream} "
+    "to look it up in, so nothing was sent. Add it to profile_properties of tap-mixpanel-cohorts; "
+    "for the public tap-mixpanel: meltano select tap-mixpanel {stream} '*'"
 )
 _INCOMPLETE = (
     "Nothing proves that the lists of members are complete, so nobody was removed. Did the tap end "
@@ -169,7 +170,12 @@ class Sync:
         if not self._intake.lacks_profiles:
             return True
         if not cut:
-            raise SettingsError(_NO_PROFILES.format(stream=self._config["profiles_stream"]))
+            raise SettingsError(
+                _NO_PROFILES.format(
+                    property=self._config["external_id_property"],
+                    stream=self._config["profiles_stream"],
+                )
+            )
         return False  # the profiles may be in the part that is missing
 
     def _reject_without_identifier(self) -> None:

@@ -38,7 +38,7 @@ def names_in(path: str) -> set[str]:
 
 
 def steps() -> list[tuple[str, list[str]]]:
-    """The rows of the two walks: a file and names in it."""
+    """The rows of the walks: a file and names in it."""
     rows = [line.split("|")[1:-1] for line in TEXT.splitlines() if line.count("|") == 5]
     return [(quoted(row[2])[0], quoted(row[3])) for row in rows if quoted(row[3])]
 
@@ -50,7 +50,7 @@ def test_every_file_and_folder_that_contributing_names_exists():
     assert missing == []
 
 
-def test_every_name_in_the_two_walks_is_in_the_file_beside_it():
+def test_every_name_in_the_walks_is_in_the_file_beside_it():
     walks = steps()
     assert len(walks) > 30
     missing = [
