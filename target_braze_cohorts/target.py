@@ -34,8 +34,9 @@ from braze_mixpanel.singer.stream_map_names import (
 )
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
-from target_braze_cohorts.intake.cohort_records import Intake, is_joined
+from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
+from target_braze_cohorts.intake.identity import CONTACTS
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
@@ -45,6 +46,7 @@ from target_braze_cohorts.settings.consistency import (
     find_problems,
     missing_credentials,
 )
+from target_braze_cohorts.settings.identifier_property import is_joined
 from target_braze_cohorts.settings.instances import endpoint
 from target_braze_cohorts.sinks import CohortSink
 
@@ -335,6 +337,13 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
                 ", ".join(sorted(self._streams)) or "none",
                 self.config["cohorts_stream"],
                 self.config["members_stream"],
+            )
+        if self._intake is not None and self._intake.unusable:
+            self.logger.warning(
+                "Records without a usable %s: %d. Such members are left out, like members without "
+                "an identifier.",
+                CONTACTS[self.config["identifier"]],
+                self._intake.unusable,
             )
         if self.rejects.where:
             self.logger.warning(

@@ -96,8 +96,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=DISTINCT_ID,
         description=(
-            "Profile property that holds the Braze external id, such as $braze_external_id. Any "
-            "but distinct_id is joined from the profiles stream, which must then be selected."
+            "Profile property that holds the Braze external id, such as $braze_external_id, or "
+            "what identifier says instead, such as $email. Any but distinct_id is taken from the "
+            "member record, else from the profiles stream, which must then be selected."
         ),
     ),
     th.Property(
@@ -164,7 +165,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=EXTERNAL_ID,
         allowed_values=list(KINDS),
-        description="What that id is to Braze; device_id only with delivery cohort.",
+        description=(
+            "What that id is to Braze. Only with delivery cohort: device_id; only with delivery "
+            "attribute: email, phone (with + and country code) and braze_id."
+        ),
     ),
     th.Property(
         "alias_label_field",
