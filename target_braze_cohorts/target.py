@@ -38,6 +38,7 @@ from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.identity import CONTACTS
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.planned_people import PlannedPeople, make_people
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
@@ -154,6 +155,11 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
         )
         return RejectedMembers(self.config, dead_letter, secrets)
+
+    @cached_property
+    def people(self) -> PlannedPeople:
+        """Shows who a dry run would add and remove."""
+        return make_people(self.config, self.name)
 
     @property
     def intake(self) -> Intake:
@@ -316,6 +322,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
             sync.run(cut=cut, streams=self._streams)
+            if self.config["dry_run"]:
+                sync.write_people(self.people)
         finally:
             self.rejects.flush()
             self._log(sync.result)
@@ -324,6 +332,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         if result.cohorts:
             planned = "What would be done" if result.dry_run else "What was done"
             self.logger.info("%s with each cohort:\n%s", planned, result.table())
+            if result.dry_run:
+                self.logger.info("%s", self.people.closing(result))
             self.logger.info(
                 "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
                 result.plan_seconds,

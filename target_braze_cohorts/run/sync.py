@@ -24,7 +24,9 @@ from target_braze_cohorts.planning.decision import CohortCounts, SyncMode, vanis
 from target_braze_cohorts.planning.jobs import Planner, is_incomplete
 from target_braze_cohorts.planning.matching import Matcher
 from target_braze_cohorts.run.nothing_found import missing_cohorts, require_something
+from target_braze_cohorts.run.planned_people import changes_of, emptying
 from target_braze_cohorts.run.results import CohortResult, RunResult
+from target_braze_cohorts.settings.definitions import ATTRIBUTE
 from target_braze_cohorts.store.staged_changes import emptying_queue
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.planning.decision import Guards
     from target_braze_cohorts.planning.jobs import Job
     from target_braze_cohorts.planning.matching import Match
+    from target_braze_cohorts.run.planned_people import PlannedChange, PlannedPeople
     from target_braze_cohorts.store.run_tables import RunTables
 
 _VANISHED = "no longer in the source"
@@ -118,7 +121,10 @@ class Sync:
             rejects.refused,
             retry_seconds=config["retry_seconds"],
         )
-        self.result = RunResult(dry_run=config["dry_run"])
+        self._planned: list[PlannedChange] = []
+        self.result = RunResult(
+            dry_run=config["dry_run"], writes_attributes=config["delivery"] == ATTRIBUTE
+        )
 
     def abort(self) -> None:
         """End the request that is under way; any thread may call it."""
@@ -148,6 +154,14 @@ class Sync:
         self.result.plan_seconds = self.result.seconds = self._clock() - self._started
         if not self._config["dry_run"]:
             self._deliver(steps)
+
+    def write_people(self, people: PlannedPeople) -> None:
+        """Write who the plan is about.
+
+        Raises:
+            ConnectorError: They cannot be written.
+        """
+        people.write(self._planned, self._changes)
 
     def failure(self) -> ConnectorError | None:
         """Return what the run must fail with although it reached its end; None if nothing."""
@@ -238,6 +252,8 @@ class Sync:
         self.result.cohorts = [*results, *vanished]
         self.result.incomplete = is_incomplete(jobs, evidence, known)
         self._guarded = bool(self.result.stopped)
+        for job, result in zip(jobs, results, strict=True):
+            self._planned += changes_of(job, result)
         return [
             *(
                 _Step(result, partial(self._update_cohort, job, result), self._has_work(job))
@@ -288,11 +304,9 @@ class Sync:
             )
             for known in vanished
         ]
-        steps = [
-            _Step(result, partial(self._empty, known, result))
-            for known, result in zip(vanished, results, strict=True)
-            if clear
-        ]
+        cleared = list(zip(vanished, results, strict=True)) if clear else []
+        self._planned += [emptying(known, result) for known, result in cleared]
+        steps = [_Step(result, partial(self._empty, known, result)) for known, result in cleared]
         return results, steps
 
     def _has_work(self, job: Job) -> bool:

@@ -34,6 +34,7 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
     """
     unwritable = (
         find_place_problem("dead_letter_path", config),
+        find_place_problem("dry_run_path", config) if config["dry_run"] else None,
         find_report_problem(config.get("report_path")),
     )
     return [*_values(config), *_identity(config), *filter(None, unwritable)]

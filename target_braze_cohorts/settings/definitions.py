@@ -263,7 +263,16 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dry_run",
         th.BooleanType,
         default=False,
-        description="Print the plan and send nothing.",
+        description="Print the plan, write who it is about to dry_run_path, and send nothing.",
+    ),
+    th.Property(
+        "dry_run_path",
+        th.StringType,
+        default="dry_run",
+        description=(
+            "Folder for the files of a dry run, one person to be added or removed a line, or its "
+            "URL in a store."
+        ),
     ),
     REPORT_PATH,
     PATH_OPTIONS,
