@@ -41,6 +41,29 @@ class Sample(NamedTuple):
     file: RemoteFile
 
 
+def find_newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[RemoteFile]:
+    """Find the newest file of each event type; in a flat folder, the newest hundred files.
+
+    Args:
+        bucket: Where the files are.
+        now: The present time; the search begins with the hours of this day.
+        pool: Threads to list in.
+
+    Raises:
+        ConnectorError: The bucket cannot be listed.
+    """
+    folders = bucket.folders()
+    places = [
+        (integration, event_type)
+        for integration, event_types in folders.integrations.items()
+        for event_type in event_types
+    ]
+    newest = list(filter(None, pool.map(lambda place: _newest(bucket, place, now), places)))
+    by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
+    flat = sorted(chain(folders.files, by_path), key=_age, reverse=True)
+    return [*newest, *flat[:_NEWEST_FILES]]
+
+
 def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     """Open the newest file of each event type; in a flat folder, the newest hundred files.
 
@@ -55,16 +78,8 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     Raises:
         ConnectorError: The bucket cannot be listed, or not one of the files may be read.
     """
-    folders = bucket.folders()
-    places = [
-        (integration, event_type)
-        for integration, event_types in folders.integrations.items()
-        for event_type in event_types
-    ]
-    newest = list(pool.map(lambda place: _newest(bucket, place, now), places))
-    by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
-    newest += sorted(chain(folders.files, by_path), key=_age, reverse=True)[:_NEWEST_FILES]
-    looked_into = list(pool.map(lambda file: _samples(bucket, file), filter(None, newest)))
+    newest = find_newest_files(bucket, now, pool)
+    looked_into = list(pool.map(lambda file: _samples(bucket, file), newest))
     errors = [found for found in looked_into if isinstance(found, ConnectorError)]
     if errors and len(errors) == len(looked_into):
         raise errors[0]
