@@ -71,7 +71,8 @@ class Survey:
         Raises:
             ConnectorError: The bucket cannot be listed, or none of the newest files be read.
         """
-        files = find_newest_files(self._bucket, self._now, self._pool)
+        found_files = find_newest_files(self._bucket, self._now, self._pool)
+        files = [newest_first[0] for newest_first in found_files]
         places: dict[str, list[Place]] = defaultdict(list)
         newest: dict[str, NewestFile] = {}
         opened = zip(files, self._pool.map(self._open, files), strict=True)
