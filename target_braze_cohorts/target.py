@@ -142,6 +142,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
         self._protect_password(database.parse_url(self.config["membership_db"]).password)
         self.rejects.check()
+        if self.config["dry_run"]:
+            self.people.check()
         database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
