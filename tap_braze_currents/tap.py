@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
 from singer_sdk import typing as th
@@ -26,7 +25,8 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.planning.given_state import plain_state
+from tap_braze_currents.changes.command import changes_option
+from tap_braze_currents.given_files import json_of_option
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run
@@ -237,11 +237,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command, with a check of the files in its options."""
+        """Return the command, with `--changes` and a check of the files in its options."""
         command = super().get_singer_command()
+        command.params.append(changes_option(cls))
         for option in command.params:
             if option.name in {"catalog", "state"}:
-                option.callback = _check_json
+                option.callback = json_of_option
                 option.is_eager = True  # --test needs the catalog
         return command
 
@@ -356,34 +357,6 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")
         self._run.stop()
-
-
-def _check_json(
-    _ctx: click.Context, param: click.Parameter, value: IO[str] | None
-) -> io.StringIO | None:
-    """Check that `--catalog` or `--state` is a JSON object; the SDK fails with a stack trace.
-
-    Returns:
-        The text of the file, to be read once more by the SDK. The file itself may be a pipe, such
-        as /dev/stdin, which cannot be read twice.
-
-    Raises:
-        SettingsError: It is no JSON object.
-    """
-    if value is None:
-        return None
-    with value:
-        try:
-            text = value.read().removeprefix("\ufeff")
-            content = json.loads(text)
-            problem = "" if isinstance(content, dict) else "it is another value"
-        except ValueError as error:
-            problem = str(error)
-    if problem:
-        raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
-    if param.name == "state":
-        text = json.dumps(plain_state(content))
-    return io.StringIO(text)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -36,9 +36,11 @@ from braze_mixpanel.singer.stream_map_names import (
 )
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
-from target_braze_cohorts.intake.cohort_records import Intake, is_joined
+from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.closing_lines import log_result
+from target_braze_cohorts.run.planned_people import PlannedPeople, make_people
 from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS, logged_progress
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
@@ -48,6 +50,7 @@ from target_braze_cohorts.settings.consistency import (
     find_problems,
     missing_credentials,
 )
+from target_braze_cohorts.settings.identifier_property import is_joined
 from target_braze_cohorts.settings.instances import endpoint
 from target_braze_cohorts.sinks import CohortSink
 
@@ -143,6 +146,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
         self._protect_password(database.parse_url(self.config["membership_db"]).password)
         self.rejects.check()
+        if self.config["dry_run"]:
+            self.people.check()
         database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
@@ -156,6 +161,11 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
         )
         return RejectedMembers(self.config, dead_letter, secrets)
+
+    @cached_property
+    def people(self) -> PlannedPeople:
+        """Shows who a dry run would add and remove."""
+        return make_people(self.config, self.name)
 
     @property
     def intake(self) -> Intake:
@@ -330,26 +340,18 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
             sync.run(cut=cut, streams=self._streams)
+            if self.config["dry_run"]:
+                sync.write_people(self.people)
         finally:
             self.rejects.flush()
-            self._log(sync.result)
-
-    def _log(self, result: RunResult) -> None:
-        if result.cohorts:
-            planned = "What would be done" if result.dry_run else "What was done"
-            self.logger.info("%s with each cohort:\n%s", planned, result.table())
-            self.logger.info("%s", result.closing_line())
-        elif result.plan_seconds:
-            self.logger.warning(
-                "The input has no cohorts. Its streams: %s. The target reads the streams %s and %s "
-                "(settings cohorts_stream and members_stream).",
-                ", ".join(sorted(self._streams)) or "none",
-                self.config["cohorts_stream"],
-                self.config["members_stream"],
-            )
-        if self.rejects.where:
-            self.logger.warning(
-                "Members that were not delivered, with the reason: %s", self.rejects.where
+            log_result(
+                self.logger,
+                sync.result,
+                config=self.config,
+                streams=self._streams,
+                unusable=self._intake.unusable if self._intake else 0,
+                people=self.people if self.config["dry_run"] else None,
+                rejected=self.rejects.where,
             )
 
     def _report_page(self, ending: Ending) -> Page:

@@ -170,7 +170,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 dry_run=config["dry_run"],
                 grace_seconds=self.grace_seconds,
             ),
-            timeline=Timeline() if config.get("report_path") else None,
+            timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             stopping=lambda: self._stopped_by is not None,
             clock=self.clock,
         )

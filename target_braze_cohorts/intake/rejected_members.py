@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.settings.redaction import redact
 from target_braze_cohorts.intake.identity import ALIAS, alias_object
+from target_braze_cohorts.settings.identifier_property import is_joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,8 @@ class RejectedMembers:
     def refused(self, known: KnownList, refusal: RefusedMember) -> None:
         """Write a member whom Braze refused."""
         record = self._record(known.cohort_id, refusal.identifier)
+        if is_joined(self._config):  # so that the file can be sent again without the profiles
+            record[self._config["external_id_property"]] = refusal.identifier
         self._add(
             {**record, "should_remove": bool(refusal.change)},
             refusal.reason,

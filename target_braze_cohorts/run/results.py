@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.tables import text_table
 from target_braze_cohorts.braze.delivery import MembersChanged
@@ -49,6 +49,11 @@ class CohortResult:
     stopped: str | None = None
     note: str = ""
 
+    @property
+    def data_points(self) -> int:
+        """Data points of the plan where each write of an attribute costs one; none if stopped."""
+        return 0 if self.stopped else self.counts.to_add + self.counts.to_remove
+
     @classmethod
     def of(cls, job: Job) -> CohortResult:
         """Make the result of a job before anything is done."""
@@ -71,6 +76,7 @@ class RunResult:
 
     Attributes:
         dry_run: Whether nothing was sent.
+        writes_attributes: Whether each change of a member writes an attribute, a data point each.
         cohorts: In the order of the input, then those that are no longer in the source.
         incomplete: Whether some list was not complete.
         requests: How many requests were sent to Braze, retries included.
@@ -80,6 +86,7 @@ class RunResult:
     """
 
     dry_run: bool
+    writes_attributes: bool = False
     cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
@@ -113,22 +120,45 @@ class RunResult:
         """The cohorts that a guard or Braze stopped."""
         return [cohort for cohort in self.cohorts if cohort.stopped]
 
-    def table(self) -> str:
-        """Return the plan, and what was done, as plain text with one line per cohort."""
-        done = () if self.dry_run else _DONE_HEADINGS
-        return text_table((*_PLAN_HEADINGS, *done, "note"), map(self._row, self.cohorts))
+    @property
+    def data_points(self) -> int:
+        """Data points that the plan costs."""
+        return sum(one.data_points for one in self.cohorts) if self.writes_attributes else 0
 
-    def _row(self, cohort: CohortResult) -> tuple[str | int, ...]:
-        counts, done = cohort.counts, cohort.done
+    @property
+    def shows_data_points(self) -> bool:
+        """Whether tables have a column of data points."""
+        return self.dry_run and self.writes_attributes
+
+    def table(self) -> str:
+        """Return the plan, and what was done: a line for each cohort, the sums last."""
+        done = ("data points",) * self.shows_data_points if self.dry_run else _DONE_HEADINGS
+        rows = [self._row(cohort) for cohort in self.cohorts]
+        sums = [sum(column) for column in zip(*(row[2:-1] for row in rows), strict=True)]
+        total = ("total", "", *sums, "")
+        return text_table((*_PLAN_HEADINGS, *done, "note"), [*rows, total])
+
+    def _row(self, cohort: CohortResult) -> tuple[Any, ...]:
         stopped = f"STOPPED: {cohort.stopped}" if cohort.stopped else ""
         return (
             cohort.cohort_id,
             " ".join(cohort.name.split()),
+            *self.numbers(cohort),
+            "; ".join(part for part in (stopped, cohort.note) if part),
+        )
+
+    def numbers(self, cohort: CohortResult) -> tuple[int, ...]:
+        """Return the numbers of a cohort's row: the plan, and what was done or what it costs."""
+        counts, done = cohort.counts, cohort.done
+        if not self.dry_run:
+            last: tuple[int, ...] = (done.added, done.removed, done.refused)
+        else:
+            last = (cohort.data_points,) if self.shows_data_points else ()
+        return (
             counts.received,
             counts.without_identifier,
             cohort.in_braze,
             counts.to_add,
             counts.to_remove,
-            *(() if self.dry_run else (done.added, done.removed, done.refused)),
-            "; ".join(part for part in (stopped, cohort.note) if part),
+            *last,
         )

@@ -20,8 +20,10 @@ from target_braze_cohorts.planning.jobs import Planner, is_incomplete
 from target_braze_cohorts.planning.matching import Matcher
 from target_braze_cohorts.run.cohort_delivery import CohortDelivery
 from target_braze_cohorts.run.nothing_found import missing_cohorts, require_something
+from target_braze_cohorts.run.planned_people import changes_of, emptying
 from target_braze_cohorts.run.progress_log import Done
 from target_braze_cohorts.run.results import CohortResult, RunResult
+from target_braze_cohorts.settings.definitions import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.planning.decision import Guards
     from target_braze_cohorts.planning.matching import Match
     from target_braze_cohorts.run.cohort_delivery import Step
+    from target_braze_cohorts.run.planned_people import PlannedChange, PlannedPeople
     from target_braze_cohorts.store.run_tables import RunTables
 
 _VANISHED = "no longer in the source"
@@ -93,7 +96,10 @@ class Sync:
         self._delivery = CohortDelivery(
             config, tables=tables, senders=senders, rejects=rejects, now=now
         )
-        self.result = RunResult(dry_run=config["dry_run"])
+        self._planned: list[PlannedChange] = []
+        self.result = RunResult(
+            dry_run=config["dry_run"], writes_attributes=config["delivery"] == ATTRIBUTE
+        )
 
     def progress(self) -> Done:
         """Return how far the run is; any thread may call it."""
@@ -137,6 +143,14 @@ class Sync:
         self.result.plan_seconds = self.result.seconds = self._clock() - self._started
         if not self._config["dry_run"]:
             self._deliver(steps)
+
+    def write_people(self, people: PlannedPeople) -> None:
+        """Write who the plan is about.
+
+        Raises:
+            ConnectorError: They cannot be written.
+        """
+        people.write(self._planned, self._changes)
 
     def failure(self) -> ConnectorError | None:
         """Return what the run must fail with although it reached its end; None if nothing."""
@@ -232,6 +246,8 @@ class Sync:
         self.result.cohorts = [*results, *vanished]
         self.result.incomplete = is_incomplete(jobs, evidence, known)
         self._guarded = bool(self.result.stopped)
+        for job, result in zip(jobs, results, strict=True):
+            self._planned += changes_of(job, result)
         return [
             *(
                 self._delivery.update(job, result)
@@ -283,11 +299,9 @@ class Sync:
             )
             for known in vanished
         ]
-        steps = [
-            self._delivery.clear(known, result)
-            for known, result in zip(vanished, results, strict=True)
-            if clear
-        ]
+        cleared = list(zip(vanished, results, strict=True)) if clear else []
+        self._planned += [emptying(known, result) for known, result in cleared]
+        steps = [self._delivery.clear(known, result) for known, result in cleared]
         return results, steps
 
     # Delivery

@@ -96,8 +96,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=DISTINCT_ID,
         description=(
-            "Profile property that holds the Braze external id, such as $braze_external_id. Any "
-            "but distinct_id is joined from the profiles stream, which must then be selected."
+            "Profile property that holds the Braze external id, such as $braze_external_id, or "
+            "what identifier says instead, such as $email. Any but distinct_id is taken from the "
+            "member record, else from the profiles stream, which must then be selected."
         ),
     ),
     th.Property(
@@ -164,7 +165,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=EXTERNAL_ID,
         allowed_values=list(KINDS),
-        description="What that id is to Braze; device_id only with delivery cohort.",
+        description=(
+            "What that id is to Braze. Only with delivery cohort: device_id; only with delivery "
+            "attribute: email, phone (with + and country code) and braze_id."
+        ),
     ),
     th.Property(
         "alias_label_field",
@@ -265,7 +269,16 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dry_run",
         th.BooleanType,
         default=False,
-        description="Print the plan and send nothing.",
+        description="Print the plan, write who it is about to dry_run_path, and send nothing.",
+    ),
+    th.Property(
+        "dry_run_path",
+        th.StringType,
+        default="dry_run",
+        description=(
+            "Folder for the files of a dry run, one person to be added or removed a line, or its "
+            "URL in a store."
+        ),
     ),
     REPORT_PATH,
     PATH_OPTIONS,

@@ -92,7 +92,7 @@ class OtherStreamMapper:
                 self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
             )
         distinct_id = id_or_wrong(record.get(self._distinct_id)) if self._distinct_id else None
-        if self._distinct_id and distinct_id is None:
+        if distinct_id is None:
             self.remarks.append(NOBODY)
         properties: Record = {
             "time": time_or_wrong(record.get(self._time)),

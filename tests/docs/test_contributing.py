@@ -30,9 +30,9 @@ def names_in(path: str) -> set[str]:
             found |= {
                 f"{node.name}.{part.name}"
                 for part in node.body
-                if isinstance(part, ast.FunctionDef)
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
             }
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.add(node.name)
     return found
 

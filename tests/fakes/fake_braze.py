@@ -13,6 +13,7 @@ endpoint has a rate limit in windows, stated in the headers of each answer. A po
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -105,7 +106,9 @@ class RefusedError(Exception):
 
 
 class FakeBraze:
-    """One workspace. Aliases are written `label/name`; other ids are themselves."""
+    """One workspace. Aliases are written `label/name`; other ids are themselves, e-mail addresses
+    and Braze's own ids in lower case.
+    """
 
     def __init__(
         self,
@@ -296,10 +299,8 @@ class FakeBraze:
 
     def _track_one(self, user: dict[str, Any]) -> str | None:
         who, change = _user_of(user), user.get(self.attribute)
-        if who in self.refused:
-            return "user is blocklisted"
-        if not isinstance(change, dict) or len(change) != 1:
-            return "invalid attribute"
+        if problem := self._refusal(who, user, change):
+            return problem
         if not self._known([who]):
             if user.get("_update_existing_only") is True:
                 return None
@@ -316,6 +317,13 @@ class FakeBraze:
             del values[MOST_VALUES:]
             return "array too long"
         return None
+
+    def _refusal(self, who: str, user: dict[str, Any], change: object) -> str | None:
+        if who in self.refused:
+            return "user is blocklisted"
+        if not isinstance(change, dict) or len(change) != 1:
+            return "invalid attribute"
+        return _wrong_contact(user)
 
     def _known(self, people: Iterable[str]) -> set[str]:
         return set(people) if self.users is None else self.users.intersection(people)
@@ -343,9 +351,23 @@ def _alias(alias: dict[str, str]) -> str:
 
 
 def _user_of(user: dict[str, Any]) -> str:
+    """Find whom an object names, as `/users/track` does: by the first of these that it has."""
+    if "external_id" in user:
+        return str(user["external_id"])
     if "user_alias" in user:
         return _alias(user["user_alias"])
-    return str(user["external_id"])
+    for name in ("braze_id", "email", "phone"):
+        if name in user:
+            return str(user[name]).lower()
+    raise RefusedError(400, "an object needs external_id, user_alias, braze_id, email or phone")
+
+
+def _wrong_contact(user: dict[str, Any]) -> str | None:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", user.get("email", "a@b.c")):
+        return "The value provided for the 'email' field is invalid."
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", user.get("phone", "+10000000")):
+        return "The value provided for the 'phone' field is invalid."
+    return None
 
 
 def _handler(braze: FakeBraze) -> type[BaseHTTPRequestHandler]:
