@@ -9,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.braze_mixpanel.files.stores import NO_RETRIES, cloud
 from tests.currents_generator import generate
+from tests.docs.summary_table import SCHEMA, documented_counts
 from tests.fakes.fake_braze import FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.fakes.mixpanel_query_api import MixpanelQueryApi
@@ -68,7 +70,9 @@ class Summaries:
 
     def read(self, code):
         summary = json.loads(self.path.read_text())
+        jsonschema.validate(summary, SCHEMA)
         assert summary["exit_code"] == code
+        assert list(summary["counts"]) in ([], documented_counts(summary["plugin"]))
         assert summary["started_at"] <= summary["ended_at"]
         return summary
 
