@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
 
+from tests.end_to_end.project import BIN, Project
 from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.target_mixpanel.harness import open_record, opens, record, schema, state
 from tools.definitions import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("moto")]
 
@@ -42,29 +45,50 @@ def compose_environment(service: str, store: str) -> dict[str, str]:
     }
 
 
-def test_a_rejected_record_is_in_the_store_after_the_run(store, tmp_path):
+def objects_in(store: str) -> dict[str, bytes]:
+    client = client_of(store)
+    listed = client.list_objects_v2(Bucket="dead-letters").get("Contents", [])
+    return {
+        entry["Key"]: client.get_object(Bucket="dead-letters", Key=entry["Key"])["Body"].read()
+        for entry in listed
+    }
+
+
+def client_of(store: str) -> Any:
     keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret"}
-    client = boto3.client("s3", endpoint_url=store, region_name="us-east-1", **keys)
-    client.create_bucket(Bucket="dead-letters")
+    return boto3.client("s3", endpoint_url=store, region_name="us-east-1", **keys)
+
+
+def commands(folder: Path) -> list[tuple[list[str], Path]]:
+    """The target by itself, and as Meltano calls it in a project."""
+    project = Project.make(folder / "project", None).folder
+    return [
+        ([str(BIN / "target-mixpanel"), "--config", "ENV"], folder),
+        ([str(BIN / "meltano"), "--environment", "prod", "invoke", "target-mixpanel"], project),
+    ]
+
+
+def test_a_rejected_record_is_in_the_store_after_the_run(store, tmp_path):
+    client_of(store).create_bucket(Bucket="dead-letters")
     with FakeMixpanel() as mixpanel:
         environment = {
             **os.environ,
             **compose_environment("currents", store),
             "TARGET_MIXPANEL_API_URL": mixpanel.url,
             "TARGET_MIXPANEL_PROJECT_TOKEN": "project-token",
+            "TARGET_MIXPANEL_DRY_RUN": "false",
         }
-        done = subprocess.run(
-            [Path(sys.executable).parent / "target-mixpanel", "--config", "ENV"],
-            input=SOURCE,
-            capture_output=True,
-            cwd=tmp_path,
-            env=environment,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        del environment["MELTANO_DATABASE_URI"]
+        for number, (command, folder) in enumerate(commands(tmp_path), 1):
+            done = subprocess.run(
+                command, input=SOURCE, capture_output=True, cwd=folder, env=environment, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert b"made-up-password" not in done.stderr
+            assert len(objects_in(store)) == number
         assert mixpanel.count == 30
-    (entry,) = client.list_objects_v2(Bucket="dead-letters")["Contents"]
-    assert entry["Key"].startswith("mixpanel/target-mixpanel-")
-    body = client.get_object(Bucket="dead-letters", Key=entry["Key"])["Body"].read()
-    assert body.count(b'"RECORD"') == 1
-    assert list(tmp_path.iterdir()) == []
+    for key, content in objects_in(store).items():
+        assert key.startswith("mixpanel/target-mixpanel-")
+        assert content.count(b'"RECORD"') == 1
+    assert not list(tmp_path.rglob("dead_letter*"))
+    assert not list(tmp_path.rglob("s3:"))
