@@ -273,7 +273,12 @@ class SingerStream(Stream):
     def log(
         self, message: str, *args: object, level: int = logging.DEBUG, **options: object
     ) -> None:
-        """Log the SDK's lines about each stream at debug level: a tap may have a hundred."""
+        """Log the SDK's lines about each stream at debug level: a tap may have a hundred.
+
+        Its line about an error, too: the error is raised, and the command logs it in one line.
+        """
+        if level == logging.ERROR:
+            level = logging.DEBUG
         super().log(message, *args, level=level, **options)
 
     def _sync_records(

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
-from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -19,8 +18,9 @@ from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.summary.content import RunFacts
 from braze_mixpanel.tables import text_table
-from braze_mixpanel.times import read_time
+from tap_braze_currents import settings
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files
@@ -57,65 +57,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         if capability is not TapCapabilities.ACTIVATE_VERSION  # events are only ever added
     ]
 
-    config_jsonschema = th.PropertiesList(
-        th.Property(
-            "storage_url",
-            th.StringType(nullable=False),
-            required=True,
-            title="Storage URL",
-            description="The Currents prefix: s3://, gs://, abfs:// or az://, file:// or a path; "
-            "the folder that holds dataexport.….integration.… folders, or any folder of files.",
-        ),
-        th.Property(
-            "storage_options",
-            th.ObjectType(additional_properties=True),
-            default={},
-            secret=True,
-            title="Storage options",
-            description="Credentials and endpoint of the store: key, secret, endpoint_url, …",
-        ),
-        th.Property(
-            "start_date",
-            th.StringType,
-            title="Start date",
-            description="First hour to read: an ISO date or datetime, UTC.",
-        ),
-        th.Property(
-            "end_date",
-            th.StringType,
-            title="End date",
-            description="First hour not to read: an ISO date or datetime, UTC.",
-        ),
-        th.Property(
-            "lookback_hours",
-            th.IntegerType(minimum=0, maximum=87_600),
-            default=48,
-            title="Lookback hours",
-            description="How long an hour stays open to files that come late.",
-        ),
-        th.Property(
-            "settle_seconds",
-            th.IntegerType(minimum=0, maximum=31_536_000),
-            default=60,
-            title="Settle seconds",
-            description="Younger objects wait for the next run; 0: none waits.",
-        ),
-        th.Property(
-            "max_files_per_run",
-            th.IntegerType(minimum=1),
-            title="Max files per run",
-            description="The most files that one run reads, over all streams, oldest hours first "
-            "(a sweep reads all).",
-        ),
-        th.Property(
-            "sweep",
-            th.BooleanType,
-            default=False,
-            title="Sweep",
-            description="Also look for files that came after their hour was closed: lists every "
-            "hour since start_date, so use it now and then, not in each run.",
-        ),
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
 
     def __init__(
         self,
@@ -320,21 +262,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             raise unused
 
     def check_settings(self) -> list[str]:
-        """Check the dates; return one line for each mistake."""
-        mistakes = []
-        for name in ("start_date", "end_date"):
-            try:
-                _moment(self.config.get(name))
-            except ValueError:
-                mistakes.append(
-                    f"Setting {name} is wrong: {self.config[name]!r} is no ISO date or datetime. "
-                    "Write 2026-11-01 or 2026-11-01T13:00:00Z."
-                )
-        return mistakes
+        """Find what the schema cannot say."""
+        return settings.find_mistakes(self.config)
 
     def _limits(self) -> Limits:
-        start = _moment(self.config.get("start_date"))
-        end = _moment(self.config.get("end_date"))
+        start = settings.moment(self.config.get("start_date"))
+        end = settings.moment(self.config.get("end_date"))
         if start and start > self.now():
             raise SettingsError(
                 f"start_date {self.config['start_date']} lies in the future: there is nothing to "
@@ -351,21 +284,16 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             sweep=self.config["sweep"],
         )
 
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        return self._run.facts() if self._run else RunFacts()
+
     def handle_signal(self, signum: int) -> None:
         """End between two blocks of records, so that no line is cut off."""
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
         if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")
         self._run.stop()
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Read a date setting; None if it is not set.
-
-    Raises:
-        ValueError: It is no time.
-    """
-    return read_time(text) if text else None
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from singer_sdk import typing as th
 
 from braze_mixpanel.http.safe_url import is_safe_url
 from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +74,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "and ask the query API nothing."
         ),
     ),
+    SUMMARY_PATH,
+    PATH_OPTIONS,
 ).to_dict()
 
 

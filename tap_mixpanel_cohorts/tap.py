@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from singer_sdk import Tap
@@ -13,6 +14,7 @@ from braze_mixpanel.errors import ConnectorError, StoppedError
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
+from braze_mixpanel.summary.content import RunFacts, Stop
 from tap_mixpanel_cohorts import settings
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 from tap_mixpanel_cohorts.streams import CohortStream
@@ -45,6 +47,17 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
     _client: QueryClient | None = None
     _is_writing = False
     _is_stopped = False
+    _source: QueriedCohorts | PushedCohorts | None = None
+    _covers_until: datetime | None = None
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        """Make a tap; nothing is read yet.
+
+        Args:
+            options: Those of the SDK's `Tap`.
+        """
+        self._counts = {"cohorts": 0, "members": 0}
+        super().__init__(**options)
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
@@ -60,8 +73,9 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: A cohort did not come completely; all others were given out.
         """
+        began = datetime.now(timezone.utc)
         with ExitStack() as stack:
-            source = self._open(stack)
+            source = self._source = self._open(stack)
             self._write_schemas(is_query=not self._is_pushed)
             try:
                 for reading in source.readings():
@@ -75,6 +89,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             failure = source.failure()
         if failure is not None:
             raise failure
+        self._covers_until = began
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
         """Ask one query, or look into the inbox; gives out one cohort without its members.
@@ -163,12 +178,14 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                     with self._unbroken():
                         people.write_block(block)
                     counter.increment(block.records)
+                    self._counts["members"] += block.records
         record = reading.cohort
         if not people.selected:
             record = {**record, "count": None}  # no member is given out: the list is not empty
         with self._unbroken():
             if cohorts.selected:
                 cohorts.write_record(record)
+            self._counts["cohorts"] += 1
             self._write_state(reading.progress)
 
     @contextmanager
@@ -183,6 +200,19 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
     def _write_state(self, progress: dict[str, Any]) -> None:
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
+
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        incomplete = self._source.incomplete if self._source else {}
+        return RunFacts(
+            counts={
+                **self._counts,
+                "incomplete_cohorts": len(incomplete),
+                "requests": self._client.asked if self._client else 0,
+            },
+            guards=[Stop(cohort, why) for cohort, why in incomplete.items()],
+            state_covers_until=self._covers_until,
+        )
 
     def handle_signal(self, signum: int) -> None:
         """End between two records, so that no line is cut off."""

@@ -40,6 +40,7 @@ from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.closing_lines import log_result
+from target_braze_cohorts.run.facts import run_facts
 from target_braze_cohorts.run.planned_people import PlannedPeople, make_people
 from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS, logged_progress
 from target_braze_cohorts.run.report_page import make_page
@@ -51,7 +52,7 @@ from target_braze_cohorts.settings.consistency import (
     missing_credentials,
 )
 from target_braze_cohorts.settings.identifier_property import is_joined
-from target_braze_cohorts.settings.instances import endpoint
+from target_braze_cohorts.settings.workspace import workspace_key
 from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.summary.content import RunFacts
     from target_braze_cohorts.braze.client import BrazeClient
     from target_braze_cohorts.intake.completeness import StreamEvidence
     from target_braze_cohorts.run.results import RunResult
@@ -103,6 +105,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
+        self._began: datetime | None = None
+        self._covers_until: datetime | None = None
         self._streams: set[str] = set()
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
@@ -204,9 +208,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         from target_braze_cohorts.store import database, run_tables  # noqa: PLC0415
 
         config = self.config
+        self._began = self.now()
         self._protect_password(database.parse_url(config["membership_db"]).password)
         self.rejects.check()
-        workspace = self._workspace()
+        workspace = workspace_key(config)
         connection = self._resources.enter_context(
             database.open_database(config["membership_db"], workspace)
         )
@@ -233,7 +238,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
                 retry_seconds=config["retry_seconds"],
             ),
             rejects=self.rejects,
-            now=self.now(),
+            now=self._began,
         )
         self._resources.enter_context(
             logged_progress(self._sync, self.logger, time.monotonic, self.progress_seconds)
@@ -336,6 +341,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             raise error
         if not self.config["dry_run"]:
             super().process_endofpipe()
+            self._covers_until = self._began if self._streams else None
 
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
@@ -359,6 +365,15 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
         )
 
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        return run_facts(
+            self.result,
+            dry_run=self.config["dry_run"],
+            dead_letter=self.rejects.where if "rejects" in vars(self) else None,
+            state_covers_until=self._covers_until,
+        )
+
     def handle_signal(self, signum: int) -> None:
         """End after the requests in flight; a second signal ends the process at once."""
         end_at_second_signal(self._stopped_by, signum)
@@ -375,16 +390,6 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _client(self, timeouts: tuple[float, float] = TIMEOUTS) -> BrazeClient:
         return make_client(self.config, timeouts, lambda: self.now().timestamp())
-
-    def _workspace(self) -> str:
-        """Return the key of the known membership: each workspace, endpoint and list has its own."""
-        config = self.config
-        url = endpoint(config.get("instance"), config.get("rest_endpoint"))
-        if config["delivery"] == settings.ATTRIBUTE:
-            way = f"attribute {config['attribute_name']} {config['attribute_value']}"
-        else:
-            way = f"partner {config['partner_name']}"
-        return f"{config['workspace']} {url} {way}"
 
     def _protect_password(self, password: str | None) -> None:
         # By the same rule as for settings: masking a very short password would garble every line.

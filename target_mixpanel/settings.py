@@ -12,6 +12,7 @@ from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
 from braze_mixpanel.settings.paths import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
 from target_mixpanel.sending.client import (
@@ -150,6 +151,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         description="Folder for the files of a dry run, one event a line, or its URL in a store.",
     ),
     REPORT_PATH,
+    SUMMARY_PATH,
     PATH_OPTIONS,
 ).to_dict()
 

@@ -41,6 +41,7 @@ from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
+from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.summary.content import RunFacts
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
@@ -381,6 +383,16 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         begun = self._begun
         retries = self.sender.retries if begun else 0
         return make_page(ending, self.config, begun, retries=retries, now=self.clock.wall())
+
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        begun = self._begun
+        return run_facts(
+            begun,
+            retries=self.sender.retries if begun else 0,
+            now=self.clock.wall(),
+            dry_run=self.config["dry_run"],
+        )
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.singer.currents_streams import stream_id
+from braze_mixpanel.summary.content import RunFacts
+from tap_braze_currents.bucket.layout import to_datetime
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
 from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.bookmark import Bookmark
@@ -183,6 +185,8 @@ class Run:
         self._conditions = conditions
         self._pace = pace
         self._is_stopped = False
+        self._covered = ""
+        """The newest hour in the last STATE."""
         self._failures_in_a_row = 0
         """Files that could not be fetched, for a reason outside their content."""
         self._is_complete = False
@@ -248,6 +252,9 @@ class Run:
                     self._plan.waiting(event_type).unsettled,
                 )
         self._emit_state(self._state)
+        self._covered = max(
+            (one.bookmark.newest_hour for one in self._progress.values()), default=""
+        )
 
     def done(self) -> Done:
         """Return how far the run is."""
@@ -256,6 +263,28 @@ class Run:
         planned, is_listed = self._plan.counted()
         hour = max((progress.reached_hour for progress in self._progress.values()), default="")
         return Done(files, records, planned, is_listed, hour)
+
+    def facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        done = self.done()
+        waiting = [self._plan.waiting(event_type) for event_type in self._progress]
+        newest = self._newest_hour()
+        behind = self._conditions.clock() - to_datetime(newest) if newest else None
+        return RunFacts(
+            counts={
+                "streams": len(self._progress),
+                "files": done.files,
+                "records": done.records,
+                "unreadable_files": sum(len(one.unread) for one in self._progress.values()),
+            },
+            lag_seconds=max(0.0, behind.total_seconds()) if behind is not None else None,
+            files_waiting=sum(len(one.unsettled) + one.beyond_limit for one in waiting)
+            + self._plan.by_path.unsettled,
+            state_covers_until=to_datetime(self._covered) if self._covered else None,
+        )
+
+    def _newest_hour(self) -> str:
+        return max((one.bookmark.newest_hour for one in self._progress.values()), default="")
 
     def finish(self) -> None:
         """Emit the last STATE, log the summary, and raise what went wrong.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, TypedDict
 
 import click
@@ -30,24 +31,27 @@ class _Options(TypedDict):
     keep_days: int
 
 
+_option = partial(click.option, show_envvar=True)
+
+
 @click.command(
     context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["-h", "--help"]},
     epilog=f"Each option may also stand in the environment ({PREFIX}_PORT and so on); the password "
     f"only there, as {PASSWORD_VARIABLE}.",
 )
-@click.option("--inbox-db", required=True, help="SQLAlchemy URL: sqlite:///file or postgresql://…")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@click.option("--username", help="User that Mixpanel sends; any, if not given.")
-@click.option(
+@_option("--inbox-db", required=True, help="SQLAlchemy URL: sqlite:///file or postgresql://…")
+@_option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@_option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@_option("--username", help="User that Mixpanel sends; any, if not given.")
+@_option(
     "--profile-properties",
     default="[]",
     show_default=True,
     help='JSON list of the properties to keep, such as ["$braze_external_id"].',
 )
-@click.option("--tls-cert", help="File with the certificate (PEM); without one, plain HTTP.")
-@click.option("--tls-key", help="File with the certificate's key (PEM).")
-@click.option(
+@_option("--tls-cert", help="File with the certificate (PEM); without one, plain HTTP.")
+@_option("--tls-key", help="File with the certificate's key (PEM).")
+@_option(
     "--keep-days",
     default=14,
     show_default=True,

@@ -85,6 +85,11 @@ class QueryClient:
         self._loop = SendLoop("Mixpanel", logger=_log, waits=waits, sleep=sleep)
         self._connection = Connection(project)
 
+    @property
+    def asked(self) -> int:
+        """How many requests were sent."""
+        return self._loop.requests
+
     def hurry(self, *, on: bool) -> None:
         """Wait for nothing, or as long as allowed again: one outage is waited out once."""
         self._patience = 0.0 if on else self._retry_seconds

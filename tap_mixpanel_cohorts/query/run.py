@@ -56,7 +56,8 @@ class QueriedCohorts:
         self._read: dict[str, float] = {
             str(cohort): float(moment) for cohort, moment in (progress.get("read") or {}).items()
         }
-        self._failures: list[str] = []
+        self.incomplete: dict[str, str] = {}
+        """Cohorts that did not come completely → why."""
 
     def list_cohorts(self) -> list[dict[str, Any]]:
         """Ask which cohorts there are, and choose those that are wanted.
@@ -120,7 +121,7 @@ class QueriedCohorts:
             except (IncompleteError, UnansweredError) as error:
                 _log.warning("Cohort %s is not sent: %s", cohort["id"], error)
                 self._client.hurry(on=isinstance(error, UnansweredError))
-                self._failures.append(f"{cohort['id']} ({str(error).rstrip('.')})")
+                self.incomplete[str(cohort["id"])] = str(error).rstrip(".")
                 continue
             self._client.hurry(on=False)
             self._read[str(cohort["id"])] = round(self._client.now(), 3)
@@ -133,11 +134,12 @@ class QueriedCohorts:
 
     def failure(self) -> TemporaryError | None:
         """Give what did not come; None if everything did."""
-        if not self._failures:
+        if not self.incomplete:
             return None
+        cohorts = "; ".join(f"{cohort} ({why})" for cohort, why in self.incomplete.items())
         return TemporaryError(
-            f"These cohorts did not come completely and were not sent: "
-            f"{'; '.join(self._failures)}. The others were; run again later."
+            f"These cohorts did not come completely and were not sent: {cohorts}. The others were; "
+            "run again later."
         )
 
     def final_progress(self) -> dict[str, Any]:

@@ -92,6 +92,8 @@ class PushedCohorts:
             if row.sequence > since:
                 self._due.append((row, since))
             self._notes += self._missing(row, since)
+        self.incomplete: dict[str, str] = {}
+        """Nothing in an inbox comes in part."""
 
     @property
     def passed_sequence(self) -> int:

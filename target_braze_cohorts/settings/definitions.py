@@ -9,6 +9,7 @@ from singer_sdk import typing as th
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
 from braze_mixpanel.settings.paths import PATH_OPTIONS
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
 from target_braze_cohorts.settings.instances import ENDPOINTS
@@ -281,5 +282,6 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         ),
     ),
     REPORT_PATH,
+    SUMMARY_PATH,
     PATH_OPTIONS,
 ).to_dict()

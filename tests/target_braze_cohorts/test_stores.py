@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from braze_mixpanel.errors import TemporaryError
+from braze_mixpanel.stores.folder import StoreFolder
 from tests.braze_mixpanel.files.stores import NO_RETRIES, SCHEMES, cloud
 from tests.fakes.fake_buckets import Refusal
-from tests.target_braze_cohorts.harness import full, run
+from tests.target_braze_cohorts.harness import Crash, full, run
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -30,3 +31,27 @@ def test_no_state_passes_while_the_store_does_not_take_the_dead_letter(braze, tm
         done = run(braze, tmp_path, full({1: ["a", "b", "c"]}), **changes)
     assert isinstance(done.error, TemporaryError)
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_refused_members_are_in_the_store_after_a_kill_and_another_run(
+    is_written, braze, tmp_path, monkeypatch
+):
+    braze.malformed = {"b"}
+    people = full({1: ["a", "b", "c"]})
+    with cloud() as place:
+        changes = {"dead_letter_path": place.url, "path_options": place.options}
+        write = StoreFolder.write
+
+        def die(*arguments):
+            if is_written:
+                write(*arguments)
+            raise Crash
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StoreFolder, "write", die)
+            killed = run(braze, tmp_path, people, **changes)
+        assert isinstance(killed.error, Crash)
+        assert killed.stdout == ""
+        run(braze, tmp_path, people, **changes).ok()
+        assert {letter["record"]["distinct_id"] for letter in place.records()} == {"b"}
