@@ -96,6 +96,9 @@ def test_unusable_ids_are_set_aside_whatever_their_number_and_place(tmp_path, wa
         assert done.rows["1"].done.refused == len(unusable) == len(done.dead)
         second = run(braze, tmp_path, full({1: people}), **way).ok()
         assert second.rows["1"].done.added == 0
+        gone = [who for who in people if who not in unusable]
+        third = run(braze, tmp_path, full({1: gone}), **way).ok()
+        assert third.rows["1"].counts.to_remove == 0
 
 
 def test_a_cohort_of_unusable_ids_is_given_up_after_each_was_tried_and_the_others_go_on(
