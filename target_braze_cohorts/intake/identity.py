@@ -35,9 +35,9 @@ LONGEST_BYTES: Final = 1000
 
 _NOBODY: Final = "$braze_mixpanel_nobody"
 _NOBODY_OF_KIND: Final = {
-    "email": "nobody@braze-mixpanel.invalid",  # a domain that cannot exist
-    "phone": "+999000000000000",  # a country code that no country has
-    "braze_id": "0" * 24,
+    EMAIL: "nobody@braze-mixpanel.invalid",  # a domain that cannot exist
+    PHONE: "+999000000000000",  # a country code that no country has
+    BRAZE_ID: "0" * 24,
 }
 """For kinds whose text must have a form."""
 
