@@ -43,7 +43,7 @@ SAMPLES: Final = 4
 MOST_WAITING_PAGES: Final = 1_000
 """A list with so many refused pages and nobody accepted is given up; this bounds the memory."""
 MOST_TRIED_ALONE: Final = 5_000
-"""So many members are tried alone before a list of which Braze accepts nobody is given up."""
+"""So many members are tried alone before a list is given up because Braze accepts nobody of it."""
 
 
 class RefusedMember(NamedTuple):
@@ -349,7 +349,7 @@ class _Task:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def refusal(self) -> CohortRefusedError:
-        """Make the error for a list of which Braze takes nobody."""
+        """Make the error for a list from which Braze takes nobody."""
         return CohortRefusedError(f"Braze refused every member (status {self.status})")
 
 
