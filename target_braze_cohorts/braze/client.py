@@ -53,6 +53,7 @@ class BrazeAnswer(NamedTuple):
         from_braze: Whether it has the form of Braze's answers; a proxy or another service may
             answer every request with 200.
         rate_limit: The rate limit that it states, or None.
+        is_retry: Whether the same request was sent before; then Braze may have applied it already.
     """
 
     status: int
@@ -62,6 +63,7 @@ class BrazeAnswer(NamedTuple):
     refused_unnamed: str | None = None
     from_braze: bool = True
     rate_limit: RateLimit | None = None
+    is_retry: bool = False
 
     @property
     def accepted(self) -> bool:

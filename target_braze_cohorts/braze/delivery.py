@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from target_braze_cohorts.braze.outcomes import (
     LOCKED,
@@ -36,12 +36,14 @@ if TYPE_CHECKING:
     from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.store.membership import MembershipStore
 
+    _Sending: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 SAMPLES: Final = 4
 """So many members, spread over a refused page, are tried alone."""
 MOST_WAITING_PAGES: Final = 1_000
 """A list with so many refused pages and nobody accepted is given up; this bounds the memory."""
 MOST_TRIED_ALONE: Final = 5_000
-"""So many members are tried alone before a list of which Braze accepts nobody is given up."""
+"""So many members are tried alone before a list is given up because Braze accepts nobody of it."""
 
 
 class RefusedMember(NamedTuple):
@@ -136,16 +138,16 @@ class ListDelivery:
             ConnectorError: What `Senders.ask` raises.
         """
         task = _Task(known, change, done, someone_staying)
-        await self._send_pages(task, pages)
+        await self._send_pages(task, (partial(self._begin, task, page) for page in pages))
         if task.waiting and not task.is_proven:
             await self._find_proof(task)
         waiting, task.waiting = task.waiting, []
-        await self._send_pages(task, waiting)
+        await self._send_pages(task, (partial(self._send_page, task, page) for page in waiting))
 
-    async def _send_pages(self, task: _Task, pages: Iterable[list[str]]) -> None:
+    async def _send_pages(self, task: _Task, pages: Iterable[_Sending]) -> None:
         group = SideBySide(self._places, self._stop_unless_of_one_cohort)
-        for number, identifiers in enumerate(pages):
-            if not await group.start(partial(self._send_page, task, identifiers)):
+        for number, page in enumerate(pages):
+            if not await group.start(page):
                 break
             if not number and not task.is_proven:
                 await group.join()
@@ -157,26 +159,28 @@ class ListDelivery:
 
     # One page
 
-    async def _send_page(self, task: _Task, identifiers: list[str]) -> None:
+    async def _begin(self, task: _Task, identifiers: list[str]) -> None:
+        """Note in the store what is about to be sent, and send it."""
+        strangers = self._store.strangers(task.known.id, identifiers)
+        self._store.intend(task.known.id, task.change, identifiers)
+        await self._send_page(task, _Page(identifiers, strangers))
+
+    async def _send_page(self, task: _Task, page: _Page) -> None:
         """Send a page; it waits if Braze refuses it and has accepted nobody of the list."""
-        page = self._begin_page(task, identifiers)
+        identifiers = page.identifiers
         answer = await self._change(task, identifiers)
         if answer.accepted:
             self._acknowledge(task, identifiers, answer)
             return
+        page.doubt(identifiers, answer)
         task.status = answer.status
         if len(identifiers) == 1 or task.is_proven or await self._takes_somebody(task, page):
             await self._isolate(task, page, identifiers, answer)
             self._settle(task, page)
             return
-        task.waiting.append(identifiers)
+        task.waiting.append(page)
         if len(task.waiting) >= MOST_WAITING_PAGES:
             raise task.refusal()
-
-    def _begin_page(self, task: _Task, identifiers: list[str]) -> _Page:
-        page = _Page(identifiers, self._store.strangers(task.known.id, identifiers))
-        self._store.intend(task.known.id, task.change, identifiers)
-        return page
 
     async def _takes_somebody(self, task: _Task, page: _Page) -> bool:
         """Ask Braze with single members of a refused page; they are sent again with the others."""
@@ -190,6 +194,7 @@ class ListDelivery:
                 break
             if (await self._change(task, [identifier])).accepted:
                 task.is_proven = True
+                page.strangers.discard(identifier)
         return task.is_proven
 
     async def _takes_removals(self, task: _Task) -> bool:
@@ -206,6 +211,7 @@ class ListDelivery:
         self, task: _Task, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer
     ) -> None:
         """Find whom Braze refuses of a request that it refused, and deliver the others."""
+        page.doubt(identifiers, answer)
         named = answer.refused.keys() >= set(range(len(identifiers)))
         if len(identifiers) == 1 or named:
             # `/users/track` names everybody where it takes nobody of a request.
@@ -241,7 +247,7 @@ class ListDelivery:
             raise task.refusal()
         pages, tried = list[_Page](), 0
         while task.waiting and not task.is_proven and tried < MOST_TRIED_ALONE:
-            page = self._begin_page(task, task.waiting.pop())
+            page = task.waiting.pop()
             await self._side_by_side(
                 partial(self._send_part, task, page, [identifier])
                 for identifier in page.identifiers
@@ -253,9 +259,7 @@ class ListDelivery:
         for page in pages:
             self._settle(task, page)
 
-    async def _side_by_side(
-        self, coroutines: Iterable[Callable[[], Coroutine[Any, Any, None]]]
-    ) -> None:
+    async def _side_by_side(self, coroutines: Iterable[_Sending]) -> None:
         group = SideBySide(
             asyncio.Semaphore(2 * self._senders.concurrency), self._stop_unless_of_one_cohort
         )
@@ -340,12 +344,12 @@ class _Task:
     is_proven: bool = False
     takes_removals: bool | None = None
     status: int = 0
-    waiting: list[list[str]] = field(default_factory=list)
+    waiting: list[_Page] = field(default_factory=list)
     is_locked: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def refusal(self) -> CohortRefusedError:
-        """Make the error for a list of which Braze takes nobody."""
+        """Make the error for a list from which Braze takes nobody."""
         return CohortRefusedError(f"Braze refused every member (status {self.status})")
 
 
@@ -362,6 +366,11 @@ class _Page:
     identifiers: list[str]
     strangers: set[str]
     culprits: list[RefusedMember] = field(default_factory=list)
+
+    def doubt(self, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
+        """Note that Braze may hold these after all: an attempt before the refusal had no answer."""
+        if answer.is_retry:
+            self.strangers.difference_update(identifiers)
 
     def samples(self) -> list[str]:
         """Choose a few members, spread evenly."""

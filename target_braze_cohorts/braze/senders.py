@@ -111,8 +111,11 @@ class Senders:
             CohortLockedError: The cohort stayed locked for `retry_seconds`.
             StoppedError: A signal, or the failure of another request, stopped the run.
         """
+        attempts = 0
 
         def judge_answer(answer: BrazeAnswer) -> TryAgain | None:
+            nonlocal attempts
+            attempts += 1
             if once_if_locked and answer.status == LOCKED:
                 return None
             return self._judge(answer)
@@ -120,7 +123,7 @@ class Senders:
         patience = Patience(self._retry_seconds, "retry_seconds")
         answer = self._loop.send(self._noting(request), judge=judge_answer, patience=patience)
         self._loop.pause(answer.wait)
-        return answer
+        return answer._replace(is_retry=attempts > 1)
 
     def stop(self) -> None:
         """Start no more requests: one has failed for good."""

@@ -34,6 +34,12 @@ LONGEST_BYTES: Final = 1000
 """Longer than any id that Braze accepts (997 bytes), short enough for an index in PostgreSQL."""
 
 _NOBODY: Final = "$braze_mixpanel_nobody"
+_NOBODY_OF_KIND: Final = {
+    EMAIL: "nobody@braze-mixpanel.invalid",  # a domain that cannot exist
+    PHONE: "+999000000000000",  # a country code that no country has
+    BRAZE_ID: "0" * 24,
+}
+"""For kinds whose text must have a form."""
 
 _is_email = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+").fullmatch
 _is_phone = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
@@ -100,7 +106,9 @@ def alias_identifier(name: str, label: str) -> str:
 
 def nobody(kind: str) -> str:
     """Return an identifier that no user has."""
-    return alias_identifier(_NOBODY, _NOBODY) if kind == ALIAS else _NOBODY
+    if kind == ALIAS:
+        return alias_identifier(_NOBODY, _NOBODY)
+    return _NOBODY_OF_KIND.get(kind, _NOBODY)
 
 
 def cohort_lists(kind: str, identifiers: Sequence[str]) -> dict[str, Any]:

@@ -170,6 +170,12 @@ class FakeBraze:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being worked on."""
+        with self._lock:
+            return self._in_flight.total()
+
     def members(self, label: str) -> set[str]:
         """Who is in a cohort, or has a value in the attribute."""
         with self._lock:

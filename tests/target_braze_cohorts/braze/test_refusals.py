@@ -96,6 +96,9 @@ def test_unusable_ids_are_set_aside_whatever_their_number_and_place(tmp_path, wa
         assert done.rows["1"].done.refused == len(unusable) == len(done.dead)
         second = run(braze, tmp_path, full({1: people}), **way).ok()
         assert second.rows["1"].done.added == 0
+        gone = [who for who in people if who not in unusable]
+        third = run(braze, tmp_path, full({1: gone}), **way).ok()
+        assert third.rows["1"].counts.to_remove == 0
 
 
 def test_a_cohort_of_unusable_ids_is_given_up_after_each_was_tried_and_the_others_go_on(
@@ -136,6 +139,25 @@ def test_refused_people_alone_in_a_page_of_removals_do_not_stop_the_cohort(braze
     braze.malformed = set()
     run(braze, tmp_path, full({1: "cde"}), **LENIENT, **way).ok()
     assert braze.members("1") == set("cde")
+
+
+@pytest.mark.parametrize(
+    ("kind", "people"),
+    [
+        ("email", ["a@example.com", "b@example.com", "c@example.com", "d@example.com"]),
+        ("phone", ["+12025550101", "+12025550102", "+12025550103", "+12025550104"]),
+        ("braze_id", ["a" * 24, "b" * 24, "c" * 24, "d" * 24]),
+    ],
+)
+def test_the_same_holds_for_people_named_by_contacts_and_braze_ids(braze, tmp_path, kind, people):
+    way = by_attribute(attribute_value="id", identifier=kind)
+    run(braze, tmp_path, full({1: people}), **way).ok()
+    braze.malformed = set(people[:2])
+    done = run(braze, tmp_path, full({1: people[2:]}), **LENIENT, **way).ok()
+    assert done.rows["1"].done.refused == 2
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: people[2:]}), **LENIENT, **way).ok()
+    assert braze.members("1") == set(people[2:])
 
 
 def test_refused_people_in_one_former_list_do_not_keep_the_others_from_being_emptied(
