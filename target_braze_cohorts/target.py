@@ -99,14 +99,15 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         Args:
             arguments: Those of the SDK's `Target`.
         """
+        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        self._sync: Sync | None = None
+        self._covers_until: datetime | None = None
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._resources = ExitStack()
-        self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._began: datetime | None = None
-        self._covers_until: datetime | None = None
         self._streams: set[str] = set()
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
@@ -369,7 +370,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         """Return what the summary says of the run."""
         return run_facts(
             self.result,
-            dry_run=self.config["dry_run"],
+            dry_run=self.config.get("dry_run") is True,
             dead_letter=self.rejects.where if "rejects" in vars(self) else None,
             state_covers_until=self._covers_until,
         )

@@ -105,13 +105,14 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         Args:
             arguments: Those of the SDK's `Target`.
         """
+        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        self._begun: Pipeline | None = None
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
         self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
-        self._begun: Pipeline | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -386,12 +387,11 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""
-        begun = self._begun
         return run_facts(
-            begun,
-            retries=self.sender.retries if begun else 0,
+            self._begun,
+            retries=self.sender.retries if self._begun else 0,
             now=self.clock.wall(),
-            dry_run=self.config["dry_run"],
+            dry_run=self.config.get("dry_run") is True,
         )
 
     def handle_signal(self, signum: int) -> None:
