@@ -249,13 +249,14 @@ class Pipeline:
         self.account.settle(batch.names)
         if self.timeline is not None:
             self.timeline.add(batch.names, batch.times)
+        origins = batch.origins() if delivered.rejections else []
         for rejection in delivered.rejections:
             name, event_time = batch.names[rejection.index], batch.times[rejection.index]
             self.account.reject(name, rejection.reason, was_imported=True)
             if self.timeline is not None:
                 self.timeline.take_back(name, event_time)
             self._dead_letter(
-                batch.origins[rejection.index],
+                origins[rejection.index],
                 rejection.reason,
                 field=rejection.field,
                 message=rejection.message,

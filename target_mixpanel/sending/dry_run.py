@@ -66,7 +66,7 @@ class DryRun:
         """
         del stopping
         try:
-            self._file.write(b"\n".join(batch.bodies) + b"\n")
+            self._file.write(batch.events + b"\n")
         except ConnectorError:
             self.whole = False
             raise
