@@ -174,6 +174,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             ),
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             stopping=lambda: self._stopped_by is not None,
+            while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             clock=self.clock,
         )
 
@@ -234,6 +235,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # Messages
 
     def _begin(self) -> None:
+        _ = self.progress  # its time begins here
         if self.dry_run is not None:
             self.dry_run.open()
         else:
@@ -254,7 +256,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
         self.pipeline.between_blocks()
-        self.progress.log_if_due()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
         """Set up the stream's maps, sinks and lane."""

@@ -166,6 +166,11 @@ class BatchDelivery:
         """How many requests have no answer at this moment."""
         return self._loop.in_flight
 
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds no request starts, after a failure."""
+        return self._loop.paused_for
+
     def check_credentials(self) -> None:
         """Ask Mixpanel whether it knows the credentials, with an event that it cannot import.
 
