@@ -308,7 +308,7 @@ class Run:
         """After a sweep that left nothing unread, every hour from its start has been looked at."""
         for progress in self._progress.values():
             if not (self._is_stopped or self._errors or progress.unread):
-                progress.bookmark.extend_back_to(self._plan.limits.start_hour)
+                progress.bookmark.mark_swept(self._plan.limits.start_hour)
 
     def _log_summary(self) -> None:
         rows = [
