@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -31,7 +30,7 @@ from tap_braze_currents.bucket.layout import parse_path, to_hour
 from tap_braze_currents.planning.bookmark import Bookmark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TAP = Path(sys.executable).parent / "tap-braze-currents"
 _HEADINGS = (

@@ -141,14 +141,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """What takes batches: Mixpanel, or the file of a dry run."""
         if self.dry_run is not None:
             return self.dry_run
-        config = self.config
         return BatchDelivery(
             self.client,
-            concurrency=config["concurrency"],
-            retry_seconds=config["retry_seconds"],
+            concurrency=self.config["concurrency"],
+            retry_seconds=self.config["retry_seconds"],
             logger=self.logger,
             waits=self.retry_waits,
-            wall=self.clock.wall,
+            clock=self.clock,
         )
 
     @cached_property

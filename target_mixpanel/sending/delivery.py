@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator
 
+    from target_mixpanel.run.clock import Clock
     from target_mixpanel.sending.batches import Batch
     from target_mixpanel.sending.client import Credentials, MixpanelAnswer
 
@@ -124,10 +124,8 @@ class BatchDelivery:
         concurrency: int,
         retry_seconds: float,
         logger: logging.Logger,
+        clock: Clock,
         waits: Callable[[], Iterator[float]] = retry_waits,
-        wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
         most_bytes: int = MOST_BYTES_HELD,
     ) -> None:
         """Prepare; threads start when batches wait for them.
@@ -137,18 +135,21 @@ class BatchDelivery:
             concurrency: Most requests in flight; how many there are adapts to the answers.
             retry_seconds: How long one batch is retried after its first failure.
             logger: Logs each retry.
+            clock: For waits and dates.
             waits: Gives the waits between the attempts of one request.
-            wall: UNIX seconds.
-            clock: Seconds that only grow.
-            sleep: Waits so many seconds.
             most_bytes: Bound on the batches held at once, see `MOST_BYTES_HELD`.
         """
         self.client = client
-        self._wall = wall
+        self._clock = clock
         self._retry_seconds = retry_seconds
         self._gate = AdaptiveGate(ConcurrencyLimit(concurrency, FIRST_CONCURRENCY))
         self._loop = SendLoop(
-            client.url, logger=logger, waits=waits, clock=clock, sleep=sleep, gate=self._gate
+            client.url,
+            logger=logger,
+            waits=waits,
+            clock=clock.steady,
+            sleep=clock.sleep,
+            gate=self._gate,
         )
         self._queue = BatchQueue(most_bytes)
         self._finished: deque[Delivered] = deque()
@@ -184,7 +185,7 @@ class BatchDelivery:
             lambda got: self._judge(got, 1),
             self._retry_seconds,
         )
-        require_good_probe(answer, self.client.credentials, self._wall())
+        require_good_probe(answer, self.client.credentials, self._clock.wall())
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Queue a batch; blocks while enough are in flight, which is what bounds the memory.
@@ -264,7 +265,7 @@ class BatchDelivery:
         while parts:
             start, end = parts.pop()
             answer, outcome = self._send(batch.body(start, end), end - start, patience)
-            at = datetime.fromtimestamp(self._wall(), timezone.utc).isoformat()
+            at = datetime.fromtimestamp(self._clock.wall(), timezone.utc).isoformat()
             match outcome:
                 case Settled(failures):
                     rejections += [

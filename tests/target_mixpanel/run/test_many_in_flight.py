@@ -92,14 +92,14 @@ class World:
     def __init__(self, time: VirtualTime, service: Service, folder: Path, **limits: Any) -> None:
         self.service = service
         self.states: list[int] = []
+        clock = Clock(wall=lambda: float(TIME + 1), steady=time.clock, sleep=time.sleep)
         delivery = BatchDelivery(
             service,
             concurrency=limits.pop("concurrency", 32),
             retry_seconds=limits.pop("retry_seconds", 36_000),
             logger=logging.getLogger("test.many"),
             waits=lambda: itertools.repeat(3.0),
-            clock=time.clock,
-            sleep=time.sleep,
+            clock=clock,
             most_bytes=limits.pop("most_bytes", 10**9),
         )
         self.pipeline = Pipeline(
@@ -107,7 +107,7 @@ class World:
             DeadLetter(folder, "test"),
             self.store,
             PipelineSettings(limits.pop("batch_size", 1), 2_000_000, 0.0, 0.1),
-            clock=Clock(wall=lambda: float(TIME + 1), steady=time.clock),
+            clock=clock,
         )
         self.delivery = delivery
 
