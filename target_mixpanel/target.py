@@ -142,14 +142,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """What takes batches: Mixpanel, or the file of a dry run."""
         if self.dry_run is not None:
             return self.dry_run
-        config = self.config
         return BatchDelivery(
             self.client,
-            concurrency=config["concurrency"],
-            retry_seconds=config["retry_seconds"],
+            concurrency=self.config["concurrency"],
+            retry_seconds=self.config["retry_seconds"],
             logger=self.logger,
             waits=self.retry_waits,
-            wall=self.clock.wall,
+            clock=self.clock,
         )
 
     @cached_property
@@ -175,6 +174,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             ),
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             stopping=lambda: self._stopped_by is not None,
+            while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             clock=self.clock,
         )
 
@@ -235,6 +235,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # Messages
 
     def _begin(self) -> None:
+        _ = self.progress  # its time begins here
         if self.dry_run is not None:
             self.dry_run.open()
         else:
@@ -255,7 +256,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
         self.pipeline.between_blocks()
-        self.progress.log_if_due()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
         """Set up the stream's maps, sinks and lane."""
