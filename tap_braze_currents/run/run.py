@@ -318,10 +318,16 @@ class Run:
         ]
         if rows:
             logger.info("What was read:\n%s", progress_table(rows, self._plan.now))
-        if unsettled := self._plan.by_path.unsettled:
-            logger.info("%d files that are listed by path are too young.", unsettled)
         if quiet := len(self._progress) - len(rows):
             logger.info("%d selected streams have nothing new.", quiet)
+        young = sum(len(waiting.unsettled) for _, waiting in rows) + self._plan.by_path.unsettled
+        if young:
+            logger.info(
+                "Files that wait because they are younger than settle_seconds: %d. Run again in %d "
+                "seconds, or set settle_seconds to 0 if nothing writes to the bucket.",
+                young,
+                self._plan.limits.settle_seconds,
+            )
 
     def _planned(self) -> Iterator[tuple[str, RemoteFile]]:
         """Chain the streams, so that the first files of one are fetched while another is read."""

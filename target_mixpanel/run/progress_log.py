@@ -97,7 +97,10 @@ class ProgressLog:
         """Log the closing table, the files that the run wrote, and the figures of a long run."""
         account, dead_letter = self._pipeline.account, self._pipeline.dead_letter
         forecast = self._estimate()
-        lines = [account.table(dry_run=self._dry_run is not None, estimate=forecast)]
+        table = account.table(dry_run=self._dry_run is not None, estimate=forecast)
+        lines = [
+            f"What became of every record:\n{table}" if account.read else "No record was read."
+        ]
         if forecast is not None:
             lines.append(forecast.basis())
         if self._dry_run is not None:
@@ -113,7 +116,7 @@ class ProgressLog:
             self._measure(outcome, counts.total(), {"by_event": dict(sorted(counts.items()))})
         for outcome, reasons in (("skipped", account.skipped), ("rejected", account.rejected)):
             self._measure(outcome, reasons.total(), {"by_event": by_event(reasons)})
-        self._logger.info("What became of every record:\n%s", "\n".join(lines))
+        self._logger.info("%s", "\n".join(lines))
         self._log_whole_run()
 
     def _estimate(self) -> Estimate | None:
