@@ -102,7 +102,6 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             if self._is_pushed:
                 reading = next(cast("PushedCohorts", source).readings(), None)
                 records = [reading.cohort] if reading else []
-                self.logger.info("The inbox knows %d cohorts.", cast("PushedCohorts", source).count)
             else:
                 queried = cast("QueriedCohorts", source)
                 records = queried.list_cohorts()

@@ -193,6 +193,15 @@ def test_it_serves_https_with_its_own_certificate(tmp_path):
         assert answer.status_code == 200
 
 
+def test_a_database_that_cannot_be_reached_is_one_line_without_its_password():
+    url = "postgresql://user:pw-secret-1@127.0.0.1:1/none"
+    code, lines = refuse("--inbox-db", url, "--port", "0")
+    assert code in {75, 78}
+    assert len(lines) == 1
+    assert "The inbox database cannot be used" in lines[0]
+    assert "pw-secret-1" not in lines[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
