@@ -219,19 +219,22 @@ class KilledPipeline:
 def relay(
     source: subprocess.Popen[bytes], target: subprocess.Popen[bytes], most: int | None
 ) -> None:
-    """Carry the tap's output to the target, and kill the tap after so many bytes."""
+    """Carry the tap's output to the target, and kill the tap after so many bytes.
+
+    An even number ends between two lines, which looks to the target like the end of a good run.
+    """
     assert source.stdout
     assert target.stdin
     try:
-        while block := source.stdout.read1(500):
-            target.stdin.write(block[:most])
+        left = most
+        for line in source.stdout:
+            if left is not None and left < len(line):
+                source.kill()
+                target.stdin.write(b"" if most % 2 == 0 else line[:left])
+                break
+            target.stdin.write(line)
             target.stdin.flush()
-            if most is not None:
-                most -= len(block)
-                if most <= 0:
-                    break
-        if most is not None:
-            source.kill()
+            left = None if left is None else left - len(line)
     except BrokenPipeError:  # the target was killed
         source.kill()
     finally:
