@@ -48,7 +48,7 @@ class KilledPipeline:
     A subclass is one source: it says what the tap's settings are and what can be killed besides.
     """
 
-    kills = ("tap", "target", "late target", "braze", "no state", "")
+    kills = ("tap", "tap", "tap", "target", "late target", "braze", "no state", "")
 
     def __init__(self, folder: Path, braze: FakeBraze, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -187,7 +187,7 @@ class KilledPipeline:
         if what in {"late target", "inbox"}:
             timer.start()
         self.run(
-            tap_bytes=self.chance.randrange(4000) if what == "tap" else None,
+            tap_bytes=self.chance.randrange(900, 6000) if what == "tap" else None,
             keeps_state=what != "no state",
         )
         timer.cancel()
