@@ -87,7 +87,7 @@ def test_a_long_run_ends_with_a_line_about_the_whole(world, caplog) -> None:
 def test_a_short_run_ends_with_its_table_only(world, caplog) -> None:
     world.now += 9
     world.progress.log_end()
-    assert "What became of every record" in caplog.text
+    assert "No record was read" in caplog.text
     assert lines(caplog) == []
 
 
