@@ -97,6 +97,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     retry_waits = staticmethod(retry_waits)
     clock = SYSTEM_CLOCK
     grace_seconds = GRACE_SECONDS
+    most_seconds_to_stop = GRACE_SECONDS + 5
+    """A little longer, so that STATE, the closing table and the report come out."""
 
     def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
         """Read the settings; nothing is opened or sent yet.
@@ -110,6 +112,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
+        self._is_reading = False
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -234,7 +237,11 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         doubtful = doubtful_event_names(self.config["event_names"])
         if doubtful:
             self.logger.warning(doubtful)
-        self.sender.check_credentials()
+        sender = self.sender
+        if self._stopped_by is not None:  # from here on the handler itself ends the test
+            raise self._stopped_error(self._stopped_by)
+        sender.check_credentials()
+        self._is_reading = True
 
     def _warn_of_api_secret(self, credentials: Credentials) -> None:
         warning = api_secret_warning(credentials, self.clock.wall())
@@ -397,3 +404,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
+        if not self._is_reading and "sender" in vars(self):
+            # Nothing is under way but the test of the credentials, which need not be waited for.
+            self.sender.abort(str(self._stopped_error(signum)))

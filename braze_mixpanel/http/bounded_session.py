@@ -199,7 +199,7 @@ class BoundedSession:
         self._deadline = _current.deadline = deadline
         try:
             answer = self._exchange(url, data, params)
-        except Exception as error:
+        except (requests.RequestException, ValueError, OSError) as error:
             if deadline.is_over:
                 raise AnswerTooSlowError("no whole answer in time") from error
             raise

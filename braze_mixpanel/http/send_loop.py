@@ -155,6 +155,7 @@ class SendLoop:
             again = judge(answer)
             if again is None:
                 return answer
+            self.require_going()
             wait = next(waits)
             pause = max(wait, again.seconds)
             if not patience.covers(pause, self._clock()):

@@ -26,6 +26,7 @@ from braze_mixpanel.settings.redaction import (
     secrets_in_environment,
 )
 from braze_mixpanel.singer.line_blocks import discard, is_pipe
+from braze_mixpanel.singer.stop_clock import stop_clock
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that its writer can end normally."""
+GRACE_SECONDS = 10.0
+"""How long a command may take to end after a signal, where its class says nothing else."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 
 
@@ -49,11 +52,13 @@ class OneLineErrorCommand(SingerCommand):
 
     reads_input = False
     """Whether, without an option that says otherwise, it reads standard input."""
+    grace_seconds = GRACE_SECONDS
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run the command; `--discover` and `--test` fail inside option parsing, so wrap it all."""
         try:
-            return super().main(*args, **kwargs)
+            with stop_clock(self.name or "", self.grace_seconds):
+                return super().main(*args, **kwargs)
         except ConfigValidationError as error:
             for line in error.errors:
                 self.logger.error("%s", _shown(line))  # noqa: TRY400
@@ -86,6 +91,8 @@ class ConnectorPlugin(SingerPlugin):
 
     package_name = "braze-mixpanel"
     reads_input = False
+    most_seconds_to_stop = GRACE_SECONDS
+    """How long the command may take to end after SIGTERM, whatever a server does."""
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -100,6 +107,7 @@ class ConnectorPlugin(SingerPlugin):
             logger=cls.logger,
         )
         one_line.reads_input = cls.reads_input
+        one_line.grace_seconds = cls.most_seconds_to_stop
         return one_line
 
     @classmethod

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.http.bounded_session import AnswerTooLargeError, BoundedSession
 from braze_mixpanel.http.failures import credentials_refused, raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import retry_after_seconds
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 AT_A_TIME: Final = 5
 TIMEOUTS: Final = (10.0, 180.0)
 MOST_ANSWER_BYTES: Final = 64_000_000
-_CHUNK_BYTES: Final = 1 << 16
+"""Unpacked. A page of 10,000 members with a property each is about 1 MB."""
+REST_SECONDS: Final = 60.0
+"""From its first byte on, an answer may take so long."""
 _STEP_SECONDS: Final = 0.25
 """How soon a wait notices a stop."""
 _LONGEST_MESSAGE: Final = 200
@@ -125,9 +127,9 @@ class QueryClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._loop = SendLoop("Mixpanel", logger=_log, waits=waits, sleep=sleep)
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=AT_A_TIME))
+        self._sessions: list[BoundedSession] = []
+        self._idle: list[BoundedSession] = []
+        """Those of them that no thread uses just now."""
 
     def hurry(self, *, on: bool) -> None:
         """Wait for nothing, or as long as allowed again: one outage is waited out once."""
@@ -135,15 +137,18 @@ class QueryClient:
 
     def close(self) -> None:
         """Close the connections."""
-        self._session.close()
+        for session in tuple(self._sessions):
+            session.close()
 
     def stop(self, message: str) -> None:
-        """Ask nothing more; a signal handler may call it.
+        """Ask nothing more, and end what is under way; a signal handler may call it.
 
         Args:
             message: Of the `StoppedError` that those who wait raise.
         """
         self._loop.stop(message)
+        for session in tuple(self._sessions):
+            session.abort()
 
     def fits(self, queries: int) -> bool:
         """Return whether so many queries can be asked without waiting longer than allowed."""
@@ -223,30 +228,34 @@ class QueryClient:
         self._spend(patience)
         url = f"{self._project.url}/api/query/{path}"
         try:
-            with (
-                raising_permanent_failures(url, "region and api_url"),
-                self._session.post(
-                    url,
-                    params=dict(self._project.parameters),
-                    data=dict(fields),
-                    auth=HTTPBasicAuth(*self._project.credentials),
-                    timeout=TIMEOUTS,
-                    allow_redirects=False,
-                    stream=True,
-                ) as response,
-            ):
-                content = bytearray()
-                for chunk in response.iter_content(_CHUNK_BYTES):
-                    content += chunk
-                    if len(content) > MOST_ANSWER_BYTES:
-                        raise SettingsError(
-                            f"An answer of Mixpanel is larger than {MOST_ANSWER_BYTES:,} bytes: "
-                            "set a smaller page_size or fewer profile_properties."
-                        )
-                wait = retry_after_seconds(response.headers.get("Retry-After"))
-                return _Answer(response.status_code, wait, bytes(content))
+            session = self._idle.pop()
+        except IndexError:
+            session = self._new_session()
+        try:
+            with raising_permanent_failures(url, "region and api_url"):
+                answer = session.post(url, fields, self._project.parameters)
+        except AnswerTooLargeError as error:
+            raise SettingsError(
+                f"An answer of Mixpanel is larger than {MOST_ANSWER_BYTES:,} bytes: "
+                "set a smaller page_size or fewer profile_properties."
+            ) from error
         except requests.RequestException as error:
             return _Answer(0, 0.0, type(error).__name__.encode())
+        finally:
+            self._idle.append(session)
+        wait = retry_after_seconds(answer.headers.get("Retry-After"))
+        return _Answer(answer.status, wait, answer.content)
+
+    def _new_session(self) -> BoundedSession:
+        basic = b64encode(":".join(self._project.credentials).encode())
+        session = BoundedSession(
+            TIMEOUTS,
+            {"Authorization": b"Basic " + basic},
+            rest_seconds=REST_SECONDS,
+            most_bytes=MOST_ANSWER_BYTES,
+        )
+        self._sessions.append(session)
+        return session
 
     def _raise_lasting(self, status: int, reason: str) -> None:
         """Raise what asking again does not change."""

@@ -160,7 +160,7 @@ class BrazeClient(abc.ABC):
             _wait(response.headers),
             refused,
             unnamed,
-            from_braze="message" in content,
+            from_braze=isinstance(content.get("message"), str),
         )
 
 
