@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
-from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from tap_mixpanel_cohorts import settings
@@ -74,6 +74,12 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             failure = source.failure()
         if failure is not None:
             raise failure
+        for stream in self._cohort_streams.values():
+            if stream.unmapped.count:
+                raise InputError(
+                    f"{stream.unmapped.in_words()} Their cohorts were sent without a count, which "
+                    "would prove that the list is whole; what was pushed comes again."
+                )
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
         """Ask one query, or look into the inbox; gives out one cohort without its members.
@@ -158,6 +164,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
 
     def _write(self, reading: Reading) -> None:
         people, cohorts = self._cohort_streams[reading.stream], self._cohort_streams[COHORTS]
+        unmapped = people.unmapped.count
         if people.selected:
             with people.get_record_counter() as counter:
                 for block in reading.blocks:
@@ -165,8 +172,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                         people.write_block(block)
                     counter.increment(block.records)
         record = reading.cohort
-        if not people.selected:
-            record = {**record, "count": None}  # no member is given out: the list is not empty
+        if not people.selected or people.unmapped.count > unmapped:
+            record = {**record, "count": None}  # not all members are given out: it proves nothing
         with self._unbroken():
             if cohorts.selected:
                 cohorts.write_record(record)
@@ -182,6 +189,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             raise StoppedError(_STOPPED)
 
     def _write_state(self, progress: dict[str, Any]) -> None:
+        if self._is_pushed and any(one.unmapped.count for one in self._cohort_streams.values()):
+            return  # what was left out comes again, once the maps take it
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
 

@@ -26,7 +26,11 @@ from braze_mixpanel.singer.message_reader import (
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
+from braze_mixpanel.singer.stream_map_errors import (
+    UnmappedRecordError,
+    map_record,
+    setting_up_maps,
+)
 from braze_mixpanel.singer.stream_map_names import (
     MapUse,
     is_closed,
@@ -90,7 +94,12 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
-        self._streams: set[str] = set()
+        self._streams: dict[str, dict[str, Any]] = {}
+        """Stream → its SCHEMA message."""
+        self._mapped: set[str] = set()
+        """Streams of which a map has taken a record."""
+        self._unmapped: dict[str, UnmappedRecordError] = {}
+        """Stream → why a map could not take its first record that none could."""
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(
@@ -219,7 +228,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         stream = message["stream"]
         with setting_up_maps(stream):
             self.register_stream(message)
-        self._streams.add(stream)
+        self._streams[stream] = message
         self._closed[stream] = is_closed(message["schema"])
         self._map_use.saw_stream(stream, message["schema"]["properties"])
         self._reader.lanes.pop(stream, None)
@@ -236,10 +245,19 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         original = record_of(message, stream)
         self._map_use.saw_record(stream, original, closed=self._closed[stream])
         for stream_map in self.mapper.stream_maps[stream]:
-            with applying_map(stream_map):
-                record = stream_map.transform(dict(original))
+            alias = stream_map.stream_alias
+            try:
+                record = map_record(stream_map, original)
+            except UnmappedRecordError as error:
+                self._unmapped.setdefault(stream, error)
+                self.intake.take_unmapped(alias, original)
+                self.rejects.unmapped(
+                    original, schema_message=self._streams[stream], message=str(error)
+                )
+                continue
+            self._mapped.add(stream)
             if record is not None:
-                self.get_sink(stream_map.stream_alias).process_record(record, {})
+                self.get_sink(alias).process_record(record, {})
 
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
@@ -291,6 +309,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             error = names_without_effect(
                 self._map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
             )
+            # A map that takes no record of its stream is a mistake in the settings.
+            for stream in self._unmapped.keys() - self._mapped:
+                error = error or self._unmapped[stream]
         with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +17,6 @@ from braze_mixpanel.errors import (
     InputError,
     SettingsError,
     StoppedError,
-    TemporaryError,
 )
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
@@ -36,9 +33,10 @@ from braze_mixpanel.singer.message_reader import (
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
+from braze_mixpanel.singer.state_output import writing_state
 from braze_mixpanel.singer.stream_map_errors import (
     UnmappedRecordError,
-    applying_map,
+    map_record,
     setting_up_maps,
 )
 from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
@@ -238,8 +236,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if doubtful:
             self.logger.warning(doubtful)
         sender = self.sender
-        if self._stopped_by is not None:  # from here on the handler itself ends the test
-            raise self._stopped_error(self._stopped_by)
+        self._require_going()  # from here on the handler itself ends the test
         sender.check_credentials()
         self._is_reading = True
 
@@ -248,9 +245,12 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if warning:
             self.logger.warning(warning)
 
-    def _between_blocks(self) -> None:
+    def _require_going(self) -> None:
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
+
+    def _between_blocks(self) -> None:
+        self._require_going()
         self.pipeline.between_blocks()
         self.progress.log_if_due()
 
@@ -294,10 +294,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def _take_mapped(self, stream_map: StreamMap, values: dict[str, Any], origin: Origin) -> bool:
         """Apply one map to a record, and return whether the map lets it pass."""
         try:
-            with applying_map(stream_map):
-                record = stream_map.transform(dict(values))
-                # A map can return a value that JSON lacks, such as a function.
-                msgspec.json.encode(record)
+            record = map_record(stream_map, values)
         except UnmappedRecordError as error:
             rejected = RejectedEvent(stream_map.stream_alias, UNMAPPED, None, str(error))
             self.pipeline.take(rejected, origin)
@@ -360,8 +357,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 "select TAP --list), and did it run without an error? Its output belongs on this "
                 "command's standard input."
             )
-        if self._stopped_by is not None:
-            raise self._stopped_error(self._stopped_by)
+        self._require_going()
         self._mappers.require_all_mapped()
         self.require_used_names()
 
@@ -390,15 +386,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         Raises:
             TemporaryError: Nobody reads it, or the disk is full.
         """
-        try:
+        with writing_state():
             super().write_state(state)
-        except OSError as error:
-            # Python flushes the rest of the buffer at exit: without this it would fail again there.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise TemporaryError(
-                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
-                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
-            ) from error
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""

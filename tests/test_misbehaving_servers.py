@@ -1,4 +1,4 @@
-"""Whatever a server answers, a run ends: in time, in little memory, in one line without its tricks."""
+"""Whatever a server answers, a run ends: in time, in little memory, and with one line."""
 
 from __future__ import annotations
 
@@ -165,5 +165,3 @@ def test_a_check_ends_in_seconds_whatever_a_server_does(client, way, tmp_path) -
         )
     assert done.returncode == 75
     assert time.monotonic() - began < 12
-
-

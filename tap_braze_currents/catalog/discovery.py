@@ -76,6 +76,22 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
 
 
 def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
+    """Find the event types in a file with their fields, see `_look_into`.
+
+    Raises:
+        BrokenFileError: It is damaged, or holds no events.
+        FileNotFoundError: It was deleted after it was listed.
+        ConnectorError: It cannot be read.
+    """
+    try:
+        return _look_into(bucket, file)
+    except (ConnectorError, FileNotFoundError):
+        raise
+    except Exception as error:  # one file must not end a run, whatever it holds
+        raise BrokenFileError(f"it cannot be decoded ({type(error).__name__})") from error
+
+
+def _look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
     """Find the event types in a file with their fields, reading as little as that takes.
 
     Of an Avro file that is the header; JSON is read as a whole, few files at a time.
