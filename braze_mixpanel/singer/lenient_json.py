@@ -14,6 +14,10 @@ MOST_NESTED: Final = 100
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
 """Python does not read longer integers."""
+MOST_LENIENT_BYTES: Final = 16 << 20
+MOST_ESCAPES: Final = 500_000
+"""Bounds on what is read leniently: Python's own parser takes much memory, above all for escapes.
+Strict JSON has no such bound."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
@@ -48,8 +52,10 @@ def strict_json(text: bytes) -> bytes:
     """Rewrite JSON without what strict JSON forbids.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or too large to be read in this way.
     """
+    if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
+        raise ValueError("no strict JSON, and too large to be read leniently")
     value = json.loads(
         text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
         strict=False,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import backoff
 
 from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,10 +96,13 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
 
     Raises:
         FileNotFoundError: It was deleted after it was listed.
+        BrokenFileError: It is larger than `FILE_BYTES`.
         ConnectorError: It cannot be read.
     """
     if file.size == 0:
         return b""
+    if size is None and file.size is not None and file.size > FILE_BYTES:
+        raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
     try:
         if size is not None:
             return _read(bucket, file, 0, size)
@@ -105,7 +110,7 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
             return _read(bucket, file)
         with _LARGE_TURN:
             return _read_pieces(bucket, file, file.size)
-    except FileNotFoundError:
+    except (FileNotFoundError, BrokenFileError):
         raise
     except Exception as error:  # the stores have errors of their own
         raise explain(error, file.path) from error

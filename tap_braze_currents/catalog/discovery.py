@@ -9,13 +9,17 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError
+from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import TYPE_FOLDER, to_hour
 from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.catalog.event_types import EventType
 from tap_braze_currents.formats.avro_container import read_header
 from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
 from tap_braze_currents.formats.event_file import EventFile, is_whole_needed
+from tap_braze_currents.formats.limits import NEW_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -73,6 +77,32 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     return [
         sample for found in looked_into if not isinstance(found, ConnectorError) for sample in found
     ]
+
+
+def with_found(types: Mapping[str, EventType], samples: Iterable[Sample]) -> dict[str, EventType]:
+    """Add the event types and fields of samples to those that are known, up to `NEW_TYPES`.
+
+    Args:
+        types: Stream → what is known of it.
+        samples: From `newest_files`.
+    """
+    found, left_out = dict(types), set()
+    for sample in sorted(samples, key=lambda sample: sample.event_type):
+        name = stream_id(sample.event_type)
+        if name not in found and len(found) >= len(types) + NEW_TYPES:
+            left_out.add(name)
+            continue
+        known = found.get(name, EventType(sample.event_type, ()))
+        found[name] = known.with_fields(sample.fields)
+    if left_out:
+        logger.warning(
+            "The bucket holds %d more event types than the %d that discovery adds, such as %s: "
+            "their events are not read.",
+            len(left_out),
+            NEW_TYPES,
+            min(left_out),
+        )
+    return found
 
 
 def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:

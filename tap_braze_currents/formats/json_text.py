@@ -20,6 +20,7 @@ from msgspec import Raw
 from braze_mixpanel.singer.lenient_json import strict_json
 from tap_braze_currents.formats.content import UTF8_MARK
 from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FREE_VALUES, JSON_DEPTH, VALUES_AN_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,8 +63,9 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
         data: Text in UTF-8.
 
     Raises:
-        BrokenFileError: Something else stands there.
+        BrokenFileError: Something else stands there, or more values than events have.
     """
+    _require_few_values(data)
     place = Place(1, 0)
     with suppress(ValueError, RecursionError):
         yield place, _raw_events(data)
@@ -82,6 +84,16 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
     else:
         return
     yield from _concatenated(data, place)
+
+
+def _require_few_values(data: memoryview) -> None:
+    """Check before parsing that the values of a file fit into memory."""
+    if len(data) <= FREE_VALUES:
+        return
+    text = bytes(data)
+    values = text.count(b",")
+    if values > FREE_VALUES and values > FREE_VALUES + VALUES_AN_EVENT * text.count(b"event_type"):
+        raise BrokenFileError(f"it holds {values} values, more than its events can have")
 
 
 def leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
@@ -134,6 +146,8 @@ def _end_of_value(data: memoryview, start: int) -> int:
         mark = token[0]
         if mark in (b"{", b"["):
             depth += 1
+            if depth > JSON_DEPTH:
+                return len(data)  # no parser reads it; to look for its end would only take time
         elif mark in (b"}", b"]"):
             depth -= 1
         if depth <= 0:
