@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_NESTED: Final = 100
 """Deeper levels are cut off: functions that read, write or search JSON are recursive."""
@@ -25,9 +28,43 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Windows programs begin a file with it."""
 
 _decode = msgspec.json.Decoder().decode
-# A text that never ends matches up to the end of the line. If it did not match, the search would
-# begin again at each quote in it, which takes time that grows with the square of its length.
-_find_tokens = re.compile(rb""""[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]""", re.DOTALL).finditer
+# A text that never ends matches all the same. If it did not, the search would begin again at each
+# quote in it, which takes time that grows with the square of its length. The number in braces is a
+# bound on memory: the search remembers each repetition, a hundred bytes for an escape of two.
+_INSIDE: Final = rb'[^"\\]*(?:\\.[^"\\]*){0,500}'
+_find_tokens = re.compile(rb'"' + _INSIDE + rb'("|\\?\Z)?|[\[\]{}]', re.DOTALL).finditer
+_match_inside = re.compile(_INSIDE, re.DOTALL).match
+
+
+def json_tokens(text: bytes | memoryview, start: int = 0) -> Iterator[re.Match[bytes]]:
+    """Yield the brackets and texts of JSON, which need not be whole or correct.
+
+    Args:
+        text: In UTF-8.
+        start: Where to begin, outside of a text.
+
+    Yields:
+        Each bracket, and each text but those with more escapes than a search remembers.
+    """
+    position: int | None = start
+    while position is not None:
+        first, position = position, None
+        for found in _find_tokens(text, first):
+            if found[1] is None and found[0][:1] == b'"':
+                position = _end_of_text(text, found.end())
+                break
+            yield found
+
+
+def _end_of_text(text: bytes | memoryview, position: int) -> int:
+    """Find the end of a text from a place inside it, at which no escape is open."""
+    while inside := _match_inside(text, position):
+        if text[inside.end() : inside.end() + 1] == b'"':
+            return inside.end() + 1
+        if inside.end() == position:
+            break
+        position = inside.end()
+    return len(text)
 
 
 def decode_leniently(text: bytes) -> object:
@@ -76,7 +113,7 @@ def _finite(digits: str) -> float | None:
 def _without_depths(text: bytes) -> bytes:
     """Replace each object or array that is deeper than `MOST_NESTED` by a fixed text."""
     parts, depth, resume = [], 0, 0
-    for token in _find_tokens(text):
+    for token in json_tokens(text):
         mark = token[0]
         if mark in b"[{":
             depth += 1

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from braze_mixpanel.singer.lenient_json import strict_json
+from braze_mixpanel.singer.lenient_json import json_tokens, strict_json
 from tap_braze_currents.formats.content import UTF8_MARK
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FREE_VALUES, JSON_DEPTH, VALUES_AN_EVENT
@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_PIECE = 1 << 18
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _BETWEEN = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf[ \t\r\n]*)*")
 """What may stand between two values; joined files have a byte order mark in the middle."""
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
-"""A text or a bracket. A text that does not end goes on to the end of the file: if the pattern
-could fail there, it would be tried again from each quote in it, in quadratic time."""
 _SCALAR = re.compile(rb"[^ \t\r\n{}\[\]\",:]+")
 
 
@@ -90,9 +88,12 @@ def _require_few_values(data: memoryview) -> None:
     """Check before parsing that the values of a file fit into memory."""
     if len(data) <= FREE_VALUES:
         return
-    text = bytes(data)
-    values = text.count(b",")
-    if values > FREE_VALUES and values > FREE_VALUES + VALUES_AN_EVENT * text.count(b"event_type"):
+    values = events = 0
+    for start in range(0, len(data), _PIECE):  # not as a whole, which would be a copy
+        piece = bytes(data[start : start + _PIECE])
+        values += piece.count(b",")
+        events += piece.count(b"event_type")
+    if values > FREE_VALUES + VALUES_AN_EVENT * events:
         raise BrokenFileError(f"it holds {values} values, more than its events can have")
 
 
@@ -140,7 +141,7 @@ def _end_of(pattern: re.Pattern[bytes], data: memoryview, position: int) -> int:
 def _end_of_value(data: memoryview, start: int) -> int:
     """Find where the value ends that begins here: where its brackets are closed."""
     depth = 0
-    for token in _TOKEN.finditer(data, start):
+    for token in json_tokens(data, start):
         if not depth and token.start() > start:
             break  # the value is no object, list or text
         mark = token[0]
