@@ -268,7 +268,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
         message = self.deserialize_json(line)
         wrong = _find_wrong_part(head.type, message)
-        if wrong and head.type == "SCHEMA" and not self._is_used(head.stream):
+        if wrong and wrong != "stream" and head.type == "SCHEMA" and not self._is_used(head.stream):
             # One flaw of a stream that nobody reads must not end the run.
             message.update(schema={"properties": {}}, key_properties=[])
         elif wrong:
