@@ -8,6 +8,7 @@ import os
 import random
 import time
 from contextlib import redirect_stdout, suppress
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,7 +89,7 @@ def odd_value(choose: random.Random, message: Any) -> None:
             if isinstance(value[key], (dict, list)):
                 open_values.append(value[key])
     container, key = choose.choice(places)
-    container[key] = choose.choice(ODD)
+    container[key] = deepcopy(choose.choice(ODD))
 
 
 def changed(choose: random.Random, messages: list[dict[str, Any]]) -> bytes:
