@@ -17,6 +17,8 @@ MOST_NESTED: Final = 100
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
 """Python does not read longer integers."""
+MOST_BRACKETS: Final = 500_000
+"""Objects and lists in one text: each takes thirty times the memory of its brackets."""
 MOST_LENIENT_BYTES: Final = 16 << 20
 MOST_ESCAPES: Final = 500_000
 """Bounds on what is read leniently: Python's own parser takes much memory, above all for escapes.
@@ -67,6 +69,10 @@ def _end_of_text(text: bytes | memoryview, position: int) -> int:
     return len(text)
 
 
+class TooManyValuesError(ValueError):
+    """A text holds more objects and lists than `MOST_BRACKETS`."""
+
+
 def decode_leniently(text: bytes) -> object:
     """Parse JSON, strictly where possible.
 
@@ -77,7 +83,10 @@ def decode_leniently(text: bytes) -> object:
     Raises:
         ValueError: It is not JSON.
     """
-    if text.count(b"[") + text.count(b"{") > MOST_NESTED:
+    brackets = text.count(b"[") + text.count(b"{")
+    if brackets > MOST_BRACKETS:
+        raise TooManyValuesError("more objects and lists than fit into memory")
+    if brackets > MOST_NESTED:
         text = _without_depths(text)
     try:
         return _decode(text)
