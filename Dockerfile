@@ -5,7 +5,7 @@ ARG PYTHON=3.13.9-slim-bookworm
 
 FROM python:${PYTHON} AS build
 # Leave out what you do not need: each extra brings the libraries of one store.
-ARG EXTRAS=s3,gcs,azure,postgres,report
+ARG EXTRAS=s3,gcs,azure,postgres,inbox,report
 ARG MELTANO_EXTRAS=postgres,s3
 WORKDIR /src
 RUN python -m venv /opt/venv

@@ -1,53 +1,58 @@
 # Start with `make run` and `make test`; each creates .venv when it is missing.
 PYTHON ?= python3
 BIN := .venv/bin
-STAMP := .venv/.installed
+TO_RUN := .venv/.installed-to-run
+TO_TEST := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+INSTALL = $(PYTHON) -m venv .venv \
+	&& $(BIN)/python -m pip install --quiet 'pip>=25.1' \
+	&& $(BIN)/python -m pip install --quiet --constraint constraints.txt meltano --editable
 
 .PHONY: run test unit test-matrix lint audit constraints format bench clean
 
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt \
-		--editable '.[aws-profiles,google-auth,postgres,report,inbox]' --group test --group lint meltano
+$(TO_RUN): pyproject.toml constraints.txt
+	$(INSTALL) .
 	touch $@
 
+$(TO_TEST): pyproject.toml constraints.txt
+	$(INSTALL) '.[aws-profiles,google-auth,postgres,report,inbox]' --group test --group lint
+	touch $@ $(TO_RUN)
+
 ## A dry run on the bundled sample bucket: no credentials, nothing is sent.
-run: $(STAMP)
+run: $(TO_RUN)
 	$(BIN)/meltano run tap-braze-currents target-mixpanel
 
 ## Every test, and the minimum coverage.
-test: $(STAMP)
+test: $(TO_TEST)
 	$(BIN)/python -m pytest -n auto --cov --cov-fail-under=95
 
 ## The fast tests.
-unit: $(STAMP)
+unit: $(TO_TEST)
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 ## The wheel alone on every Python of this machine, with the lowest and the newest dependencies.
-test-matrix: $(STAMP)
+test-matrix: $(TO_TEST)
 	WHEEL_MATRIX=all $(BIN)/python -m pytest tests/packaging
 
-lint: $(STAMP)
+lint: $(TO_TEST)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/deptry .
 
 ## Known vulnerabilities of the pinned versions; needs the network. uv is a dependency of Meltano.
-audit: $(STAMP)
+audit: $(TO_TEST)
 	@$(BIN)/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip || { \
 		echo "make audit failed: a pinned version has a vulnerability that is listed above, or pip-audit"; \
 		echo "and its data could not be reached, which needs the network. Nothing is known to be safe."; \
 		exit 1; }
 
 ## Throughput as ratios, on generated data; BENCH="--events 200000" makes it shorter.
-bench: $(STAMP)
+bench: $(TO_TEST)
 	$(BIN)/python -m bench $(BENCH)
 	$(BIN)/python -m bench.networks
 
-format: $(STAMP)
+format: $(TO_TEST)
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 

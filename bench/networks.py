@@ -1,7 +1,8 @@
-"""The tap behind a network: `python -m bench.networks`.
+"""The plugins behind a network: `python -m bench.networks`.
 
 Small files behind 40 ms a request, and a run with nothing new over a busy bucket. The store is a
-stand-in in a process of its own, so that its processor time is not the tap's.
+stand-in in a process of its own, so that its processor time is not the tap's. Then deliveries to a
+slow Braze, see `braze_deliveries`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.braze_deliveries import DELIVERIES, print_deliveries
 from bench.slow_buckets import NOW, PREFIX, open_hours
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import parse_path, to_hour
@@ -125,6 +127,7 @@ def main() -> None:
                     state.write_text(json.dumps(state_of_open_hours(files)))
                     arguments += ["--state", str(state)]
                 run(f"{kind}: {store.files:,} files", store, folder, *arguments)
+    print_deliveries(DELIVERIES)
 
 
 if __name__ == "__main__":

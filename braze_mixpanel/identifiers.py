@@ -9,7 +9,7 @@ not true or false, an object, an array or a fraction, nor a float so large that 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 MEANINGLESS_IDS: Final = frozenset(
     {"nan", "nat", "nil", "none", "null", "undefined", "<nil>", "<na>", "<null>"}
@@ -21,7 +21,7 @@ _EXACT_FLOATS: Final = float(2**53)
 """Beyond it two whole numbers share one float, and two people would share one id."""
 
 
-def id_text(value: Any) -> str | None:  # noqa: ANN401
+def id_text(value: object) -> str | None:
     """Read an id from a record.
 
     Args:
@@ -41,7 +41,7 @@ def id_text(value: Any) -> str | None:  # noqa: ANN401
     return None
 
 
-def exact_count(value: Any) -> int | None:  # noqa: ANN401
+def exact_count(value: object) -> int | None:
     """Read a count as taps write it: 2, 2.0, "2" or "2.0".
 
     Returns:
@@ -56,7 +56,7 @@ def exact_count(value: Any) -> int | None:  # noqa: ANN401
     return int(value) if is_exact and value >= 0 else None
 
 
-def is_absent(value: Any) -> bool:  # noqa: ANN401
+def is_absent(value: object) -> bool:
     """Return whether a field holds nothing: null, or text of only blanks."""
     return value is None or (isinstance(value, str) and not value.strip())
 
@@ -67,7 +67,7 @@ def is_meaningless(text: str) -> bool:
     return len(text) <= _LONGEST_MEANINGLESS and text.lower() in MEANINGLESS_IDS
 
 
-def whole_numbers(value: Any) -> Any:  # noqa: ANN401
+def whole_numbers(value: object) -> object:
     """Write whole floats as integers, also inside lists and objects, so that digests agree."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOATS:
         return int(value)

@@ -8,9 +8,12 @@ one more is a decision.
 
 from __future__ import annotations
 
+import logging
+import os
+import sys
 from abc import abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from singer_sdk import Stream, Target
 
@@ -32,21 +35,27 @@ from singer_sdk.helpers.capabilities import BATCH_CONFIG, PluginCapabilities
 
 # What `--config` has parsed, as the callbacks of other options find it in click's context. If it
 # moves: `PluginBase.cb_config` returns it.
-from singer_sdk.plugin_base import PluginBase, _ConfigInput
+from singer_sdk.plugin_base import PluginBase
+from singer_sdk.plugin_base import _ConfigInput as ConfigInput
+
+from braze_mixpanel.errors import TemporaryError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
+    from pathlib import PurePath
     from types import FrameType
 
     import click
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.encoding.base import GenericSingerReader
+    from singer_sdk.singerlib.encoding.base import GenericSingerReader, GenericSingerWriter
     from singer_sdk.singerlib.messages import RecordMessage, SchemaMessage
+    from typing_extensions import Unpack
     from upath import UPath
 
 __all__ = [
     "TRUTHY",
     "BatchConfig",
+    "ConfigInput",
     "SDKBatchMessage",
     "SingerPlugin",
     "SingerStream",
@@ -73,8 +82,30 @@ def file_in(place: StorageTarget, name: str) -> UPath:
 
 def options_of_config(ctx: click.Context) -> dict[str, Any]:
     """Return the arguments for a plugin's constructor that the option `--config` stands for."""
-    given = ctx.params.get("config") or _ConfigInput()
+    given = ctx.params.get("config") or ConfigInput()
     return {"config": given.config, "parse_env_config": given.parse_env}
+
+
+class PluginArguments(TypedDict, total=False):
+    """What the constructors of the SDK's plugins take."""
+
+    config: dict[str, Any] | PurePath | str | list[PurePath | str] | None
+    parse_env_config: bool
+    validate_config: bool
+    setup_mapper: bool
+
+
+class TapArguments(PluginArguments, total=False):
+    """What the constructor of the SDK's tap takes besides the catalog."""
+
+    state: PurePath | str | dict[str, Any] | None
+    message_writer: GenericSingerWriter[Any, Any] | None
+
+
+class TargetArguments(PluginArguments, total=False):
+    """What the constructor of the SDK's target takes."""
+
+    message_reader: GenericSingerReader[Any] | None
 
 
 class SingerPlugin(PluginBase):
@@ -142,7 +173,7 @@ class SingerTarget(SingerPlugin, Target):
     to the reader.
     """
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
 
         Args:
@@ -217,8 +248,20 @@ class SingerTarget(SingerPlugin, Target):
         self.write_state(state)
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output, in the SDK's form, which Meltano reads."""
-        super()._write_state_message(state)
+        """Write a STATE to standard output, in the SDK's form, which Meltano reads.
+
+        Raises:
+            TemporaryError: Nobody reads it, or the disk is full.
+        """
+        try:
+            super()._write_state_message(state)
+        except OSError as error:
+            # Python flushes the rest of the buffer at exit: without this it would fail again there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise TemporaryError(
+                f"STATE cannot be written to standard output: {error.strerror}. Was the program "
+                "that reads it stopped, or is the disk full? Run again; nothing is counted twice."
+            ) from error
 
 
 class SingerStream(Stream):
@@ -226,6 +269,17 @@ class SingerStream(Stream):
 
     If the SDK renames the methods: `Stream.sync` calls them in turn.
     """
+
+    def log(
+        self, message: str, *args: object, level: int = logging.DEBUG, **options: object
+    ) -> None:
+        """Log the SDK's lines about each stream at debug level: a tap may have a hundred.
+
+        Its line about an error, too: the error is raised, and the command logs it in one line.
+        """
+        if level == logging.ERROR:
+            level = logging.DEBUG
+        super().log(message, *args, level=level, **options)
 
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True

@@ -6,14 +6,21 @@
 An orchestrator retries 75 and 143, and pages somebody for 65 and 78. Meltano writes the codes of
 the plugins into its JSON log, so this script reads that log and passes it on, line by line. The
 environment comes from MELTANO_ENVIRONMENT. It needs Python alone, no package.
+
+With `--summary` as its first argument, the script ends with one line of JSON on standard output:
+`exit_code`, `cause`, and `summaries`, which holds the summary of each plugin by its name.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 SETTINGS, TEMPORARY = 78, 75
 ALREADY_RUNNING = "already running"
@@ -46,12 +53,24 @@ def exit_code(lines: list[dict[str, object]], meltano_code: int) -> int:
     return 128 - meltano_code if meltano_code < 0 else meltano_code
 
 
-def main(arguments: list[str]) -> int:
-    """Run Meltano and return the exit code."""
+def run(arguments: list[str], **variables: str) -> int:
+    """Run Meltano and return the exit code.
+
+    Args:
+        arguments: Those of `meltano run`.
+        variables: Added to the environment.
+    """
     command = ["meltano", "--log-format", "json", "run", *arguments]
     lines = []
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stderr=pipe, text=True, errors="replace") as process:
+    with subprocess.Popen(
+        command,
+        stdout=sys.stderr if variables else None,
+        stderr=pipe,
+        env={**os.environ, **variables},
+        text=True,
+        errors="replace",
+    ) as process:
         # A container's first process gets the signal alone; Meltano passes it on to the plugins.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _: process.send_signal(received))
@@ -63,6 +82,36 @@ def main(arguments: list[str]) -> int:
                 except ValueError:
                     lines.append({"event": text})
     return exit_code(lines, process.returncode)
+
+
+def run_with_summary(arguments: list[str]) -> int:
+    """Run Meltano, print the summary line, and return the exit code."""
+    plugins = [name for name in arguments if not name.startswith("-")]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: Path(folder) / f"{name}.json" for name in plugins}
+        variables = {
+            re.sub(r"\W", "_", f"{name}_SUMMARY_PATH".upper()): str(file)
+            for name, file in files.items()
+        }
+        code = run(arguments, **variables)
+        summaries = {
+            name: json.loads(file.read_text("utf-8"))
+            for name, file in files.items()
+            if file.exists()
+        }
+    # The tap comes before the target, which fails because the tap did. Wrong settings come first.
+    causes = {found["exit_code"]: found["cause"] for found in reversed(summaries.values())}
+    cause = causes.get(code) or next((text for text in causes.values() if text), None)
+    line = {"exit_code": code, "cause": cause if code else None, "summaries": summaries}
+    sys.stdout.write(json.dumps(line) + "\n")
+    return code
+
+
+def main(arguments: list[str]) -> int:
+    """Run Meltano and return the exit code."""
+    if arguments[:1] == ["--summary"]:
+        return run_with_summary(arguments[1:])
+    return run(arguments)
 
 
 if __name__ == "__main__":

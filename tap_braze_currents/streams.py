@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -112,16 +111,6 @@ class CurrentsStream(SingerStream):
             if self.mask["properties", name]
         }
         return Selection(types, [name for name in types if name not in retired])
-
-    def log(
-        self,
-        message: str,
-        *args: object,
-        level: int = logging.DEBUG,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        """Log the SDK's lines about each stream at debug level: there are a hundred streams."""
-        super().log(message, *args, level=level, **options)
 
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
         """Warn once of each field that the catalog does not know, or knows as another type."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk import Tap
-from singer_sdk import typing as th
 from singer_sdk.helpers.capabilities import TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
@@ -19,17 +17,16 @@ from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import (
-    MapUse,
-    names_without_effect,
-)
+from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.summary.content import RunFacts
 from braze_mixpanel.tables import text_table
-from braze_mixpanel.times import read_time
+from tap_braze_currents import settings
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files, with_found
 from tap_braze_currents.catalog.event_types import EventType, registry
-from tap_braze_currents.planning.given_state import plain_state
+from tap_braze_currents.changes.command import changes_option
+from tap_braze_currents.given_files import json_of_option
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run
@@ -37,10 +34,13 @@ from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import PurePath
 
     import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from typing_extensions import Unpack
 
+    from braze_mixpanel.sdk import TapArguments
     from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.discovery import Sample
 
@@ -57,72 +57,14 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         if capability is not TapCapabilities.ACTIVATE_VERSION  # events are only ever added
     ]
 
-    config_jsonschema = th.PropertiesList(
-        th.Property(
-            "storage_url",
-            th.StringType(nullable=False),
-            required=True,
-            title="Storage URL",
-            description="The Currents prefix: s3://, gs://, abfs:// or az://, file:// or a path; "
-            "the folder that holds dataexport.….integration.… folders, or any folder of files.",
-        ),
-        th.Property(
-            "storage_options",
-            th.ObjectType(additional_properties=True),
-            default={},
-            secret=True,
-            title="Storage options",
-            description="Credentials and endpoint of the store: key, secret, endpoint_url, …",
-        ),
-        th.Property(
-            "start_date",
-            th.StringType,
-            title="Start date",
-            description="First hour to read: an ISO date or datetime, UTC.",
-        ),
-        th.Property(
-            "end_date",
-            th.StringType,
-            title="End date",
-            description="First hour not to read: an ISO date or datetime, UTC.",
-        ),
-        th.Property(
-            "lookback_hours",
-            th.IntegerType(minimum=0, maximum=87_600),
-            default=48,
-            title="Lookback hours",
-            description="How long an hour stays open to files that come late.",
-        ),
-        th.Property(
-            "settle_seconds",
-            th.IntegerType(minimum=0, maximum=31_536_000),
-            default=60,
-            title="Settle seconds",
-            description="Younger objects wait for the next run; 0: none waits.",
-        ),
-        th.Property(
-            "max_files_per_run",
-            th.IntegerType(minimum=1),
-            title="Max files per run",
-            description="The most files that one run reads, over all streams, oldest hours first "
-            "(a sweep reads all).",
-        ),
-        th.Property(
-            "sweep",
-            th.BooleanType,
-            default=False,
-            title="Sweep",
-            description="Also look for files that came after their hour was closed: lists every "
-            "hour since start_date, so use it now and then, not in each run.",
-        ),
-    ).to_dict()
+    config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
 
     def __init__(
         self,
         *,
-        catalog: Any = None,  # noqa: ANN401
+        catalog: dict[str, Any] | PurePath | str | None = None,
         conditions: RunConditions | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Unpack[TapArguments],
     ) -> None:
         """Make a tap; nothing is read yet.
 
@@ -234,11 +176,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command, with a check of the files in its options."""
+        """Return the command, with `--changes` and a check of the files in its options."""
         command = super().get_singer_command()
+        command.params.append(changes_option(cls))
         for option in command.params:
             if option.name in {"catalog", "state"}:
-                option.callback = _check_json
+                option.callback = json_of_option
                 option.is_eager = True  # --test needs the catalog
         return command
 
@@ -316,21 +259,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             raise unused
 
     def check_settings(self) -> list[str]:
-        """Check the dates; return one line for each mistake."""
-        mistakes = []
-        for name in ("start_date", "end_date"):
-            try:
-                _moment(self.config.get(name))
-            except ValueError:
-                mistakes.append(
-                    f"Setting {name} is wrong: {self.config[name]!r} is no ISO date or datetime. "
-                    "Write 2026-11-01 or 2026-11-01T13:00:00Z."
-                )
-        return mistakes
+        """Find what the schema cannot say."""
+        return settings.find_mistakes(self.config)
 
     def _limits(self) -> Limits:
-        start = _moment(self.config.get("start_date"))
-        end = _moment(self.config.get("end_date"))
+        start = settings.moment(self.config.get("start_date"))
+        end = settings.moment(self.config.get("end_date"))
         if start and start > self.now():
             raise SettingsError(
                 f"start_date {self.config['start_date']} lies in the future: there is nothing to "
@@ -347,49 +281,16 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             sweep=self.config["sweep"],
         )
 
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        return self._run.facts() if self._run else RunFacts()
+
     def handle_signal(self, signum: int) -> None:
         """End between two blocks of records, so that no line is cut off."""
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
         if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")
         self._run.stop()
-
-
-def _check_json(
-    _ctx: click.Context, param: click.Parameter, value: IO[str] | None
-) -> io.StringIO | None:
-    """Check that `--catalog` or `--state` is a JSON object; the SDK fails with a stack trace.
-
-    Returns:
-        The text of the file, to be read once more by the SDK. The file itself may be a pipe, such
-        as /dev/stdin, which cannot be read twice.
-
-    Raises:
-        SettingsError: It is no JSON object.
-    """
-    if value is None:
-        return None
-    with value:
-        try:
-            text = value.read().removeprefix("\ufeff")
-            content = json.loads(text)
-            problem = "" if isinstance(content, dict) else "it is another value"
-        except ValueError as error:
-            problem = str(error)
-    if problem:
-        raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
-    if param.name == "state":
-        text = json.dumps(plain_state(content))
-    return io.StringIO(text)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Read a date setting; None if it is not set.
-
-    Raises:
-        ValueError: It is no time.
-    """
-    return read_time(text) if text else None
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.http.safe_url import is_safe_url
+from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,23 +19,11 @@ HOSTS: Final = {
     "eu": "https://eu.mixpanel.com",
     "in": "https://in.mixpanel.com",
 }
-SECRETS_END_ON: Final = "3 March 2027"
-"""When Mixpanel switches API secrets off."""
 _OWN_FIELDS: Final = ("cohort_id", "distinct_id", "should_remove")
 _ACCOUNT: Final = ("service_account_username", "service_account_password", "project_id")
 
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
-    th.Property(
-        "service_account_username",
-        th.StringType,
-        description="User name of a Mixpanel service account (the recommended credentials).",
-    ),
-    th.Property(
-        "service_account_password",
-        th.StringType,
-        secret=True,
-        description="Secret of the service account.",
-    ),
+    *shared.SERVICE_ACCOUNT,
     th.Property(
         "project_id",
         th.CustomType({"type": ["string", "integer", "null"]}),
@@ -43,28 +34,11 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.CustomType({"type": ["string", "integer", "null"]}),
         description="Id of the global data view, in projects with data views.",
     ),
-    th.Property(
-        "api_secret",
-        th.StringType,
-        secret=True,
-        description=f"API secret of the project; Mixpanel switches it off on {SECRETS_END_ON}.",
-    ),
-    th.Property(
-        "region",
-        th.StringType,
-        default="us",
-        allowed_values=list(HOSTS),
-        description="Where the project's data live: us, eu or in.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        description="Base URL to use instead of the region's, for a proxy or a test.",
-    ),
-    th.Property(
+    shared.API_SECRET,
+    *shared.mixpanel_address(HOSTS),
+    shared.ids_or_names(
         "cohorts",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description="Ids or names of the cohorts to read; all if not given. Others cost no query.",
+        "Ids or names of the cohorts to read; all if not given. Others cost no query.",
     ),
     th.Property(
         "profile_properties",
@@ -87,14 +61,9 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=60,
         description="Queries an hour that the tap may ask, kept over runs in STATE.",
     ),
-    th.Property(
-        "retry_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        description=(
-            "How long a limit, a spent budget or a failure is waited out before the run ends "
-            "with what is complete."
-        ),
+    shared.retry_seconds(
+        "How long a limit, a spent budget or a failure is waited out before the run ends "
+        "with what is complete."
     ),
     th.Property(
         "inbox_db",
@@ -105,6 +74,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "and ask the query API nothing."
         ),
     ),
+    SUMMARY_PATH,
+    PATH_OPTIONS,
 ).to_dict()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -73,18 +72,9 @@ class CohortStream(SingerStream):
         """Lists come as a whole, changes do not."""
         return "LOG_BASED" if self.name == CHANGES else "FULL_TABLE"
 
-    def log(
-        self,
-        message: str,
-        *args: object,
-        level: int = logging.DEBUG,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        """Log the SDK's lines about each stream at debug level."""
-        super().log(message, *args, level=level, **options)
-
-    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
+    def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield nothing: the tap writes blocks, cohort by cohort over all streams."""
+        del context
         return ()
 
     def write_records(self, *, write_messages: bool) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 
 from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.line_writer import LineWriter
 from braze_mixpanel.singer.plugin import ConnectorPlugin
+from braze_mixpanel.summary.content import RunFacts, Stop
 from tap_mixpanel_cohorts import settings
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 from tap_mixpanel_cohorts.streams import CohortStream
@@ -44,6 +47,17 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
     _client: QueryClient | None = None
     _is_writing = False
     _is_stopped = False
+    _source: QueriedCohorts | PushedCohorts | None = None
+    _covers_until: datetime | None = None
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401
+        """Make a tap; nothing is read yet.
+
+        Args:
+            options: Those of the SDK's `Tap`.
+        """
+        self._counts = {"cohorts": 0, "members": 0}
+        super().__init__(**options)
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
@@ -59,14 +73,15 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: A cohort did not come completely; all others were given out.
         """
+        began = datetime.now(timezone.utc)
         with ExitStack() as stack:
-            source = self._open(stack)
+            source = self._source = self._open(stack)
             self._write_schemas(is_query=not self._is_pushed)
             try:
                 for reading in source.readings():
                     self._write(reading)
             except ConnectorError:
-                # The queries that were asked count, whatever became of them.
+                # The queries count against the budget, also those that failed.
                 if not self._is_pushed:
                     self._write_state(source.final_progress())
                 raise
@@ -80,6 +95,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                     f"{stream.unmapped.in_words()} Their cohorts were sent without a count, which "
                     "would prove that the list is whole; what was pushed comes again."
                 )
+        self._covers_until = began
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
         """Ask one query, or look into the inbox; gives out one cohort without its members.
@@ -92,7 +108,6 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             if self._is_pushed:
                 reading = next(cast("PushedCohorts", source).readings(), None)
                 records = [reading.cohort] if reading else []
-                self.logger.info("The inbox knows %d cohorts.", cast("PushedCohorts", source).count)
             else:
                 queried = cast("QueriedCohorts", source)
                 records = queried.list_cohorts()
@@ -127,35 +142,33 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             "progress": self._progress,
         }
         if self._is_pushed:
-            from tap_mixpanel_cohorts.reading.pushed import (  # noqa: PLC0415 - costs time
-                PushedCohorts,
-                note_passed,
-                open_inbox,
-            )
+            from tap_mixpanel_cohorts.reading import pushed  # noqa: PLC0415 - loads SQLAlchemy
 
             url = self.config["inbox_db"]
-            pushed = PushedCohorts(stack.enter_context(open_inbox(url)), **shared)
-            if pushed.passed_sequence:
-                note_passed(url, pushed.passed_sequence)
-            return pushed
-        from tap_mixpanel_cohorts.query.budget import Budget  # noqa: PLC0415 - costs time
-        from tap_mixpanel_cohorts.query.client import Project, QueryClient  # noqa: PLC0415
-        from tap_mixpanel_cohorts.query.run import QueriedCohorts  # noqa: PLC0415
+            cohorts = pushed.PushedCohorts(stack.enter_context(pushed.open_inbox(url)), **shared)
+            if cohorts.passed_sequence:
+                pushed.note_passed(url, cohorts.passed_sequence)
+            return cohorts
+        from tap_mixpanel_cohorts.query import (  # noqa: PLC0415 - loads requests
+            budget,
+            client,
+            connection,
+            run,
+        )
 
         if self.config.get("api_secret"):
             self.logger.warning(
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
-                settings.SECRETS_END_ON,
+                API_SECRETS_END_ON,
             )
         asked = [float(at) for at in self._progress.get("queries", [])]
-        client = QueryClient(
-            Project.from_settings(self.config),
-            Budget(self.config["query_budget"], asked),
+        self._client = client.QueryClient(
+            connection.Project.from_settings(self.config),
+            budget.Budget(self.config["query_budget"], asked),
             retry_seconds=self.config["retry_seconds"],
         )
-        self._client = client
-        stack.callback(client.close)
-        return QueriedCohorts(client, page_size=self.config["page_size"], **shared)
+        stack.callback(self._client.close)
+        return run.QueriedCohorts(self._client, page_size=self.config["page_size"], **shared)
 
     def _write_schemas(self, *, is_query: bool) -> None:
         for name, stream in self._cohort_streams.items():
@@ -171,12 +184,14 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                     with self._unbroken():
                         people.write_block(block)
                     counter.increment(block.records)
+                    self._counts["members"] += block.records
         record = reading.cohort
         if not people.selected or people.unmapped.count > unmapped:
             record = {**record, "count": None}  # not all members are given out: it proves nothing
         with self._unbroken():
             if cohorts.selected:
                 cohorts.write_record(record)
+            self._counts["cohorts"] += 1
             self._write_state(reading.progress)
 
     @contextmanager
@@ -193,6 +208,19 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             return  # what was left out comes again, once the maps take it
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
+
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        incomplete = self._source.incomplete if self._source else {}
+        return RunFacts(
+            counts={
+                **self._counts,
+                "incomplete_cohorts": len(incomplete),
+                "requests": self._client.asked if self._client else 0,
+            },
+            guards=[Stop(cohort, why) for cohort, why in incomplete.items()],
+            state_covers_until=self._covers_until,
+        )
 
     def handle_signal(self, signum: int) -> None:
         """End between two records, so that no line is cut off."""

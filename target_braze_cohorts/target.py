@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
+from braze_mixpanel.http.rate_limit import SharedRateLimit
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import SendLoop
 from braze_mixpanel.report.writer import ReportWriter
@@ -26,11 +28,7 @@ from braze_mixpanel.singer.message_reader import (
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.singer.stream_map_errors import (
-    UnmappedRecordError,
-    map_record,
-    setting_up_maps,
-)
+from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 from braze_mixpanel.singer.stream_map_names import (
     MapUse,
     is_closed,
@@ -38,9 +36,14 @@ from braze_mixpanel.singer.stream_map_names import (
 )
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
-from target_braze_cohorts.intake.cohort_records import Intake, is_joined
+from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
+from target_braze_cohorts.intake.mapped_records import MappedRecords
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
+from target_braze_cohorts.run.closing_lines import log_result
+from target_braze_cohorts.run.facts import run_facts
+from target_braze_cohorts.run.planned_people import PlannedPeople, make_people
+from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS, logged_progress
 from target_braze_cohorts.run.report_page import make_page
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
@@ -49,14 +52,19 @@ from target_braze_cohorts.settings.consistency import (
     find_problems,
     missing_credentials,
 )
-from target_braze_cohorts.settings.instances import endpoint
+from target_braze_cohorts.settings.identifier_property import is_joined
+from target_braze_cohorts.settings.workspace import workspace_key
 from target_braze_cohorts.sinks import CohortSink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from typing_extensions import Unpack
+
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
+    from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.summary.content import RunFacts
     from target_braze_cohorts.braze.client import BrazeClient
     from target_braze_cohorts.intake.completeness import StreamEvidence
     from target_braze_cohorts.run.results import RunResult
@@ -80,9 +88,13 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     ]
 
     retry_waits = staticmethod(retry_waits)
+    check_timeouts = CHECK_TIMEOUTS
+    chunk_rows = 20_000
+    """Records of the input in memory; more are no faster to write to the database."""
+    progress_seconds = INTERVAL_SECONDS
     now = staticmethod(partial(datetime.now, timezone.utc))
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
 
         Args:
@@ -94,12 +106,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
+        self._began: datetime | None = None
+        self._covers_until: datetime | None = None
         self._streams: dict[str, dict[str, Any]] = {}
-        """Stream → its SCHEMA message."""
-        self._mapped: set[str] = set()
-        """Streams of which a map has taken a record."""
-        self._unmapped: dict[str, UnmappedRecordError] = {}
-        """Stream → why a map could not take its first record that none could."""
+        self._maps = MappedRecords()
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(
@@ -138,20 +148,30 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         Raises:
             ConnectorError: Something is wrong.
         """
-        from target_braze_cohorts.store.database import check_database  # noqa: PLC0415 - costs time
+        from target_braze_cohorts.store import database  # noqa: PLC0415 - loads SQLAlchemy
 
-        self._protect_database_password()
-        check_database(self.config["membership_db"])
+        self._protect_password(database.parse_url(self.config["membership_db"]).password)
+        self.rejects.check()
+        if self.config["dry_run"]:
+            self.people.check()
+        database.check_database(self.config["membership_db"])
         if missing_credentials(self.config):  # the settings allow this for a dry run only
             return "All is well: a dry run sends nothing, and the membership database can be used."
-        return check_account(self._client(CHECK_TIMEOUTS))
+        return check_account(self._client(self.check_timeouts))
 
     @cached_property
     def rejects(self) -> RejectedMembers:
         """Writes members that cannot be delivered to the dead letter."""
         secrets = secret_values(self.config, self.config_jsonschema)
-        dead_letter = DeadLetter(self.config["dead_letter_path"], self.name)
+        dead_letter = DeadLetter(
+            self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
+        )
         return RejectedMembers(self.config, dead_letter, secrets)
+
+    @cached_property
+    def people(self) -> PlannedPeople:
+        """Shows who a dry run would add and remove."""
+        return make_people(self.config, self.name)
 
     @property
     def intake(self) -> Intake:
@@ -184,31 +204,46 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
-        # These imports load SQLAlchemy, which --about and --version do not need.
+        # These imports load SQLAlchemy and asyncio, which --about and --version do not need.
+        from target_braze_cohorts.braze.senders import Senders  # noqa: PLC0415
         from target_braze_cohorts.run.sync import Sync  # noqa: PLC0415
-        from target_braze_cohorts.store.database import open_database  # noqa: PLC0415
-        from target_braze_cohorts.store.run_tables import create_tables  # noqa: PLC0415
+        from target_braze_cohorts.store import database, run_tables  # noqa: PLC0415
 
         config = self.config
-        self._protect_database_password()
-        workspace = self._workspace()
+        self._began = self.now()
+        self._protect_password(database.parse_url(config["membership_db"]).password)
+        self.rejects.check()
+        workspace = workspace_key(config)
         connection = self._resources.enter_context(
-            open_database(config["membership_db"], workspace)
+            database.open_database(config["membership_db"], workspace)
         )
         client = self._client()
         self._resources.callback(client.close)
         self._resources.callback(self.rejects.close)
-        tables = create_tables(connection, workspace, joined=is_joined(config))
+        tables = run_tables.create_tables(
+            connection, workspace, joined=is_joined(config), chunk_rows=self.chunk_rows
+        )
         self._intake = Intake(config, tables.staging, self.rejects)
-        self._loop = SendLoop(client.endpoint, logger=self.logger, waits=self.retry_waits)
+        rate_limit = SharedRateLimit(config["concurrency"])
+        self._loop = SendLoop(
+            client.endpoint, logger=self.logger, waits=self.retry_waits, gate=rate_limit
+        )
         self._sync = Sync(
             config,
             intake=self._intake,
             tables=tables,
-            client=client,
-            loop=self._loop,
+            senders=Senders(
+                client,
+                self._loop,
+                rate_limit,
+                concurrency=config["concurrency"],
+                retry_seconds=config["retry_seconds"],
+            ),
             rejects=self.rejects,
-            now=self.now(),
+            now=self._began,
+        )
+        self._resources.enter_context(
+            logged_progress(self._sync, self.logger, time.monotonic, self.progress_seconds)
         )
 
     @contextmanager
@@ -245,19 +280,11 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         original = record_of(message, stream)
         self._map_use.saw_record(stream, original, closed=self._closed[stream])
         for stream_map in self.mapper.stream_maps[stream]:
-            alias = stream_map.stream_alias
-            try:
-                record = map_record(stream_map, original)
-            except UnmappedRecordError as error:
-                self._unmapped.setdefault(stream, error)
-                self.intake.take_unmapped(alias, original)
-                self.rejects.unmapped(
-                    original, schema_message=self._streams[stream], message=str(error)
-                )
-                continue
-            self._mapped.add(stream)
+            record = self._maps.apply(
+                stream_map, original, self._streams[stream], self.intake, self.rejects
+            )
             if record is not None:
-                self.get_sink(alias).process_record(record, {})
+                self.get_sink(stream_map.stream_alias).process_record(record, {})
 
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
@@ -309,9 +336,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             error = names_without_effect(
                 self._map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
             )
-            # A map that takes no record of its stream is a mistake in the settings.
-            for stream in self._unmapped.keys() - self._mapped:
-                error = error or self._unmapped[stream]
+            error = error or self._maps.mistake()
         with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)
@@ -320,35 +345,23 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             raise error
         if not self.config["dry_run"]:
             super().process_endofpipe()
+            self._covers_until = self._began if self._streams else None
 
     def _deliver(self, sync: Sync, *, cut: bool) -> None:
         try:
             sync.run(cut=cut, streams=self._streams)
+            if self.config["dry_run"]:
+                sync.write_people(self.people)
         finally:
             self.rejects.flush()
-            self._log(sync.result)
-
-    def _log(self, result: RunResult) -> None:
-        if result.cohorts:
-            planned = "What would be done" if result.dry_run else "What was done"
-            self.logger.info("%s with each cohort:\n%s", planned, result.table())
-            self.logger.info(
-                "Read, staged and compared in %.1f s; %d requests, %.1f s in all",
-                result.plan_seconds,
-                result.requests,
-                result.seconds,
-            )
-        elif result.plan_seconds:
-            self.logger.warning(
-                "The input has no cohorts. Its streams: %s. The target reads the streams %s and %s "
-                "(settings cohorts_stream and members_stream).",
-                ", ".join(sorted(self._streams)) or "none",
-                self.config["cohorts_stream"],
-                self.config["members_stream"],
-            )
-        if self.rejects.where:
-            self.logger.warning(
-                "Members that were not delivered, with the reason: %s", self.rejects.where
+            log_result(
+                self.logger,
+                sync.result,
+                config=self.config,
+                streams=self._streams,
+                unusable=self._intake.unusable if self._intake else 0,
+                people=self.people if self.config["dry_run"] else None,
+                rejected=self.rejects.where,
             )
 
     def _report_page(self, ending: Ending) -> Page:
@@ -356,8 +369,17 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
         )
 
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        return run_facts(
+            self.result,
+            dry_run=self.config["dry_run"],
+            dead_letter=self.rejects.where if "rejects" in vars(self) else None,
+            state_covers_until=self._covers_until,
+        )
+
     def handle_signal(self, signum: int) -> None:
-        """End after the request in flight; a second signal ends the process at once."""
+        """End after the requests in flight; a second signal ends the process at once."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signal.Signals(signum).name
         if self._sync is not None:
@@ -371,21 +393,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             timer.start()
 
     def _client(self, timeouts: tuple[float, float] = TIMEOUTS) -> BrazeClient:
-        return make_client(self.config, timeouts)
+        return make_client(self.config, timeouts, lambda: self.now().timestamp())
 
-    def _workspace(self) -> str:
-        """Return the key of the known membership: each workspace, endpoint and list has its own."""
-        config = self.config
-        url = endpoint(config.get("instance"), config.get("rest_endpoint"))
-        if config["delivery"] == settings.ATTRIBUTE:
-            way = f"attribute {config['attribute_name']} {config['attribute_value']}"
-        else:
-            way = f"partner {config['partner_name']}"
-        return f"{config['workspace']} {url} {way}"
-
-    def _protect_database_password(self) -> None:
-        from target_braze_cohorts.store.database import parse_url  # noqa: PLC0415
-
-        password = parse_url(self.config["membership_db"]).password
+    def _protect_password(self, password: str | None) -> None:
         # By the same rule as for settings: masking a very short password would garble every line.
         protect_logs(secret_values({"membership_db": password}, self.config_jsonschema))

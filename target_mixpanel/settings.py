@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
 from target_mixpanel.sending.client import (
@@ -32,17 +34,7 @@ MAX_BATCH_BYTES: Final = 10_000_000
 PROPERTY_SETS: Final = ("documented", "all")
 
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
-    th.Property(
-        "service_account_username",
-        th.StringType,
-        description="User name of a Mixpanel service account (the recommended credentials).",
-    ),
-    th.Property(
-        "service_account_password",
-        th.StringType,
-        secret=True,
-        description="Secret of the service account.",
-    ),
+    *shared.SERVICE_ACCOUNT,
     th.Property(
         "project_id",
         th.StringType,
@@ -55,24 +47,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "Token of the project: credentials of its own, and sent as the property token."
         ),
     ),
-    th.Property(
-        "api_secret",
-        th.StringType,
-        secret=True,
-        description="API secret of the project; Mixpanel retires this way on 3 March 2027.",
-    ),
-    th.Property(
-        "region",
-        th.StringType,
-        default="us",
-        allowed_values=list(REGIONS),
-        description="Where the project's data live: us, eu or in.",
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        description="Base URL to use instead of the region's, for a proxy or a test.",
-    ),
+    shared.API_SECRET,
+    *shared.mixpanel_address(REGIONS),
     th.Property(
         "anonymous_events",
         th.StringType,
@@ -147,23 +123,20 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=10,
         description="Requests in flight at the same time; Mixpanel advises 10 to 20.",
     ),
-    th.Property(
-        "retry_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        description="How long one batch is retried when Mixpanel limits or fails.",
-    ),
+    shared.retry_seconds("How long one batch is retried when Mixpanel limits or fails."),
     th.Property(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
-        description="Folder for the records that Mixpanel does not take, with the reason.",
+        description=(
+            "Folder for the records that Mixpanel does not take, with the reason; or its URL in a "
+            "store (s3://, gs://, abfs://)."
+        ),
     ),
-    th.Property(
+    shared.ratio(
         "max_rejected_ratio",
-        th.CustomType({"type": ["number", "string"]}),
-        default=0.1,
-        description="The run fails when more than this part of the events is rejected (0 to 1).",
+        0.1,
+        "The run fails when more than this part of the events is rejected (0 to 1).",
     ),
     th.Property(
         "dry_run",
@@ -175,9 +148,11 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "dry_run_path",
         th.StringType,
         default="dry_run",
-        description="Folder for the files of a dry run, one event a line.",
+        description="Folder for the files of a dry run, one event a line, or its URL in a store.",
     ),
     REPORT_PATH,
+    SUMMARY_PATH,
+    PATH_OPTIONS,
 ).to_dict()
 
 
@@ -222,7 +197,7 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
         mistakes.append(str(error))
     folder = "dry_run_path" if config["dry_run"] else "dead_letter_path"
     unwritable = (
-        find_folder_problem(folder, config[folder]),
+        find_place_problem(folder, config),
         find_report_problem(config.get("report_path")),
     )
     return [*mistakes, *filter(None, unwritable)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import msgspec
@@ -18,7 +17,6 @@ from braze_mixpanel.errors import (
     SettingsError,
     StoppedError,
 )
-from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
@@ -33,7 +31,6 @@ from braze_mixpanel.singer.message_reader import (
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.singer.state_output import writing_state
 from braze_mixpanel.singer.stream_map_errors import (
     UnmappedRecordError,
     map_record,
@@ -44,6 +41,8 @@ from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
+from target_mixpanel.run.facts import run_facts
+from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
@@ -59,20 +58,24 @@ from target_mixpanel.sending.client import (
 )
 from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.delivery import BatchDelivery
-from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.sinks import MixpanelSink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from singer_sdk.mapper import StreamMap
+    from typing_extensions import Unpack
 
+    from braze_mixpanel.files.dead_letter import DeadLetter
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
+    from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.summary.content import RunFacts
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
     from target_mixpanel.sending.client import Credentials
+    from target_mixpanel.sending.dry_run import DryRun
 
 FILTERED = "filtered by stream_maps"
 UNMAPPED = "stream_maps cannot be applied"
@@ -98,7 +101,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     most_seconds_to_stop = GRACE_SECONDS + 5
     """A little longer, so that STATE, the closing table and the report come out."""
 
-    def __init__(self, **arguments: Any) -> None:  # noqa: ANN401
+    def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
 
         Args:
@@ -111,6 +114,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._is_reading = False
+        self._begun: Pipeline | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -133,8 +137,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     @cached_property
     def dry_run(self) -> DryRun | None:
         """The file of a dry run; None if events are sent."""
-        config = self.config
-        return DryRun(config["dry_run_path"], self.name) if config["dry_run"] else None
+        return make_dry_run(self.config, self.name) if self.config["dry_run"] else None
 
     @cached_property
     def sender(self) -> BatchSender:
@@ -148,15 +151,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             retry_seconds=config["retry_seconds"],
             logger=self.logger,
             waits=self.retry_waits,
+            wall=self.clock.wall,
         )
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """Where rejected records go; those of a dry run go to a folder beside its events."""
-        config = self.config
-        if config["dry_run"]:
-            return DeadLetter(Path(config["dry_run_path"]) / "rejected", self.name)
-        return DeadLetter(config["dead_letter_path"], self.name)
+        """Where rejected records go."""
+        return make_dead_letter(self.config, self.name)
 
     @cached_property
     def pipeline(self) -> Pipeline:
@@ -174,7 +175,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 dry_run=config["dry_run"],
                 grace_seconds=self.grace_seconds,
             ),
-            timeline=Timeline() if config.get("report_path") else None,
+            timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             stopping=lambda: self._stopped_by is not None,
             clock=self.clock,
         )
@@ -205,10 +206,20 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         try:
             credentials = choose_credentials(config)
         except SettingsError:
+            self._check_files()
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
         self._warn_of_api_secret(credentials)
         url = base_url(config["region"], config.get("api_url"))
-        return check_account(MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS))
+        self._check_files()
+        client = MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS)
+        return check_account(client, self.clock.wall)
+
+    def _check_files(self) -> None:
+        """Check the store of the files, if they go to one."""
+        if self.dry_run is not None:
+            self.dry_run.check()
+        else:
+            self.dead_letter.check()
 
     def mapper_for(
         self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
@@ -230,19 +241,18 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.dry_run.open()
         else:
             client = self.client
+            self.dead_letter.check()
             self._warn_of_api_secret(client.credentials)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
-        doubtful = doubtful_event_names(self.config["event_names"])
-        if doubtful:
+        if doubtful := doubtful_event_names(self.config["event_names"]):
             self.logger.warning(doubtful)
-        sender = self.sender
-        self._require_going()  # from here on the handler itself ends the test
-        sender.check_credentials()
+        self._begun = self.pipeline
+        self._require_going()  # the sender is made: from here on the handler itself ends the test
+        self.sender.check_credentials()
         self._is_reading = True
 
     def _warn_of_api_secret(self, credentials: Credentials) -> None:
-        warning = api_secret_warning(credentials, self.clock.wall())
-        if warning:
+        if warning := api_secret_warning(credentials, self.clock.wall()):
             self.logger.warning(warning)
 
     def _require_going(self) -> None:
@@ -261,14 +271,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.register_stream(message)
         self._schema_messages[stream] = message
         self._map_use.saw_stream(stream, message["schema"]["properties"])
-        for name in self._map_use.near_misses(stream):
-            self.logger.warning(
-                "Setting stream_maps has no map for stream %s, but one for %s. Is that misspelt? "
-                "The records of %s are sent without a map.",
-                stream,
-                name,
-                stream,
-            )
+        for doubt in self._map_use.doubts(stream):
+            self.logger.warning("%s", doubt)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
@@ -374,25 +378,23 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        made = vars(self)
-        retries = self.sender.retries if "sender" in made else 0
-        return make_page(
-            ending, self.config, made.get("pipeline"), retries=retries, now=self.clock.wall()
+        begun = self._begun
+        retries = self.sender.retries if begun else 0
+        return make_page(ending, self.config, begun, retries=retries, now=self.clock.wall())
+
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        begun = self._begun
+        return run_facts(
+            begun,
+            retries=self.sender.retries if begun else 0,
+            now=self.clock.wall(),
+            dry_run=self.config["dry_run"],
         )
-
-    def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output.
-
-        Raises:
-            TemporaryError: Nobody reads it, or the disk is full.
-        """
-        with writing_state():
-            super().write_state(state)
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
         if not self._is_reading and "sender" in vars(self):
-            # Nothing is under way but the test of the credentials, which need not be waited for.
             self.sender.abort(str(self._stopped_error(signum)))

@@ -47,3 +47,12 @@ def test_the_benchmark_runs_and_every_event_arrives(tmp_path):
     (report,) = tmp_path.glob("*Z.json")
     names = {row["name"] for row in json.loads(report.read_text())["rows"]}
     assert "bare sketch of a tap → of a target" in names
+
+
+@pytest.mark.slow
+def test_the_deliveries_to_a_slow_braze_run_and_everybody_arrives():
+    argv = [sys.executable, "-m", "bench.braze_deliveries", "--people", "3000"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = done.stdout.splitlines()[1:]
+    assert [row.split()[-3] for row in rows] == ["41", "5"]  # requests

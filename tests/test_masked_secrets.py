@@ -141,7 +141,7 @@ ECHO = json.dumps(
 SECRET_OF = {
     "tap-mixpanel-cohorts": "api_secret",
     "target-braze-cohorts": "api_key",
-    "target-mixpanel": "project_token",
+    "target-mixpanel": "api_secret",  # a project token is no secret: web pages hold it
 }
 ADDRESS = {"target-braze-cohorts": "rest_endpoint"}
 

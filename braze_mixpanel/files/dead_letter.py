@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from braze_mixpanel.clean_text import one_line
-from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import make_file, name_file
+from braze_mixpanel.files.run_file import make_run_file
 from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
@@ -23,21 +21,49 @@ class DeadLetter:
     """One `.jsonl` file for each run, with SCHEMA and RECORD lines; the first record creates it.
 
     Each line holds the unchanged record and the reason why it was not delivered. The file contains
-    personal data, so only its owner can read it (0600, in a folder of 0700).
+    personal data, so only its owner can read it (0600, in a folder of 0700). In a store it is
+    written in parts (see `run_file`), each with the SCHEMA of its records, so that each can be
+    replayed by itself.
     """
 
-    def __init__(self, folder: Path | str, name: str) -> None:
+    def __init__(
+        self,
+        place: Path | str,
+        name: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        setting: str = "dead_letter_path",
+    ) -> None:
         """Choose the file's name; nothing is written yet.
 
         Args:
-            folder: The folder for the files of all runs.
+            place: The folder for the files of all runs, or the URL of one in a store.
             name: The plugin's name; the file's name starts with it.
+            options: The setting `path_options`.
+            setting: The setting that names the place.
+
+        Raises:
+            SettingsError: The URL is wrong.
         """
-        self.path = name_file(folder, name)
+        self._file = make_run_file(
+            place, name, setting=setting, what="The dead letter", options=options
+        )
         self.count = 0
-        self._file: IO[bytes] | None = None
         self._known_schemas: dict[str, bytes] = {}
-        self._dirty = False
+        self._part = self._file.part
+
+    @property
+    def where(self) -> str:
+        """The path of the file, or the URL of its parts."""
+        return self._file.where
+
+    def check(self) -> None:
+        """Check, without writing, that the store can be used.
+
+        Raises:
+            ConnectorError: It cannot.
+        """
+        self._file.check()
 
     def add(
         self,
@@ -58,8 +84,11 @@ class DeadLetter:
             details: More about the rejection: `field`, `message`, `status`, `attempted_at`, …
 
         Raises:
-            SettingsError: The file cannot be written.
+            ConnectorError: The file cannot be written.
         """
+        if self._part != self._file.part:
+            self._part = self._file.part
+            self._known_schemas.clear()
         lines = b""
         message = _encode({**schema, "type": "SCHEMA"})
         if self._known_schemas.get(stream) != message:
@@ -74,39 +103,21 @@ class DeadLetter:
         lines += _encode(
             {"type": "RECORD", "stream": stream, "record": record, "reason": reason, **details}
         )
-        try:
-            if self._file is None:
-                self._file = os.fdopen(make_file(self.path), "ab")
-            self._file.write(lines + b"\n")
-        except OSError as error:
-            raise SettingsError(self._cannot_write(error)) from error
+        self._file.write(lines + b"\n")
         self.count += 1
-        self._dirty = True
 
     def flush(self) -> None:
-        """Write everything to the disk: records that STATE covers must survive a power cut.
+        """Return when all records are on the disk, or acknowledged by the store.
 
         Raises:
-            SettingsError: The disk is full, or the file was deleted.
+            ConnectorError: They cannot be written.
         """
-        if self._file is None or not self._dirty:
-            return
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise SettingsError(self._cannot_write(error)) from error
-        self._dirty = False
+        self._file.flush()
 
     def close(self) -> None:
-        """Flush and close."""
-        if self._file is not None:
-            self.flush()
-            self._file.close()
-            self._file = None
+        """Flush and close.
 
-    def _cannot_write(self, error: OSError) -> str:
-        return (
-            f"The dead letter {self.path} cannot be written: {error.strerror or error}. "
-            "Give a writable folder with free space in dead_letter_path."
-        )
+        Raises:
+            ConnectorError: The last records cannot be written.
+        """
+        self._file.close()

@@ -18,9 +18,12 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError as TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from urllib3 import ProxyManager
 
 MOST_ANSWER_BYTES: Final = 16 << 20
 """Unpacked. The longest answer that is documented lists 2,000 rejected events: about 1 MB."""
@@ -30,7 +33,7 @@ _PIECE_BYTES: Final = 64 << 10
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 _current = threading.local()
-"""The connection that this thread's request uses, in `connection`."""
+"""The deadline of this thread's request, in `deadline`."""
 
 
 class AnswerTooLargeError(requests.RequestException):
@@ -89,12 +92,14 @@ _POOLS: Final = {"http": _PlainPool, "https": _EncryptedPool}
 
 
 class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-        super().init_poolmanager(*args, **kwargs)
+    """Keeps one connection, which knows its deadline."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - urllib3 has no types for it
-        manager = super().proxy_manager_for(*args, **kwargs)
+    def proxy_manager_for(self, proxy: str, **options: object) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _POOLS
         return manager
 
@@ -173,7 +178,7 @@ class BoundedSession:
         self._session.headers.update(headers)
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.auth = _keep_credentials
-        adapter = _Adapter(pool_connections=1, pool_maxsize=1)
+        adapter = _Adapter()
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -249,11 +254,9 @@ def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedReq
 
 def _read(response: requests.Response) -> Iterator[bytes]:
     """Read a body as it was sent, in the errors of requests."""
-    from urllib3.exceptions import HTTPError  # noqa: PLC0415 - named like others
-
     try:
         yield from response.raw.stream(_PIECE_BYTES, decode_content=False)
-    except (HTTPError, OSError, ValueError) as error:
+    except (TransportError, OSError, ValueError) as error:
         raise requests.ConnectionError(type(error).__name__) from error
 
 

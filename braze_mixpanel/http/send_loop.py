@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from braze_mixpanel.errors import StoppedError, TemporaryError
 from braze_mixpanel.http.retry_waits import retry_waits
@@ -25,6 +25,7 @@ AnswerT = TypeVar("AnswerT")
 
 _STEP_SECONDS: Final = 0.25
 """How soon a waiting sender notices a stop."""
+_SECOND: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,47 @@ class SharedPause:
         self._until = clock()
         self._lock = threading.Lock()
 
-    def extend(self, seconds: float) -> None:
-        """Let no request start for so many seconds from now."""
+    def extend(self, seconds: float) -> bool:
+        """Let no request start for so many seconds from now.
+
+        Returns:
+            Whether the pause is longer now, by a second at least.
+        """
         with self._lock:
-            self._until = max(self._until, self._clock() + seconds)
+            now, before = self._clock(), self._until
+            self._until = max(before, now + seconds)
+            return self._until >= max(before, now) + min(_SECOND, seconds)
 
     def remaining(self) -> float:
         """Return how many seconds are left, 0 if a request may start."""
         return max(0.0, self._until - self._clock())
+
+
+class Gate(Protocol):
+    """Lets only so many requests through: `AdaptiveGate`, `SharedRateLimit`, or `OpenGate`."""
+
+    def enter(self, seconds: float) -> int | None:
+        """Wait for a place, so many seconds at most; returns what `leave` takes, None without."""
+
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        """Give a place back after an answer that took so long."""
+
+    def give_up(self) -> None:
+        """Give a place back after an error."""
+
+
+class OpenGate:
+    """Lets every request through."""
+
+    def enter(self, seconds: float) -> int | None:  # noqa: ARG002 - nothing to wait for
+        """Return at once."""
+        return 0
+
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        """Do nothing."""
+
+    def give_up(self) -> None:
+        """Do nothing."""
 
 
 class SendLoop:
@@ -103,6 +137,7 @@ class SendLoop:
         waits: Callable[[], Iterator[float]] = retry_waits,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        gate: Gate | None = None,
     ) -> None:
         """Start with nothing sent.
 
@@ -112,6 +147,7 @@ class SendLoop:
             waits: Gives the seconds between the attempts of one request, endlessly.
             clock: Seconds that only grow.
             sleep: Waits so many seconds.
+            gate: Says how many requests may be in flight; by default there is no limit.
         """
         self.requests = 0
         """Requests sent, retries included."""
@@ -120,6 +156,7 @@ class SendLoop:
         """Requests without an answer at this moment."""
         self._service, self._logger = service, logger
         self._waits, self._clock, self._sleep = waits, clock, sleep
+        self._gate = gate or OpenGate()
         self._pause = SharedPause(clock)
         self._stopped: str | None = None
         self._lock = threading.Lock()
@@ -147,32 +184,28 @@ class SendLoop:
             StoppedError: `stop` was called.
             ConnectorError: What `judge` and `send_once` raise.
         """
-        self._require_short_pause(patience)
         waits = self._waits()
         while True:
-            self._wait_for_turn()
-            answer = self._send_counted(send_once)
-            again = judge(answer)
+            entered = self._wait_for_turn(patience)
+            began = self._clock()
+            try:
+                answer = self._send_counted(send_once)
+                seconds = self._clock() - began
+                again = judge(answer)
+                if again is not None:
+                    self._pause_before_retry(again, next(waits), patience)
+            except BaseException:
+                self._gate.give_up()
+                raise
+            # After the pause has begun: a sender that gets this place must not send in spite of it.
+            self._gate.leave(entered, seconds, refused=again is not None)
             if again is None:
                 return answer
-            self.require_going()
-            wait = next(waits)
-            pause = max(wait, again.seconds)
-            if not patience.covers(pause, self._clock()):
-                how_long = f"for {patience.limit}"
-                if again.seconds > wait:
-                    how_long = _too_long(again.seconds, patience)
-                raise again.failure(how_long)
-            with self._lock:
-                self.retries += 1
-            self._logger.warning("%s: %s; retrying in %.0f s", self._service, again.reason, pause)
-            self._pause.extend(pause)
 
     def pause(self, seconds: float) -> None:
         """Let no request start for so many seconds: the service says that its limit is reached."""
-        if seconds > 0:
+        if seconds > 0 and self._pause.extend(seconds):
             self._logger.info("%s: rate limit reached; waiting %.0f s", self._service, seconds)
-            self._pause.extend(seconds)
 
     def stop(self, message: str) -> None:
         """Start no more requests: senders raise `StoppedError`, those that wait within a moment.
@@ -190,20 +223,38 @@ class SendLoop:
             raise StoppedError(self._stopped)
 
     @property
+    def paused_for(self) -> float:
+        """For how many seconds no request starts, because the service asked for it or failed."""
+        return self._pause.remaining()
+
+    @property
     def is_stopped(self) -> bool:
         """Whether `stop` was called."""
         return self._stopped is not None
 
-    def _require_short_pause(self, patience: Patience) -> None:
-        remaining = self._pause.remaining()
+    def _require_short_pause(self, remaining: float, patience: Patience) -> None:
         if not patience.covers_first(remaining):
             raise TemporaryError(
                 f"{self._service}: rate limit reached, {_too_long(remaining, patience)}. Run again "
                 "later for the rest."
             )
 
-    def _wait_for_turn(self) -> None:
-        """Wait until the shared pause, which may grow meanwhile, is over.
+    def _pause_before_retry(self, again: TryAgain, wait: float, patience: Patience) -> None:
+        """Let all senders pause after a temporary failure; raise it if there is no more time."""
+        self.require_going()
+        pause = max(wait, again.seconds)
+        if not patience.covers(pause, self._clock()):
+            how_long = f"for {patience.limit}"
+            if again.seconds > wait:
+                how_long = _too_long(again.seconds, patience)
+            raise again.failure(how_long)
+        with self._lock:
+            self.retries += 1
+        self._logger.warning("%s: %s; retrying in %.0f s", self._service, again.reason, pause)
+        self._pause.extend(pause)
+
+    def _wait_for_turn(self, patience: Patience) -> int:
+        """Wait for a place at the gate, and until the shared pause, which may grow, is over.
 
         Short steps and no `threading.Event`: a signal handler that sets an event while this very
         thread waits for it can find the event's lock taken, and never return.
@@ -211,9 +262,16 @@ class SendLoop:
         while True:
             self.require_going()
             remaining = self._pause.remaining()
-            if not remaining:
-                return
-            self._sleep(min(remaining, _STEP_SECONDS))
+            self._require_short_pause(remaining, patience)
+            if remaining:
+                self._sleep(min(remaining, _STEP_SECONDS))
+                continue
+            entered = self._gate.enter(_STEP_SECONDS)
+            if entered is None:
+                continue
+            if not self._pause.remaining() and not self.is_stopped:
+                return entered
+            self._gate.give_up()  # the pause began while this sender waited for its place
 
     def _send_counted(self, send_once: Callable[[], AnswerT]) -> AnswerT:
         with self._lock:

@@ -8,14 +8,10 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
+from braze_mixpanel.report.spans import DAY, HOUR, MONDAY, WEEK
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-HOUR: Final = 3600
-DAY: Final = 24 * HOUR
-WEEK: Final = 7 * DAY
-MONDAY: Final = 4 * DAY
-"""The first Monday of UNIX time: bars of weeks start on Mondays."""
 
 COLOURS: Final = (
     "#4a7fd6",

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from braze_mixpanel.clean_text import one_line
-from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_folder_problem
+from braze_mixpanel.files.whole_file import WholeFile
 from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
@@ -86,7 +82,7 @@ class Page:
     Attributes:
         title: What ran.
         facts: Short texts below the title, such as the time and the destination.
-        status: How the run ended, in a word or two.
+        status: How the run ended, in one or two words.
         failure: Why it failed, in one line; empty if it did not.
         figures: The summary.
         over_time: The chart, if there is one.
@@ -120,17 +116,30 @@ def find_report_problem(report_path: str | None) -> str | None:
             "Setting report_path needs libraries that are not installed: "
             'pip install "braze-mixpanel[report]"'
         )
-    path = Path(report_path)
-    if path.is_dir():
-        return f"Setting report_path is wrong: {path} is a folder; give the name of a file."
-    return find_folder_problem("report_path", path.parent)
+    return report_file(report_path).problem()
+
+
+def report_file(report_path: str, options: Mapping[str, Any] | None = None) -> WholeFile:
+    """Return the file of the report.
+
+    Args:
+        report_path: The setting.
+        options: The setting `path_options`.
+    """
+    return WholeFile(
+        report_path,
+        setting="report_path",
+        what="The report",
+        content_type="text/html; charset=utf-8",
+        options=options,
+    )
 
 
 def render(page: Page) -> str:
     """Make the HTML."""
-    from braze_mixpanel.report import chart  # noqa: PLC0415
+    from braze_mixpanel.report import chart  # noqa: PLC0415 - loads an XML parser
 
-    page = _cleaned(page)
+    page = cast("Page", _cleaned(page))
     bars = chart.arrange(page.over_time.counts, page.over_time.width) if page.over_time else None
     return _template().render(
         page=page,
@@ -140,7 +149,7 @@ def render(page: Page) -> str:
     )
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any part of a page
+def _cleaned(value: object) -> object:
     """Clean every text of a page: names of events and words of servers come from outside."""
     if isinstance(value, str):
         return one_line(masked(value), _MOST_CHARACTERS)
@@ -160,30 +169,6 @@ def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any part of a page
     if isinstance(value, (list, tuple)):
         return [_cleaned(part) for part in value]
     return value
-
-
-def write(page: Page, report_path: str) -> None:
-    """Write the page over that of the last run, readable by its owner only.
-
-    Raises:
-        SettingsError: The file cannot be written.
-    """
-    html, path = render(page), Path(report_path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(html)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise SettingsError(
-            f"The report {path} cannot be written: {error.strerror or error}. Give a file in a "
-            "writable folder with free space in report_path."
-        ) from error
 
 
 @cache

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
-from braze_mixpanel.report.page import write
+from braze_mixpanel.report.page import render, report_file
 from braze_mixpanel.settings.redaction import redact, secret_values
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ REPORT_PATH: th.Property[str] = th.Property(
     "report_path",
     th.StringType,
     description=(
-        "File for a report of each run, one HTML page without event data or ids of people; needs "
-        'pip install "braze-mixpanel[report]". The next run writes it anew.'
+        "File for a report of each run, or its URL in a store: one HTML page without event data or "
+        'ids of people; needs pip install "braze-mixpanel[report]". The next run writes it anew.'
     ),
 )
 
@@ -66,6 +66,7 @@ class ReportWriter:
             logger: Logs where the report is.
         """
         self._path: str | None = settings.get("report_path")
+        self._path_options = settings.get("path_options")
         self._secrets = secret_values(settings, schema)
         self._make_page, self._logger = make_page, logger
         self._began, self._clock = datetime.now(timezone.utc), time.monotonic()
@@ -87,13 +88,14 @@ class ReportWriter:
     def _try_to_write(self, error: BaseException | None) -> None:
         try:
             self._write(error)
-        except Exception as another:  # noqa: BLE001 - whatever it is, the data are delivered
+        except Exception as another:  # noqa: BLE001 - any error: the data are delivered
             self._logger.warning("No report was written: %s", another)
 
     def _write(self, error: BaseException | None) -> None:
         if not self._path:
             return
-        write(self._make_page(self._ending(error)), self._path)
+        html = render(self._make_page(self._ending(error)))
+        report_file(self._path, self._path_options).write(html.encode())
         self._logger.info("Report of the run: %s", self._path)
 
     def _ending(self, error: BaseException | None) -> Ending:

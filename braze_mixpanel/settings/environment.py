@@ -19,7 +19,8 @@ def misspelt_variables(
     """Find variables that start with the plugin's prefix but name no setting.
 
     Meltano's own variables are ignored: the plugin's extras (`…__SELECT`), parts of objects
-    (`…_STREAMS_ORDERS`), and settings of a plugin whose name is longer (`…_EU_REGION`).
+    (`…_STREAMS_ORDERS`), and settings and log level of a plugin whose name is longer
+    (`…_EU_REGION`, `…_EU_LOGLEVEL`).
 
     Args:
         prefix: The start of the names of the plugin's variables.
@@ -50,7 +51,7 @@ def misspelt_variables(
 
 
 def _belongs_elsewhere(name: str, properties: Mapping[str, Mapping[str, Any]]) -> bool:
-    if name == _OF_THE_SDK or name.startswith("_") or "__" in name:
+    if f"_{name}".endswith(f"_{_OF_THE_SDK}") or name.startswith("_") or "__" in name:
         return True
     return any(
         f"_{name}".endswith(f"_{setting.upper()}")

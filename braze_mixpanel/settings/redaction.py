@@ -105,7 +105,7 @@ def secrets_in_environment(variables: Mapping[str, str]) -> set[str]:
     }
 
 
-def secrets_in_urls(value: Any) -> set[str]:  # noqa: ANN401
+def secrets_in_urls(value: object) -> set[str]:
     """Collect passwords and signatures in the URLs of a setting, however deeply nested."""
     found: set[str] = set()
     for text in _all_texts(value):
@@ -122,7 +122,7 @@ def secrets_in_urls(value: Any) -> set[str]:  # noqa: ANN401
     return {secret for secret in found if len(secret) >= _SHORTEST_SECRET}
 
 
-def _all_texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _all_texts(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Reads JSON as taps really write it: whatever part of a text is readable is kept."""
+"""Reads JSON as taps really write it, and keeps every readable part of a text."""
 
 from __future__ import annotations
 

@@ -28,15 +28,21 @@ from braze_mixpanel.settings.redaction import (
 from braze_mixpanel.singer.line_blocks import discard, is_pipe
 from braze_mixpanel.singer.stop_clock import stop_clock
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
+from braze_mixpanel.summary.content import RunFacts
+from braze_mixpanel.summary.writer import SummaryWriter, find_summary_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from braze_mixpanel.sdk import ConfigInput
+    from braze_mixpanel.summary.writer import Summarized
 
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that its writer can end normally."""
 GRACE_SECONDS = 10.0
 """How long a command may take to end after a signal, where its class says nothing else."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
+_NO_RUN = ("--about", "--check", "--dump", "--help", "--test", "--version")
 
 
 _MOST_CHARACTERS = 2000
@@ -53,26 +59,53 @@ class OneLineErrorCommand(SingerCommand):
     reads_input = False
     """Whether, without an option that says otherwise, it reads standard input."""
     grace_seconds = GRACE_SECONDS
+    _plugin: Summarized | None = None
+
+    def take_plugin(self, plugin: Summarized) -> None:
+        """Take the plugin that this command runs, for the summary at its end."""
+        self._plugin = plugin
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         """Run the command; `--discover` and `--test` fail inside option parsing, so wrap it all."""
+        arguments = [*map(str, kwargs.get("args") or (args and args[0]) or sys.argv[1:])]
+        summary = SummaryWriter()
         try:
             with stop_clock(self.name or "", self.grace_seconds):
-                return super().main(*args, **kwargs)
+                result = super().main(*args, **kwargs)
         except ConfigValidationError as error:
-            for line in error.errors:
-                self.logger.error("%s", _shown(line))  # noqa: TRY400
-            code = SettingsError.exit_code
+            mistakes, code = error.errors, SettingsError.exit_code
         except ConnectorError as error:
-            self.logger.error("%s", _shown(str(error)))  # noqa: TRY400
-            code = error.exit_code
+            mistakes, code = [str(error)], error.exit_code
+        except SystemExit as error:  # click ends every command so
+            code = error.code if isinstance(error.code, int) else int(error.code is not None)
+            self._summarize(summary, arguments, code, f"Exit code {code}." if code else None)
+            raise
+        except BaseException as error:
+            cause = f"Unforeseen error, {type(error).__name__}: the log says more."
+            self._summarize(summary, arguments, 1, cause)
+            raise
+        else:
+            self._summarize(summary, arguments, 0, None)
+            return result
+        for mistake in mistakes:
+            self.logger.error("%s", _shown(mistake))
+        self._summarize(summary, arguments, code, " ".join(mistakes))
         if code != StoppedError.exit_code:
-            self._let_the_tap_end(kwargs.get("args") or (args and args[0]) or sys.argv[1:])
+            self._let_the_tap_end(arguments)
         sys.exit(code)
 
-    def _let_the_tap_end(self, arguments: Sequence[object]) -> None:
+    def _summarize(
+        self, summary: SummaryWriter, arguments: Sequence[str], code: int, cause: str | None
+    ) -> None:
+        """Write the summary of a run; a discovery that fails counts, since Meltano ends there."""
+        only_asks = any(given.startswith(_NO_RUN) for given in arguments)
+        only_asks |= not code and any(given.startswith("--discover") for given in arguments)
+        if self._plugin is not None and not only_asks:
+            summary.write(self._plugin, code, cause)
+
+    def _let_the_tap_end(self, arguments: Sequence[str]) -> None:
         """Read on for a while: a tap or Meltano that writes to a closed pipe fails with a trace."""
-        reads_no_input = any(str(given).startswith(_NO_INPUT) for given in arguments)
+        reads_no_input = any(given.startswith(_NO_INPUT) for given in arguments)
         if reads_no_input or not self.reads_input or not is_pipe(sys.stdin):
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
@@ -111,7 +144,9 @@ class ConnectorPlugin(SingerPlugin):
         return one_line
 
     @classmethod
-    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401
+    def cb_config(
+        cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
+    ) -> ConfigInput:
         """Read `--config`.
 
         Raises:
@@ -150,6 +185,9 @@ class ConnectorPlugin(SingerPlugin):
         Raises:
             ConfigValidationError: There is one, and `raise_errors` asks for it.
         """
+        context = click.get_current_context(silent=True)
+        if context is not None and isinstance(context.command, OneLineErrorCommand):
+            context.command.take_plugin(self)
         schema, config = self.config_jsonschema, self.changeable_config
         self.append_builtin_config(schema)
         config.update(read_texts(config, schema))
@@ -159,6 +197,7 @@ class ConnectorPlugin(SingerPlugin):
         errors, warnings = misspelt_variables(prefix, properties, config)
         errors += find_mistakes(config, schema, prefix)
         errors += self.check_settings() if not errors else []
+        errors += filter(None, [find_summary_problem(config)])
         if unread:
             hint = f"In the environment, but not read: {unread}. Add --config ENV."
             warnings += [] if errors else [hint]
@@ -168,6 +207,10 @@ class ConnectorPlugin(SingerPlugin):
         if errors and raise_errors:
             raise ConfigValidationError("Config validation failed", errors=errors, schema=schema)
         return errors
+
+    def run_facts(self) -> RunFacts:
+        """Return what the summary says of the run; called at any time, also before it began."""
+        return RunFacts()
 
     def check_settings(self) -> list[str]:
         """Find what a schema cannot say, such as two settings that need each other.

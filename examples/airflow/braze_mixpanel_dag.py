@@ -7,6 +7,7 @@ settings of the plugins in its environment.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,14 +29,23 @@ RETRIES = {
 }
 
 
-def run(extractor: str, loader: str = "target-mixpanel") -> None:
-    """Run a pipeline; raise the exception that makes Airflow retry it, or not."""
-    command = [sys.executable, str(HERE / "meltano_run.py"), extractor, loader]
-    code = subprocess.run(command, cwd=PROJECT, check=False).returncode
+def run(extractor: str, loader: str = "target-mixpanel") -> dict:
+    """Run a pipeline; raise the exception that makes Airflow retry it, or not.
+
+    Returns:
+        The summary of each plugin by its name: counts, lag, files waiting. Airflow keeps it as the
+        task's XCom.
+    """
+    command = [sys.executable, str(HERE / "meltano_run.py"), "--summary", extractor, loader]
+    done = subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False)
+    code = done.returncode
+    ended = json.loads(done.stdout or "{}")
+    said = f"{extractor} {loader}: exit code {code}: {ended.get('cause')}"
     if code in NEEDS_A_PERSON:
-        raise AirflowFailException(f"{extractor} {loader}: exit code {code}, no retry will help")
+        raise AirflowFailException(f"{said} (no retry will help)")
     if code:
-        raise AirflowException(f"{extractor} {loader}: exit code {code}, run again later")
+        raise AirflowException(f"{said} (run again later)")
+    return ended["summaries"]
 
 
 @dag(
@@ -49,8 +59,8 @@ def currents_to_mixpanel() -> None:
     """Send new Currents events to Mixpanel."""
 
     @task(**RETRIES)
-    def load() -> None:
-        run("tap-braze-currents")
+    def load() -> dict:
+        return run("tap-braze-currents")
 
     load()
 
@@ -79,8 +89,8 @@ def currents_backfill() -> None:
 
     # All parts share Mixpanel's limit for the project, so more than a few at a time gain nothing.
     @task(max_active_tis_per_dag=4, map_index_template="{{ extractor }}", **RETRIES)
-    def load_part(extractor: str) -> None:
-        run(extractor)
+    def load_part(extractor: str) -> dict:
+        return run(extractor)
 
     load_part.expand(extractor=split())
 

@@ -7,6 +7,7 @@ its environment. Limit how many partitions run at a time in Dagster's own settin
 """
 
 # No `from __future__ import annotations` here: Dagster looks at the types themselves.
+import json
 import os
 import subprocess
 import sys
@@ -29,21 +30,31 @@ PARTITIONS = dg.MultiPartitionsDefinition(
 )
 
 
-def run(extractor: str, loader: str = "target-mixpanel") -> None:
-    """Run a pipeline; raise the failure that makes Dagster retry it, or not."""
-    command = [sys.executable, str(HERE / "meltano_run.py"), extractor, loader]
+def run(extractor: str, loader: str = "target-mixpanel") -> dict:
+    """Run a pipeline; raise the failure that makes Dagster retry it, or not.
+
+    Returns:
+        The summary of each plugin by its name: counts, lag, files waiting.
+    """
+    command = [sys.executable, str(HERE / "meltano_run.py"), "--summary", extractor, loader]
     project = os.environ.get("MELTANO_PROJECT", "/srv/my-project")
-    code = subprocess.run(command, cwd=project, check=False).returncode
+    done = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, text=True, check=False)
+    code = done.returncode
+    ended = json.loads(done.stdout or "{}")
+    summaries = ended.get("summaries", {})
     if code:
         raise dg.Failure(
-            f"{extractor} {loader}: exit code {code}", allow_retries=code not in NEEDS_A_PERSON
+            f"{extractor} {loader}: exit code {code}: {ended.get('cause')}",
+            metadata=summaries,
+            allow_retries=code not in NEEDS_A_PERSON,
         )
+    return summaries
 
 
 @dg.op(retry_policy=RETRIES)
-def load() -> None:
+def load(context: dg.OpExecutionContext) -> None:
     """Send new Currents events to Mixpanel."""
-    run("tap-braze-currents")
+    context.add_output_metadata(run("tap-braze-currents"))
 
 
 @dg.job
@@ -57,7 +68,7 @@ def load_part(context: dg.OpExecutionContext) -> None:
     """Read one group of streams of one day again."""
     key = context.partition_key.keys_by_dimension
     part = parts.part(key["day"], key["group"])
-    run(part["name"])
+    context.add_output_metadata(run(part["name"]))
 
 
 @dg.job(partitions_def=PARTITIONS)

@@ -26,6 +26,8 @@ _HOUR = re.compile(r"^\d{4}-\d\d-\d\d(-\d\d)?$")
 _AVRO = ".avro"
 _A_DAY = "2026-11-01"
 _LAST_HOUR = "-23"
+_FEWEST_PARTS = 3
+"""Of a path in the partitioned layout: event type, hour and name."""
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +72,7 @@ def parse_path(path: str) -> FileKey:
     if integration.startswith(TYPE_FOLDER):  # the prefix is that of one integration
         integration, parts = "", [integration, *parts]
     if (
-        len(parts) >= 3  # noqa: PLR2004 - type, hour, name
+        len(parts) >= _FEWEST_PARTS
         and parts[0].startswith(TYPE_FOLDER)
         and parts[1].startswith(HOUR_FOLDER)
         and is_hour(hour := parts[1][len(HOUR_FOLDER) :])
@@ -90,7 +92,7 @@ def parse_path(path: str) -> FileKey:
 def is_data(path: str) -> bool:
     """Report whether a file may hold events.
 
-    In the folder of an hour every file may, whatever its name: its content says what it is. Only
+    In the folder of an hour any file may, under any name: its content says what it is. Only
     names that begin with a dot or an underscore are left out, as all tools do that write such
     marks (`_SUCCESS`). Elsewhere, where anything may lie, the name must say it.
     """
@@ -101,7 +103,7 @@ def is_data(path: str) -> bool:
 
 
 def is_hour(text: str) -> bool:
-    """Tell whether a text is an hour, or a whole day (for buckets that were rearranged)."""
+    """Return whether a text is an hour, or a whole day (for buckets that were rearranged)."""
     if not _HOUR.match(text):
         return False
     try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import BaseError
 
+from braze_mixpanel.stores.service_answers import as_service_error
 from tap_braze_currents.bucket.objects import Children, StoredObject
-from tap_braze_currents.bucket.service_answers import as_service_error
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FILE_BYTES
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import AzureStore, GCSStore, S3Store
 
+    CloudStore = S3Store | GCSStore | AzureStore
+
 _KEYS_A_PAGE = 1000
 """As many as the services return for one request."""
 
@@ -26,7 +28,7 @@ _KEYS_A_PAGE = 1000
 class ObjectStore:
     """Lists and reads objects; each call is one request, but for retries and longer listings."""
 
-    def __init__(self, bucket: str, store: S3Store | GCSStore | AzureStore) -> None:
+    def __init__(self, bucket: str, store: CloudStore) -> None:
         """Wrap a store; nothing is asked of the service yet.
 
         Args:

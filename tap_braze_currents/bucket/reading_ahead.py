@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import backoff
 
-from tap_braze_currents.bucket.store_errors import explain, is_past_end, is_temporary
+from braze_mixpanel.stores.store_errors import explain, is_past_end, is_temporary
+from tap_braze_currents.bucket.open_store import CURRENTS
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FILE_BYTES
 
@@ -49,6 +50,7 @@ def fetch_ahead(
     files: Iterator[tuple[str, RemoteFile]],
     fetch: Callable[[RemoteFile], bytes | memoryview],
     pool: Executor,
+    files_ahead: int = FILES_AHEAD,
 ) -> Iterator[Fetched]:
     """Fetch a bounded number of files, and of bytes, ahead of the one that is being worked on.
 
@@ -56,10 +58,12 @@ def fetch_ahead(
         files: Event types and files to read; consumed only as far as is fetched ahead.
         fetch: Reads one.
         pool: Threads to read in.
+        files_ahead: Most files ahead.
 
     Yields:
-        The files in their order; whoever takes one drops it before asking for the next. At least
-        one is always under way; more only as long as they are few and fit in memory.
+        The files in their order. The caller drops each one before it asks for the next, since its
+        content fills memory. At least one is always on its way; more only while they are few and
+        fit in memory.
     """
     ahead: deque[tuple[int, Fetched]] = deque()
     held = 0
@@ -73,7 +77,7 @@ def fetch_ahead(
             event_type, file = following
             size = PIECE_BYTES if file.size is None else file.size
             large = sum(some > LARGE_BYTES for some, _ in ahead) if size > LARGE_BYTES else 0
-            is_full = len(ahead) >= FILES_AHEAD or large >= LARGE_FILES_AHEAD
+            is_full = len(ahead) >= files_ahead or large >= LARGE_FILES_AHEAD
             if ahead and (is_full or held + size > BYTES_AHEAD):
                 break
             held += size
@@ -83,13 +87,16 @@ def fetch_ahead(
             yield fetched
 
 
-def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> bytes | memoryview:
-    """Read an object, trying again where that may help.
+def read_object(
+    bucket: Bucket, file: RemoteFile, size: int | None = None, *, attempts: int = ATTEMPTS
+) -> bytes | memoryview:
+    """Read an object, and retry where that may help.
 
     Args:
         bucket: Where it lies.
         file: The object.
         size: How many bytes of its beginning; all by default.
+        attempts: How often each request is sent at most.
 
     Returns:
         Its content; without a request if it is listed as empty.
@@ -103,25 +110,26 @@ def read_object(bucket: Bucket, file: RemoteFile, size: int | None = None) -> by
         return b""
     if size is None and file.size is not None and file.size > FILE_BYTES:
         raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
+    read = _retrying(bucket, file, attempts)
     try:
         if size is not None:
-            return _read(bucket, file, 0, size)
+            return read(0, size)
         if file.size is None or file.size <= PIECE_BYTES:
-            return _read(bucket, file)
+            return read(None, None)
         with _LARGE_TURN:
-            return _read_pieces(bucket, file, file.size)
+            return _read_pieces(read, file.size)
     except (FileNotFoundError, BrokenFileError):
         raise
     except Exception as error:  # the stores have errors of their own
-        raise explain(error, file.path) from error
+        raise explain(error, file.path, CURRENTS) from error
 
 
-def _read_pieces(bucket: Bucket, file: RemoteFile, size: int) -> memoryview:
+def _read_pieces(read: Callable[[int, int], bytes], size: int) -> memoryview:
     # Not on the heap, where the gaps of files that are gone would stay.
     content = memoryview(mmap.mmap(-1, size))
     filled = 0
     while filled < size:
-        piece = _read(bucket, file, filled, min(filled + PIECE_BYTES, size))
+        piece = read(filled, min(filled + PIECE_BYTES, size))
         if not piece:
             break  # the object is shorter than listed; the decoder will say what is missing
         content[filled : filled + len(piece)] = piece
@@ -129,23 +137,30 @@ def _read_pieces(bucket: Bucket, file: RemoteFile, size: int) -> memoryview:
     return content[:filled]
 
 
-def _read(
-    bucket: Bucket, file: RemoteFile, start: int | None = None, end: int | None = None
-) -> bytes:
-    """Read a range; empty if the object ends before it, as it does if a shorter one replaced it."""
+def _retrying(
+    bucket: Bucket, file: RemoteFile, attempts: int
+) -> Callable[[int | None, int | None], bytes]:
+    """Return what reads a range of an object, from a byte to the one before another, with retries.
+
+    It returns nothing if the object ends before the range: a shorter one may have replaced it.
+    """
     read = backoff.on_exception(
         backoff.expo,
         Exception,
-        max_tries=ATTEMPTS,
+        max_tries=attempts,
         giveup=lambda error: (
             isinstance(error, FileNotFoundError) or not is_temporary(error, file.path)
         ),
         factor=0.2,
         logger=None,
     )(bucket.store.read)
-    try:
-        return bytes(read(file.path, start=start, end=end))
-    except Exception as error:
-        if is_past_end(error):
-            return b""
-        raise
+
+    def read_range(start: int | None, end: int | None) -> bytes:
+        try:
+            return bytes(read(file.path, start=start, end=end))
+        except Exception as error:
+            if is_past_end(error):
+                return b""
+            raise
+
+    return read_range

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
-from tap_braze_currents.bucket.clouds.open_store import open_store
+from braze_mixpanel.stores.store_errors import explain
 from tap_braze_currents.bucket.layout import (
     HOUR_FOLDER,
     INTEGRATION_FOLDER,
@@ -17,7 +18,7 @@ from tap_braze_currents.bucket.layout import (
     is_hour,
     parse_path,
 )
-from tap_braze_currents.bucket.store_errors import explain
+from tap_braze_currents.bucket.open_store import CURRENTS, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket.objects import Children, StoredObject
 
 _MOST_FOLDERS_TO_LOOK_INTO = 50
+_NEWEST_FILES = 5
+"""So many are kept, since the newest may be damaged."""
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +73,7 @@ class Bucket:
         except ConnectorError:
             raise
         except Exception as error:  # the stores have errors of their own
-            raise explain(error, self.url) from error
+            raise explain(error, self.url, CURRENTS) from error
 
     def folders(self) -> Folders:
         """Look at the two uppermost levels: integrations and their event types.
@@ -176,8 +179,8 @@ class Bucket:
                 if page and page[-1].path > hours + ":":
                     return  # past everything that begins with a digit
 
-    def newest(self, integration: str, event_type: str, hours: Iterable[str]) -> RemoteFile | None:
-        """Find the newest file of an event type in a few requests.
+    def newest(self, integration: str, event_type: str, hours: Iterable[str]) -> list[RemoteFile]:
+        """Find the newest files of an event type in a few requests.
 
         Args:
             integration: The integration's folder.
@@ -185,7 +188,7 @@ class Bucket:
             hours: Where to begin to list, newest first; then the folders say which hours exist.
 
         Returns:
-            The last file of the first listing that holds any.
+            The last few files of the first listing that holds any, newest first.
 
         Raises:
             ConnectorError: The folder cannot be listed.
@@ -198,11 +201,11 @@ class Bucket:
         for hour in sorted(filter(is_hour, names), reverse=True):
             if last := self._last_from(integration, event_type, hour):
                 return last
-        return None
+        return []
 
-    def _last_from(self, integration: str, event_type: str, hour: str) -> RemoteFile | None:
+    def _last_from(self, integration: str, event_type: str, hour: str) -> list[RemoteFile]:
         pages = self.scan(integration, event_type, hour)
-        return max((file for page in pages for file in page if file.key.hour), default=None)
+        return nlargest(_NEWEST_FILES, (file for page in pages for file in page if file.key.hour))
 
     def files_below(self, folder: str) -> list[RemoteFile]:
         """List all files of a folder without hours, each by its path."""
@@ -226,7 +229,7 @@ class Bucket:
             return self._remote_file(self.store.look_up(path))
         except FileNotFoundError:
             return None
-        except Exception:  # noqa: BLE001 - whatever it is, reading the file will say it
+        except Exception:  # noqa: BLE001 - reading the file reports the error
             return RemoteFile(key, path)
 
     def _remote_file(self, stored: StoredObject, *, by_path: bool = False) -> RemoteFile:

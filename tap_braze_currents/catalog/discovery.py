@@ -19,7 +19,7 @@ from tap_braze_currents.formats.event_file import EventFile, is_whole_needed
 from tap_braze_currents.formats.limits import NEW_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -45,6 +45,32 @@ class Sample(NamedTuple):
     file: RemoteFile
 
 
+def find_newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[list[RemoteFile]]:
+    """Find the newest files of each event type; in a flat folder, the newest hundred files.
+
+    Args:
+        bucket: Where the files are.
+        now: The present time; the search begins with the hours of this day.
+        pool: Threads to list in.
+
+    Returns:
+        For each event type a few files, newest first; each flat file by itself.
+
+    Raises:
+        ConnectorError: The bucket cannot be listed.
+    """
+    folders = bucket.folders()
+    places = [
+        (integration, event_type)
+        for integration, event_types in folders.integrations.items()
+        for event_type in event_types
+    ]
+    newest = list(filter(None, pool.map(lambda place: _newest(bucket, place, now), places)))
+    by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
+    flat = sorted(chain(folders.files, by_path), key=_age, reverse=True)
+    return [*newest, *([file] for file in flat[:_NEWEST_FILES])]
+
+
 def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     """Open the newest file of each event type; in a flat folder, the newest hundred files.
 
@@ -59,16 +85,8 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     Raises:
         ConnectorError: The bucket cannot be listed, or not one of the files may be read.
     """
-    folders = bucket.folders()
-    places = [
-        (integration, event_type)
-        for integration, event_types in folders.integrations.items()
-        for event_type in event_types
-    ]
-    newest = list(pool.map(lambda place: _newest(bucket, place, now), places))
-    by_path = chain.from_iterable(pool.map(bucket.files_below, folders.others))
-    newest += sorted(chain(folders.files, by_path), key=_age, reverse=True)[:_NEWEST_FILES]
-    looked_into = list(pool.map(lambda file: _samples(bucket, file), filter(None, newest)))
+    newest = find_newest_files(bucket, now, pool)
+    looked_into = list(pool.map(lambda files: _samples(bucket, files), newest))
     errors = [found for found in looked_into if isinstance(found, ConnectorError)]
     if errors and len(errors) == len(looked_into):
         raise errors[0]
@@ -150,7 +168,7 @@ def _look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]
             head = read_object(bucket, file, size)
 
 
-def _newest(bucket: Bucket, place: tuple[str, str], now: datetime) -> RemoteFile | None:
+def _newest(bucket: Bucket, place: tuple[str, str], now: datetime) -> list[RemoteFile]:
     integration, event_type = place
     hours = [to_hour(now - timedelta(hours=back)) for back in _HOURS_BACK]
     return bucket.newest(integration, event_type, hours)
@@ -160,15 +178,24 @@ def _age(file: RemoteFile) -> float:
     return file.modified.timestamp() if file.modified else 0.0
 
 
-def _samples(bucket: Bucket, file: RemoteFile) -> list[Sample] | ConnectorError:
-    """Return the event types and fields in a file; an error is returned, so that others go on."""
-    try:
-        found = look_into(bucket, file)
-    except (BrokenFileError, FileNotFoundError):
-        return []  # the run reports what is wrong with it
-    except ConnectorError as error:
-        return error
-    return [Sample(event_type, fields, file) for event_type, fields in found.items()]
+def _samples(bucket: Bucket, files: Sequence[RemoteFile]) -> list[Sample] | ConnectorError:
+    """Return the event types and fields in the newest file that is not damaged.
+
+    An error of the store is returned, so that the other types go on. The run reports damaged files.
+    But if all files of a type are damaged that nobody knows yet, it has no stream, and thus no run.
+    """
+    for file in files:
+        try:
+            found = look_into(bucket, file)
+        except (BrokenFileError, FileNotFoundError) as error:
+            problem = error
+            continue
+        except ConnectorError as error:
+            return error
+        return [Sample(event_type, fields, file) for event_type, fields in found.items()]
+    if files[0].key.hour:
+        logger.warning("Without the event types and fields of %s: %s.", files[0].path, problem)
+    return []
 
 
 def _named_by_folder(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 _LONGEST_VARINT = 10
+_GOES_ON = 0x80
+"""The bit of a byte that says that the number goes on in the next one."""
 _SCHEMA, _CODEC = b"avro.schema", b"avro.codec"
 
 
@@ -169,8 +171,8 @@ def encode_integer(value: int) -> bytes:
     """Write a length as Avro does: zigzag, seven bits a byte."""
     value <<= 1
     encoded = bytearray()
-    while value > 0x7F:  # noqa: PLR2004
-        encoded.append(value & 0x7F | 0x80)
+    while value >= _GOES_ON:
+        encoded.append(value & 0x7F | _GOES_ON)
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
@@ -201,7 +203,7 @@ class _Cursor:
         for position in range(start, min(start + _LONGEST_VARINT, self._end)):
             byte = self._data[position]
             value |= (byte & 0x7F) << shift
-            if byte < 0x80:  # noqa: PLR2004
+            if byte < _GOES_ON:
                 self.position = position + 1
                 return (value >> 1) ^ -(value & 1)
             shift += 7

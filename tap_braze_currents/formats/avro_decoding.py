@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_braze_currents.formats import avro_values
@@ -162,10 +162,9 @@ class _Decoder:
     def _in_columns(self, parts: list[bytes], count: int) -> bytes | None:
         """Decode with polars; None if another way must do it.
 
-        Polars neither misses nor minds bytes that are left over after the last record, which would
-        be records lost without a word. So a record is added whose text no file can know: only if
-        it comes out as the last one, every byte before it belonged to the records that were asked
-        for.
+        Polars ignores bytes that are left over after the last record: those would be records lost
+        without an error. So this adds one record whose text no file can know. Only if polars
+        returns it as the last record did every byte before it belong to the expected records.
         """
         import polars as pl  # noqa: PLC0415 - 0.1 s that discovery and small files need not spend
 
@@ -226,10 +225,10 @@ class _Decoder:
         """Decode with fastavro, as one array of records: a call for each would cost more."""
         source = io.BytesIO(b"".join((encode_integer(count), data, b"\0")))
         try:
-            records = self._read(source, self._array)
+            records = self._read_array(source)
             _check_end(source, are_all=len(records) == count)
             return encode_lines([self._selected(record) for record in records])
-        except Exception as error:  # whatever a decoder says about damaged bytes
+        except Exception as error:  # any error of a decoder about damaged bytes
             raise _broken(offset, error) from error
 
     def _few_at_a_time(self, data: bytes, count: int, offset: int) -> Iterator[Rows]:
@@ -240,29 +239,24 @@ class _Decoder:
             batch: list[dict[str, Any]] = []
             try:
                 while done + len(batch) < count and len(batch) < RECORDS_AT_A_TIME:
-                    batch.append(self._selected(self._read(source, self._record)))
+                    batch.append(self._selected(self._read_record(source)))
                     if source.tell() - begin > GROUP_BYTES:
                         break
                 done += len(batch)
                 if done == count:
                     _check_end(source)
                 lines = encode_lines(batch)
-            except Exception as error:  # whatever a decoder says about damaged bytes
+            except Exception as error:  # any error of a decoder about damaged bytes
                 raise _broken(offset, error) from error
             yield Rows(lines, len(batch))
 
     @cached_property
-    def _record(self) -> Any:  # noqa: ANN401
-        return _parsed(self._schema.layout)
+    def _read_record(self) -> Callable[[io.BytesIO], Any]:
+        return _reader(self._schema.layout)
 
     @cached_property
-    def _array(self) -> Any:  # noqa: ANN401
-        return _parsed({"type": "array", "items": self._schema.layout})
-
-    def _read(self, source: io.BytesIO, schema: Any) -> Any:  # noqa: ANN401
-        import fastavro  # noqa: PLC0415 - not for files that are read in columns
-
-        return fastavro.schemaless_reader(source, schema, None, handle_unicode_errors="replace")
+    def _read_array(self) -> Callable[[io.BytesIO], Any]:
+        return _reader({"type": "array", "items": self._schema.layout})
 
     def _selected(self, raw: dict[str, Any]) -> dict[str, Any]:
         record = {name: raw[name] for name in self._names}
@@ -299,7 +293,14 @@ def _check_end(source: io.BytesIO, *, are_all: bool = True) -> None:
         raise ValueError("bytes are left over after the last record")
 
 
-def _parsed(layout: Any) -> Any:  # noqa: ANN401
+def _reader(layout: dict[str, Any]) -> Callable[[io.BytesIO], Any]:
+    """Make what reads one value of a layout with fastavro."""
     import fastavro  # noqa: PLC0415 - not for files that are read in columns
 
-    return fastavro.parse_schema(layout)
+    schema = fastavro.parse_schema(layout)
+    return partial(
+        fastavro.schemaless_reader,
+        writer_schema=schema,
+        reader_schema=None,
+        handle_unicode_errors="replace",
+    )

@@ -22,7 +22,7 @@ def namespace_of(full_name: str) -> str:
     return full_name.rpartition(".")[0]
 
 
-def require_name(value: Any) -> str:  # noqa: ANN401
+def require_name(value: object) -> str:
     """Return a name that is text and not too long; raises TypeError or ValueError."""
     if not isinstance(value, str) or not value:
         raise TypeError("a name is no text, or empty")
@@ -31,7 +31,7 @@ def require_name(value: Any) -> str:  # noqa: ANN401
     return value
 
 
-def require_list(value: Any, what: str) -> list[Any]:  # noqa: ANN401
+def require_list(value: object, what: str) -> list[Any]:
     """Return a list; raises TypeError where the schema holds something else."""
     if not isinstance(value, list):
         raise TypeError(f"{what} is no list")

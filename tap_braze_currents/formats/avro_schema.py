@@ -36,7 +36,7 @@ from tap_braze_currents.formats.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 _FEWEST_BYTES: Final = {
     "null": 0,
@@ -149,7 +149,7 @@ class _Reader:
             self._check_size(found.values())
         return found
 
-    def _type(self, raw: Any, namespace: str, depth: int) -> AvroType:  # noqa: ANN401
+    def _type(self, raw: object, namespace: str, depth: int) -> AvroType:
         if depth > SCHEMA_DEPTH:
             raise _too_deep()
         if isinstance(raw, list):
@@ -259,7 +259,7 @@ class _Reader:
         )
 
     def _tagged(self, branches: Sequence[AvroType]) -> tuple[Any, Callable[[Any], Any]]:
-        """Lay out a union of several types so that each value tells which branch it is of.
+        """Lay out a union of several types so that each value shows which branch it belongs to.
 
         The library gives bare values: 5 may be a day, a moment or a number. A record adds nothing
         to the bytes, so each branch is read as a record of one field, named by its number.
@@ -274,7 +274,7 @@ class _Reader:
             converters[tag] = branch.to_json
             layouts.append(_record_layout(self._new_name(), {tag: branch}))
 
-        def to_json(value: dict[str, Any]) -> Any:  # noqa: ANN401
+        def to_json(value: dict[str, Any]) -> object:
             ((tag, inner),) = value.items()
             convert = converters[tag]
             return inner if convert is None or inner is None else convert(inner)
@@ -285,7 +285,7 @@ class _Reader:
         self._records += 1
         return f"t{self._records}"
 
-    def _check_size(self, kinds: Any) -> None:  # noqa: ANN401
+    def _check_size(self, kinds: Collection[AvroType]) -> None:
         if sum(kind.types for kind in kinds) > SCHEMA_TYPES:
             raise BrokenFileError(f"its schema is made of more than {SCHEMA_TYPES} types")
         if sum(kind.empty for kind in kinds) > EMPTY_VALUES:

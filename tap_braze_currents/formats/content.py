@@ -1,7 +1,7 @@
 """Which form a file has: found in its content, since names may be anything.
 
 Files are copied, renamed, zipped and rewritten by tools with conventions of their own: an Avro
-file is one whatever its name ends in.
+file is one with any ending of its name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A file of events of whatever form: its event types, and its records."""
+"""A file of events in any form: its event types, and its records."""
 
 from __future__ import annotations
 

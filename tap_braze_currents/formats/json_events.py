@@ -161,7 +161,7 @@ def flatten(event: bytes | Raw) -> dict[str, Any]:
     return flat
 
 
-def _json_text(raw: Raw) -> Any:  # noqa: ANN401
+def _json_text(raw: Raw) -> object:
     if bytes(raw).startswith((b'"', b"null")):  # it is text already, or nothing
         return _value.decode(raw)
     return msgspec.json.format(raw, indent=-1).decode()

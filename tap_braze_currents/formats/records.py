@@ -7,7 +7,7 @@ fields in the file's order.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -48,7 +48,7 @@ class Selection:
         return [name for name in self.expected if name not in there]
 
 
-def convert(value: Any, avro_type: str, wanted: str) -> Any:  # noqa: ANN401
+def convert(value: object, avro_type: str, wanted: str) -> object:
     """Convert a value to the JSON type of the catalog, if nothing is lost by that.
 
     Args:

@@ -108,7 +108,7 @@ class BatchFiles:
             text = " ".join(str(error).split()) or type(error).__name__
             raise SettingsError(
                 f"{storage.root} cannot be written to ({text}): check storage.root and "
-                "storage.params of batch_config."
+                "storage.params of batch_config, and that there is free space."
             ) from error
         self._lines, self._records = [], 0
         yield storage.get_url(name)

@@ -1,4 +1,9 @@
-"""Finds the files in another layout than Braze's, and looks inside for their event types."""
+"""Finds the files in another layout than Braze's, and looks inside for their event types.
+
+Here the way of the data turns back. Planning goes by paths, but these paths name no event type. So
+the planner asks the catalog, which lies behind it on the way, to look into each file: discovery
+reads event types in the same manner, and there must be only one way to do so.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from tap_braze_currents.bucket.reading_ahead import READING_THREADS, read_object
+from tap_braze_currents.bucket.reading_ahead import FILES_AHEAD, READING_THREADS, read_object
 from tap_braze_currents.planning.bookmark import MOST_LATE_FILES, MOST_PENDING_FILES
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class RunConditions:
     """Reads a whole object, with retries."""
     listing_threads: int = LISTING_THREADS
     reading_threads: int = READING_THREADS
+    files_ahead: int = FILES_AHEAD
     seconds_between_states: float = 3.0
     records_between_states: int = 50_000
     most_state_share: float = 0.02

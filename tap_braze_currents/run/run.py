@@ -13,23 +13,23 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.stream_map_errors import UnmappedRecords
+from braze_mixpanel.summary.content import RunFacts
+from tap_braze_currents.bucket.layout import to_datetime
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
 from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
-from tap_braze_currents.planning.bookmark import Bookmark
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
 from tap_braze_currents.run.progress_log import Done, logged_progress
+from tap_braze_currents.run.resuming import resume
 from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
-    from datetime import datetime
 
     from singer_sdk.helpers.types import TapState
 
@@ -86,7 +86,7 @@ def begin_run(
         now = conditions.clock()
         folders = bucket.folders()
         in_folders = chain.from_iterable(folders.integrations.values())
-        progress = _resume(streams, set(in_folders), state, limits, now, conditions)
+        progress = resume(streams, set(in_folders), state, limits, now, conditions)
         bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
         plan = plan_files(bucket, folders, limits, bookmarks, now, listing)
         run = Run(
@@ -108,52 +108,6 @@ def begin_run(
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in pools:
             pool.shutdown(wait=True)
-
-
-def _resume(
-    streams: Sequence[SelectedStream],
-    in_folders: AbstractSet[str],
-    state: TapState,
-    limits: Limits,
-    now: datetime,
-    conditions: RunConditions,
-) -> dict[str, StreamProgress]:
-    """Read the bookmarks from the state; event type → progress.
-
-    Event types that differ only in letter case are one stream, and each spelling is a folder with
-    files, hours and a bookmark of its own: with one for all, the newest hour of one spelling would
-    seal the hours of another unread. The first spelling keeps the stream's own bookmark: that of
-    the registry, or the one that the state names.
-    """
-    bookmarks = state.get("bookmarks", {})
-    if not isinstance(bookmarks, dict):
-        raise SettingsError("The state holds no bookmarks: start over with --full-refresh.")
-    spellings: dict[str, list[str]] = {}
-    for event_type in sorted(in_folders):
-        spellings.setdefault(stream_id(event_type), []).append(event_type)
-    progress = {}
-    for stream in streams:
-        own = bookmarks.get(stream.name, {})
-        first = str(own.get("event_type") or stream.event_type) if isinstance(own, dict) else ""
-        for event_type in dict.fromkeys(
-            [first, stream.event_type, *spellings.get(stream.name, [])]
-        ):
-            name = stream.name if event_type == first else f"{stream.name}:{event_type}"
-            bookmark = Bookmark.from_state(
-                bookmarks.get(name, {}),
-                most_late_files=conditions.most_late_files,
-                most_pending_files=conditions.most_pending_files,
-            )
-            bookmark.begin_run(now, limits.start_hour, limits.lookback_hours)
-            progress[event_type] = StreamProgress(name, event_type, bookmark)
-    begun = max((known.bookmark.start_hour for known in progress.values()), default="")
-    if limits.start_hour < begun and not limits.sweep:
-        logger.warning(
-            "start_date is earlier than it was when the first run began with %s: the hours "
-            "before that are read only if sweep is set, for one run.",
-            begun,
-        )
-    return progress
 
 
 class Run:
@@ -190,8 +144,10 @@ class Run:
         self._conditions = conditions
         self._pace = pace
         self._is_stopped = False
+        self._covered = ""
+        """The newest hour in the last STATE."""
         self._failures_in_a_row = 0
-        """Files that could not be fetched, for whatever reason that does not lie inside them."""
+        """Files that could not be fetched, for a reason outside their content."""
         self._is_complete = False
         """Whether the file just read was read to its end."""
         self._unmapped = UnmappedRecords()
@@ -199,7 +155,7 @@ class Run:
         self._errors: list[ConnectorError] = []
         for error in plan.errors:
             self._note(error)
-        self._fetched = fetch_ahead(self._planned(), read_file, pool)
+        self._fetched = fetch_ahead(self._planned(), read_file, pool, conditions.files_ahead)
         self._head: Fetched | None = None
         """A fetched file of a stream that is read later."""
 
@@ -261,6 +217,9 @@ class Run:
                     self._plan.waiting(event_type).unsettled,
                 )
         self._emit_state(self._state)
+        self._covered = max(
+            (one.bookmark.newest_hour for one in self._progress.values()), default=""
+        )
 
     def done(self) -> Done:
         """Return how far the run is."""
@@ -269,6 +228,28 @@ class Run:
         planned, is_listed = self._plan.counted()
         hour = max((progress.reached_hour for progress in self._progress.values()), default="")
         return Done(files, records, planned, is_listed, hour)
+
+    def facts(self) -> RunFacts:
+        """Return what the summary says of the run."""
+        done = self.done()
+        waiting = [self._plan.waiting(event_type) for event_type in self._progress]
+        newest = self._newest_hour()
+        behind = self._conditions.clock() - to_datetime(newest) if newest else None
+        return RunFacts(
+            counts={
+                "streams": len(self._progress),
+                "files": done.files,
+                "records": done.records,
+                "unreadable_files": sum(len(one.unread) for one in self._progress.values()),
+            },
+            lag_seconds=max(0.0, behind.total_seconds()) if behind is not None else None,
+            files_waiting=sum(len(one.unsettled) + one.beyond_limit for one in waiting)
+            + self._plan.by_path.unsettled,
+            state_covers_until=to_datetime(self._covered) if self._covered else None,
+        )
+
+    def _newest_hour(self) -> str:
+        return max((one.bookmark.newest_hour for one in self._progress.values()), default="")
 
     def finish(self) -> None:
         """Emit the last STATE, log the summary, and raise what went wrong.

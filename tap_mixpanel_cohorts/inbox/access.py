@@ -6,6 +6,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+from typing import Final
+
+PREFIX: Final = "MIXPANEL_COHORT_INBOX"
+"""What the names of the inbox's environment variables begin with."""
+PASSWORD_VARIABLE: Final = f"{PREFIX}_PASSWORD"
+"""The environment variable with the password, which no command line should show."""
 
 
 class BasicAccess:
@@ -20,6 +26,11 @@ class BasicAccess:
         """
         self._username = None if username is None else _digest(username.encode())
         self._password = None if password is None else _digest(password.encode())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every call may go on, since no password is set."""
+        return self._password is None
 
     def allows(self, authorization: str | None) -> bool:
         """Return whether a call may go on.

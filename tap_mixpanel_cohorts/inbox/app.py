@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -110,7 +111,7 @@ class Inbox:
             status = error.status
             answer = _failure(status, str(error), error.action or str(seen.get("action", "")))
             seen["reason"] = str(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Mixpanel shall try again
+        except Exception as error:  # noqa: BLE001 - Mixpanel retries after any error
             # Neither the error's text nor its trace is logged: it may hold what was sent.
             status = 503
             answer = _failure(
@@ -119,7 +120,7 @@ class Inbox:
             seen["reason"] = _cause(error)
         finally:
             self._requests -= 1
-        level = logging.INFO if status < 400 else logging.WARNING  # noqa: PLR2004
+        level = logging.INFO if status < HTTPStatus.BAD_REQUEST else logging.WARNING
         seen |= {"status": status, "ms": round((time.monotonic() - started) * 1000)}
         _log.log(level, "push", extra={"fields": seen})
         headers = {401: {"WWW-Authenticate": "Basic"}, 503: {"Retry-After": RETRY_AFTER_SECONDS}}
@@ -143,7 +144,9 @@ class Inbox:
                     self._bytes += len(part)
                     if size > MOST_BODY_BYTES:
                         raise _RefusedError(
-                            413, f"The body is larger than {MOST_BODY_BYTES:,} bytes."
+                            413,
+                            f"The body is larger than {MOST_BODY_BYTES:,} bytes. Choose fewer "
+                            "properties under Properties to Export in Mixpanel.",
                         )
                     if self._bytes > MOST_BYTES_IN_FLIGHT:
                         raise _RefusedError(503, "Too much at the same time: try again.")

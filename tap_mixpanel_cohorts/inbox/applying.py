@@ -4,7 +4,7 @@ Mixpanel computes a difference from its last good export: one whose pages were a
 success. An export that failed in Mixpanel's eyes, although some of its parts are here, is therefore
 undone when the next one comes, because that is computed as if it had not been:
 
-- it has a part of which pages are missing; or
+- one of its parts has not all its pages; or
 - the next one adds (or removes) again somebody whom it added (or removed), which Mixpanel never
   does to somebody who is in (or out of) its last good export already.
 
@@ -182,7 +182,7 @@ class _Part:
             flag,
             sa.literal(sequence),
             sa.literal(session),
-            sa.literal(False),  # noqa: FBT003 - a column's value
+            sa.false(),
         ).where(staged.c.list_id == self._delivery.id)
         statement = insert(members).from_select(names, rows)
         new = statement.excluded
@@ -260,7 +260,7 @@ class _Part:
                 )
 
     def _is_known_that_nobody_entered(self, failed: int) -> bool:
-        """Tell whether an export after the failed one came completely and added nobody."""
+        """Return whether an export after the failed one came completely and added nobody."""
         exports: dict[int, list[tuple[str, bool]]] = {}
         between = sa.select(
             deliveries.c.session, deliveries.c.action, deliveries.c.is_complete

@@ -14,24 +14,37 @@ if TYPE_CHECKING:
 
 _CHUNK_ROWS: Final = 20_000
 """Rows deleted in one transaction: pages that come meanwhile wait for it."""
+_PAUSE_SECONDS: Final = 0.12
+"""Between two such transactions. A page that waits for SQLite's lock looks again after 0.1 s at the
+latest: without a pause it could miss every moment in which the lock is free."""
 _DAY_SECONDS: Final = 86_400
+FEWEST_DAYS: Final = 4
+"""Mixpanel sends everybody after three days without success; until then the next export may show
+that the last one failed in its eyes, and then that one must be undone."""
 
 
 class Cleaning:
     """Deletes exports that never ended, lists that were replaced, and who left long ago."""
 
     def __init__(
-        self, engine: sa.Engine, keep_days: int, now: Callable[[], float] = time.time
+        self,
+        engine: sa.Engine,
+        keep_days: int,
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """Keep what is needed; nothing is opened yet.
 
         Args:
             engine: One that writes.
-            keep_days: The longest that anything but the current lists is kept.
+            keep_days: The longest that anything but the current lists is kept; `FEWEST_DAYS` if it
+                is less.
             now: UNIX seconds.
+            sleep: Waits so many seconds.
         """
+        self._sleep = sleep
         self._engine = engine
-        self._keep_seconds = keep_days * _DAY_SECONDS
+        self._keep_seconds = max(keep_days, FEWEST_DAYS) * _DAY_SECONDS
         self._now = now
 
     def run(self) -> int:
@@ -44,7 +57,9 @@ class Cleaning:
             sqlalchemy.exc.DBAPIError: The database failed; run it again later.
         """
         cutoff = int(self._now()) - self._keep_seconds
-        return self._replaced_lists() + self._old_exports(cutoff) + self._who_left(cutoff)
+        deleted = self._replaced_lists()
+        deleted += self._who_left(cutoff)  # goes by the notes that are deleted next
+        return deleted + self._old_exports(cutoff)
 
     def _replaced_lists(self) -> int:
         current = sa.select(cohorts.c.list_id).where(cohorts.c.list_id.is_not(None))
@@ -86,7 +101,7 @@ class Cleaning:
     def _who_left(self, cutoff: int) -> int:
         """Delete the rows of people who left, when the tap's STATE has passed them or is too old.
 
-        Those of the last two exports stay: they may yet have to be undone.
+        Those of the last two exports stay while these may have to be undone.
         """
         with self._engine.begin() as connection:
             passed = connection.scalar(sa.select(inbox.c.passed_sequence)) or 0
@@ -103,12 +118,17 @@ class Cleaning:
         limit = max(int(passed), int(old or 0))
         deleted = 0
         for number, list_id, session, previous in lists:
+            recent = sa.select(deliveries.c.session).where(
+                deliveries.c.cohort == number,
+                deliveries.c.session.in_((session, previous)),
+                deliveries.c.changed_at >= cutoff,
+            )
             gone = self._delete_people(
                 members.c.list_id == list_id,
                 members.c.sequence > 0,
                 members.c.sequence <= limit,
                 members.c.is_member.is_(False),
-                members.c.session.not_in((session, previous)),
+                members.c.session.not_in(self._scalars(recent)),
                 before=(
                     cohorts.update().where(cohorts.c.id == number).values(purged_sequence=limit)
                 ),
@@ -135,9 +155,13 @@ class Cleaning:
                     return deleted
                 if before is not None and not deleted:
                     connection.execute(before)
-                deleted += connection.execute(
+                rows = connection.execute(
                     members.delete().where(*conditions, members.c.distinct_id <= last)
                 ).rowcount
+            deleted += rows
+            if rows < _CHUNK_ROWS:
+                return deleted
+            self._sleep(_PAUSE_SECONDS)
 
     def _scalars(self, statement: sa.Select[tuple[int]]) -> list[int]:
         with self._engine.begin() as connection:

@@ -5,6 +5,7 @@ Form of the calls: Mixpanel's documentation of webhook destinations. Ids come as
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ LONGEST_ID_BYTES: Final = 1000
 """Longer than any id of Mixpanel, shorter than what PostgreSQL can index."""
 MOST_PAGES: Final = 1_000_000
 """Ten million people in pages of one thousand are ten thousand."""
+_WORD: Final = re.compile("[A-Za-z_]{1,40}")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -90,10 +92,12 @@ def read_push(body: bytes, profile_properties: Sequence[str]) -> Push:
         raise BadPushError("The body is not a JSON object. Send Mixpanel's cohort sync here.")
     action = content.get("action")
     if action not in ACTIONS:
-        shown = action[:40] if isinstance(action, str) else type(action).__name__
+        # Anything else than a word may be a person's data in the wrong place.
+        word = action if isinstance(action, str) and _WORD.fullmatch(action) else ""
         raise BadPushError(
-            f"Unknown action {shown!r}: it must be one of {', '.join(ACTIONS)}.",
-            shown if isinstance(action, str) else "",
+            f"Unknown action{f' {word!r}' if word else ''}: it must be one of "
+            f"{', '.join(ACTIONS)}.",
+            word,
         )
     try:
         return _read_parameters(action, content.get("parameters"), profile_properties)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS: Final = 3600.0
 """Mixpanel counts the queries of the last hour, not of the clock's."""
+_HOUR: Final = 60
+"""Minutes."""
 _INTERVALS: Final = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440)
 
 
@@ -65,10 +67,10 @@ def fitting_interval(queries: int, budget: int) -> str:
     Returns:
         Such as "every 15 minutes".
     """
-    minutes = math.ceil(60 * queries / budget)
+    minutes = math.ceil(_HOUR * queries / budget)
     fitting = next((each for each in _INTERVALS if each >= minutes), minutes)
     if fitting == 1:
         return "every minute"
-    if fitting < 60:  # noqa: PLR2004 - minutes of an hour
+    if fitting < _HOUR:
         return f"every {fitting} minutes"
-    return "every hour" if fitting == 60 else f"every {math.ceil(fitting / 60)} hours"  # noqa: PLR2004
+    return "every hour" if fitting == _HOUR else f"every {math.ceil(fitting / _HOUR)} hours"

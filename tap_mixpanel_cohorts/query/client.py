@@ -7,39 +7,32 @@ so each request does.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
-from base64 import b64encode
-from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import requests
+from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
-from braze_mixpanel.http.bounded_session import AnswerTooLargeError, BoundedSession
-from braze_mixpanel.http.failures import credentials_refused, raising_permanent_failures
+from braze_mixpanel.http.failures import credentials_refused
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.response_headers import retry_after_seconds
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
-from tap_mixpanel_cohorts.settings import HOSTS, SECRETS_END_ON
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
+from tap_mixpanel_cohorts.query.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tap_mixpanel_cohorts.query.budget import Budget
+    from tap_mixpanel_cohorts.query.connection import Answer, Project
 
 AT_A_TIME: Final = 5
-TIMEOUTS: Final = (10.0, 180.0)
-MOST_ANSWER_BYTES: Final = 64_000_000
-"""Unpacked. A page of 10,000 members with a property each is about 1 MB."""
-REST_SECONDS: Final = 60.0
-"""From its first byte on, an answer may take so long."""
 _STEP_SECONDS: Final = 0.25
 """How soon a wait notices a stop."""
 _LONGEST_MESSAGE: Final = 200
+_EMAIL: Final = re.compile(r"[^\s@\"'<>()]{1,64}@[^\s@\"'<>()]{1,255}")
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
 
@@ -58,43 +51,6 @@ class UnansweredError(TemporaryError):
 
 class LimitedError(UnansweredError):
     """Mixpanel's limit or the own budget allows no query within the time that may be waited."""
-
-
-@dataclass(frozen=True)
-class Project:
-    """Where and as whom to ask.
-
-    Attributes:
-        url: Base URL.
-        credentials: User and password of HTTP Basic.
-        parameters: Those of every call: `project_id`, `workspace_id`.
-    """
-
-    url: str
-    credentials: tuple[str, str]
-    parameters: Mapping[str, str]
-
-    @classmethod
-    def from_settings(cls, config: Mapping[str, Any]) -> Project:
-        """Read the settings."""
-        parameters = {
-            name: str(config[name]) for name in ("project_id", "workspace_id") if config.get(name)
-        }
-        credentials = (
-            (config["api_secret"], "")
-            if config.get("api_secret")
-            else (config["service_account_username"], config["service_account_password"])
-        )
-        url = (config.get("api_url") or HOSTS[config["region"]]).rstrip("/")
-        return cls(url, credentials, parameters)
-
-
-class _Answer(NamedTuple):
-    """What came: status 0 if no whole answer did."""
-
-    status: int
-    retry_after: float
-    content: bytes
 
 
 class QueryClient:
@@ -127,9 +83,12 @@ class QueryClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._loop = SendLoop("Mixpanel", logger=_log, waits=waits, sleep=sleep)
-        self._sessions: list[BoundedSession] = []
-        self._idle: list[BoundedSession] = []
-        """Those of them that no thread uses just now."""
+        self._connection = Connection(project)
+
+    @property
+    def asked(self) -> int:
+        """How many requests were sent."""
+        return self._loop.requests
 
     def hurry(self, *, on: bool) -> None:
         """Wait for nothing, or as long as allowed again: one outage is waited out once."""
@@ -137,18 +96,16 @@ class QueryClient:
 
     def close(self) -> None:
         """Close the connections."""
-        for session in tuple(self._sessions):
-            session.close()
+        self._connection.close()
 
     def stop(self, message: str) -> None:
-        """Ask nothing more, and end what is under way; a signal handler may call it.
+        """Ask nothing more, and wait for no answer; a signal handler may call it.
 
         Args:
             message: Of the `StoppedError` that those who wait raise.
         """
         self._loop.stop(message)
-        for session in tuple(self._sessions):
-            session.abort()
+        self._connection.abort()
 
     def fits(self, queries: int) -> bool:
         """Return whether so many queries can be asked without waiting longer than allowed."""
@@ -175,7 +132,7 @@ class QueryClient:
         patience = Patience(self._patience, "retry_seconds")
         failures = 0
 
-        def judge(answer: _Answer) -> TryAgain | None:
+        def judge(answer: Answer) -> TryAgain | None:
             nonlocal failures
             if answer.status == HTTPStatus.OK:
                 return None
@@ -223,39 +180,10 @@ class QueryClient:
             self._loop.require_going()
             self._sleep(min(seconds, _STEP_SECONDS))
 
-    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> _Answer:
-        """Send one request."""
+    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> Answer:
         self._spend(patience)
-        url = f"{self._project.url}/api/query/{path}"
-        try:
-            session = self._idle.pop()
-        except IndexError:
-            session = self._new_session()
-        try:
-            with raising_permanent_failures(url, "region and api_url"):
-                answer = session.post(url, fields, self._project.parameters)
-        except AnswerTooLargeError as error:
-            raise SettingsError(
-                f"An answer of Mixpanel is larger than {MOST_ANSWER_BYTES:,} bytes: "
-                "set a smaller page_size or fewer profile_properties."
-            ) from error
-        except requests.RequestException as error:
-            return _Answer(0, 0.0, type(error).__name__.encode())
-        finally:
-            self._idle.append(session)
-        wait = retry_after_seconds(answer.headers.get("Retry-After"))
-        return _Answer(answer.status, wait, answer.content)
-
-    def _new_session(self) -> BoundedSession:
-        basic = b64encode(":".join(self._project.credentials).encode())
-        session = BoundedSession(
-            TIMEOUTS,
-            {"Authorization": b"Basic " + basic},
-            rest_seconds=REST_SECONDS,
-            most_bytes=MOST_ANSWER_BYTES,
-        )
-        self._sessions.append(session)
-        return session
+        self._loop.require_going()
+        return self._connection.post(path, fields)
 
     def _raise_lasting(self, status: int, reason: str) -> None:
         """Raise what asking again does not change."""
@@ -264,7 +192,7 @@ class QueryClient:
             raise credentials_refused(
                 "Mixpanel",
                 reason,
-                credentials=f"api_secret (switched off on {SECRETS_END_ON})"
+                credentials=f"api_secret (switched off on {API_SECRETS_END_ON})"
                 if is_secret
                 else "the service account, its role in the project and project_id",
                 address="region",
@@ -289,5 +217,6 @@ def _message(status: int, content: bytes) -> str:
         return f"no answer: {content.decode()}"
     answer = json_object(content)
     words = answer.get("error") or answer.get("message") or ""
-    shown = " ".join(words.split())[:_LONGEST_MESSAGE] if isinstance(words, str) else ""
+    shown = " ".join(words.split()) if isinstance(words, str) else ""
+    shown = _EMAIL.sub("(e-mail)", shown)[:_LONGEST_MESSAGE]
     return f"{status}: {shown}" if shown else str(status)

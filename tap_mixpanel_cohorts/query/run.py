@@ -56,7 +56,8 @@ class QueriedCohorts:
         self._read: dict[str, float] = {
             str(cohort): float(moment) for cohort, moment in (progress.get("read") or {}).items()
         }
-        self._failures: list[str] = []
+        self.incomplete: dict[str, str] = {}
+        """Cohorts that did not come completely → why."""
 
     def list_cohorts(self) -> list[dict[str, Any]]:
         """Ask which cohorts there are, and choose those that are wanted.
@@ -120,7 +121,7 @@ class QueriedCohorts:
             except (IncompleteError, UnansweredError) as error:
                 _log.warning("Cohort %s is not sent: %s", cohort["id"], error)
                 self._client.hurry(on=isinstance(error, UnansweredError))
-                self._failures.append(f"{cohort['id']} ({str(error).rstrip('.')})")
+                self.incomplete[str(cohort["id"])] = str(error).rstrip(".")
                 continue
             self._client.hurry(on=False)
             self._read[str(cohort["id"])] = round(self._client.now(), 3)
@@ -133,11 +134,12 @@ class QueriedCohorts:
 
     def failure(self) -> TemporaryError | None:
         """Give what did not come; None if everything did."""
-        if not self._failures:
+        if not self.incomplete:
             return None
+        cohorts = "; ".join(f"{cohort} ({why})" for cohort, why in self.incomplete.items())
         return TemporaryError(
-            f"These cohorts did not come completely and were not sent: "
-            f"{'; '.join(self._failures)}. The others were; run again later."
+            f"These cohorts did not come completely and were not sent: {cohorts}. The others were; "
+            "run again later."
         )
 
     def final_progress(self) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def _record(cohort: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _created(text: Any) -> str | None:  # noqa: ANN401 - JSON
+def _created(text: object) -> str | None:
     """Write Mixpanel's "2019-03-19 23:49:51", which is UTC, as ISO 8601."""
     try:
         moment = msgspec.convert(text, datetime)
@@ -185,8 +187,10 @@ def _created(text: Any) -> str | None:  # noqa: ANN401 - JSON
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _whole(value: Any) -> int | None:  # noqa: ANN401 - JSON
+def _whole(value: object) -> int | None:
+    if not isinstance(value, int | float | str):
+        return None
     try:
         return int(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 COHORTS: Final = "cohorts"
 MEMBERS: Final = "cohort_members"
 CHANGES: Final = "cohort_changes"
+_MOST_DIGITS: Final = 18
+"""So many digits always fit into 64 bits."""
 
 
 class Block(NamedTuple):
@@ -38,6 +40,8 @@ class Reading:
 
 
 def cohort_number(text: str) -> int | str:
-    """Write a cohort's id as Mixpanel's query API does: a number wherever it is one."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= 18 and str(int(text)) == text  # noqa: PLR2004 - 64 bits
+    """Write a cohort's id as Mixpanel's query API does: a number if it is one."""
+    is_number = (
+        text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and str(int(text)) == text
+    )
     return int(text) if is_number else text

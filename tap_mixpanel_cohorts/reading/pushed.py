@@ -15,7 +15,7 @@ from tap_mixpanel_cohorts.inbox.database import (
     parse_url,
     require_inbox,
 )
-from tap_mixpanel_cohorts.inbox.schema import cohorts, inbox, members
+from tap_mixpanel_cohorts.inbox.schema import cohorts, deliveries, inbox, members, pages
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, MEMBERS, Block, Reading, cohort_number
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 
@@ -73,23 +73,31 @@ class PushedCohorts:
         self._wanted = sorted(map(str, wanted or []))
         self._inbox = connection.execute(sa.select(inbox)).one()
         self._progress = self._usable(progress)
-        rows = connection.execute(
-            sa.select(cohorts).where(cohorts.c.sequence > 0).order_by(cohorts.c.sequence)
-        ).all()
+        rows = connection.execute(sa.select(cohorts).order_by(cohorts.c.sequence)).all()
         self._newest = max((row.sequence for row in rows), default=0)
         named = [Named(row.cohort_id, row.name) for row in rows]
         chosen, unknown = choose(named, wanted)
-        for line in unknown:
-            _log.warning("Setting cohorts: the inbox has no %s", line)
+        self._warnings = [f"Setting cohorts: the inbox has no {line}" for line in unknown]
         before, _ = choose(named, self._progress.get("cohorts"))
         passed, ahead = self._progress.get("sequence", 0), self._progress.get("ahead", {})
         self._due = []
+        self._coming = [row for row in rows if row.sequence == 0 and row.cohort_id in chosen]
+        self._count = sum(row.sequence > 0 for row in rows)
         for row in rows:
+            if row.cohort_id not in chosen:
+                continue
             # What an earlier setting left out was never given out, whatever STATE has passed.
             since = ahead.get(str(row.id), passed) if row.cohort_id in before else 0
-            if row.cohort_id in chosen and row.sequence > since:
+            if row.sequence > since:
                 self._due.append((row, since))
-        self.count = len(named)
+            if since == 0 < row.sequence and not row.is_complete:
+                self._warnings.append(
+                    f"Cohort {row.cohort_id} ({row.name}) comes as changes: the inbox has not "
+                    "received its whole list. For that, delete its sync in Mixpanel and add it "
+                    "again."
+                )
+        self.incomplete: dict[str, str] = {}
+        """Nothing in an inbox comes in part."""
 
     @property
     def passed_sequence(self) -> int:
@@ -99,6 +107,16 @@ class PushedCohorts:
     def readings(self) -> Iterator[Reading]:
         """Yield the cohorts with news; each is to be given out before the next is asked for."""
         self._warn_of_properties()
+        for warning in self._warnings:
+            _log.warning(warning)
+        for row in self._coming:
+            _log.info(
+                "Cohort %s (%s) is not given out yet: %d of %d pages of its first list have come.",
+                row.cohort_id,
+                row.name,
+                *self._pages_of(row),
+            )
+        _log.info("The inbox knows %d cohorts; %d have news.", self._count, len(self._due))
         ahead: dict[str, int] = dict(self._progress.get("ahead", {}))
         for place, (row, since) in enumerate(self._due, 1):
             ahead[str(row.id)] = row.sequence
@@ -112,6 +130,19 @@ class PushedCohorts:
     def final_progress(self) -> dict[str, Any]:
         """Give what STATE says when everything is out."""
         return self._state(self._newest, {})
+
+    def _pages_of(self, row: sa.Row[Any]) -> tuple[int, int]:
+        """Count the pages that have come of a cohort's newest export, and all of its pages."""
+        newest = (
+            sa.select(sa.func.count(pages.c.page), deliveries.c.total_pages)
+            .select_from(deliveries)
+            .outerjoin(pages, pages.c.delivery == deliveries.c.id)
+            .where(deliveries.c.cohort == row.id)
+            .group_by(deliveries.c.id, deliveries.c.total_pages)
+            .order_by(deliveries.c.id.desc())
+        )
+        found = self._connection.execute(newest.limit(1)).first()
+        return (0, 0) if found is None else (found[0], found[1])
 
     def _state(self, sequence: int | None, ahead: Mapping[str, int]) -> dict[str, Any]:
         state: dict[str, Any] = {

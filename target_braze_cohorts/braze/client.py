@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -13,14 +14,15 @@ import requests
 from braze_mixpanel.http.bounded_session import BoundedSession
 from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
-from braze_mixpanel.http.response_headers import retry_after_seconds
+from braze_mixpanel.http.rate_limit import RateLimit, read_rate_limit
+from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
 from target_braze_cohorts.intake.identity import cohort_lists, track_identity
 from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.settings.definitions import ATTRIBUTE
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 TIMEOUTS: Final = (10.0, 60.0)
 """Seconds for a connection and for an answer."""
@@ -45,10 +47,13 @@ class BrazeAnswer(NamedTuple):
         status: HTTP status; 0 without a complete response (timeout, broken connection).
         message: Braze's message, or the error of the connection; shortened.
         wait: Seconds that Braze asks to wait; 0 if it does not.
-        refused: People refused in a successful answer: index in the request → reason.
+        refused: People whom the answer names as refused: index in the request → reason. Beside a
+            success the others are accepted; beside 400 nobody is.
         refused_unnamed: Reason of an error in a successful answer that names no person, or None.
         from_braze: Whether it has the form of Braze's answers; a proxy or another service may
             answer every request with 200.
+        rate_limit: The rate limit that it states, or None.
+        is_retry: Whether the same request was sent before; then Braze may have applied it already.
     """
 
     status: int
@@ -57,6 +62,8 @@ class BrazeAnswer(NamedTuple):
     refused: Mapping[int, str] = {}
     refused_unnamed: str | None = None
     from_braze: bool = True
+    rate_limit: RateLimit | None = None
+    is_retry: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -75,7 +82,10 @@ class BrazeAnswer(NamedTuple):
 
 
 class BrazeClient(abc.ABC):
-    """Writes a cohort's members to Braze; each subclass is one way to do so."""
+    """Writes a cohort's members to Braze; each subclass is one way to do so.
+
+    Any number of threads may use it: each has a connection of its own.
+    """
 
     credentials: str
     """The settings that hold the credentials, for messages."""
@@ -89,6 +99,7 @@ class BrazeClient(abc.ABC):
         endpoint: str,
         timeouts: tuple[float, float] = TIMEOUTS,
         headers: Mapping[str, bytes] | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests; nothing is sent yet.
 
@@ -96,11 +107,17 @@ class BrazeClient(abc.ABC):
             endpoint: REST endpoint, see `instances.endpoint`.
             timeouts: Seconds to wait for a connection and for an answer.
             headers: More headers of every request.
+            now: UNIX seconds.
         """
+        self._now = now
         self.endpoint = endpoint
-        self._session = BoundedSession(
-            timeouts, {"Content-Type": "application/json", **(headers or {})}
-        )
+        self._timeouts = timeouts
+        self._headers: dict[str, str | bytes] = {
+            "Content-Type": "application/json",
+            **(headers or {}),
+        }
+        self._of_thread = threading.local()
+        self._sessions: list[BoundedSession] = []
 
     @abc.abstractmethod
     def probe(self) -> BrazeAnswer:
@@ -133,12 +150,21 @@ class BrazeClient(abc.ABC):
         """
 
     def abort(self) -> None:
-        """End the request that is under way: the loop sees a failed connection."""
-        self._session.abort()
+        """End the requests that are under way: the loop sees failed connections."""
+        for session in list(self._sessions):
+            session.abort()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
+        """Close the connections."""
+        for session in list(self._sessions):
+            session.close()
+
+    def _session(self) -> BoundedSession:
+        session: BoundedSession | None = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = BoundedSession(self._timeouts, self._headers)
+            self._sessions.append(session)
+        return session
 
     def _post(self, path: str, body: Mapping[str, Any]) -> BrazeAnswer:
         """Send one request.
@@ -149,18 +175,21 @@ class BrazeClient(abc.ABC):
         data = msgspec.json.encode(body)
         try:
             with raising_permanent_failures(self.endpoint, ADDRESS_SETTINGS):
-                response = self._session.post(f"{self.endpoint}{path}", data)
+                response = self._session().post(f"{self.endpoint}{path}", data)
         except requests.RequestException as error:
             return BrazeAnswer(0, f"{type(error).__name__} at {self.endpoint}")
         content = json_object(response.content)
         refused, unnamed = _errors(content)
+        now = http_date(response.headers.get("Date", "")) or self._now()
+        limit = read_rate_limit(response.headers, now)
         return BrazeAnswer(
             response.status,
             str(content.get("message", response.reason))[:_MOST_SHOWN],
-            _wait(response.headers),
+            _wait(response.headers, limit, now),
             refused,
             unnamed,
             from_braze=isinstance(content.get("message"), str),
+            rate_limit=limit,
         )
 
 
@@ -179,6 +208,7 @@ class CohortImport(BrazeClient):
         partner_api_key: str,
         data_import_key: str,
         timeouts: tuple[float, float] = TIMEOUTS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests.
 
@@ -188,8 +218,9 @@ class CohortImport(BrazeClient):
             partner_api_key: The partner's key.
             data_import_key: The customer's key, `client_secret` to Braze.
             timeouts: Seconds to wait for a connection and for an answer.
+            now: UNIX seconds.
         """
-        super().__init__(endpoint, timeouts)
+        super().__init__(endpoint, timeouts, now=now)
         self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"
         self._keys = {"partner_api_key": partner_api_key, "client_secret": data_import_key}
 
@@ -227,6 +258,7 @@ class UserAttribute(BrazeClient):
         api_key: str,
         attribute_name: str,
         timeouts: tuple[float, float] = TIMEOUTS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare requests.
 
@@ -235,8 +267,9 @@ class UserAttribute(BrazeClient):
             api_key: A key with the permission `users.track`.
             attribute_name: The array attribute.
             timeouts: Seconds to wait for a connection and for an answer.
+            now: UNIX seconds.
         """
-        super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()})
+        super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()}, now)
         self._attribute = attribute_name
 
     def probe(self) -> BrazeAnswer:
@@ -263,12 +296,15 @@ class UserAttribute(BrazeClient):
         return self._post("/users/track", {"attributes": attributes})
 
 
-def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> BrazeClient:
+def make_client(
+    config: Mapping[str, Any], timeouts: tuple[float, float], now: Callable[[], float] = time.time
+) -> BrazeClient:
     """Create the client for the setting `delivery`.
 
     Args:
         config: The target's settings.
         timeouts: Seconds to wait for a connection and for an answer.
+        now: UNIX seconds.
 
     Raises:
         SettingsError: They name no usable endpoint.
@@ -280,6 +316,7 @@ def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> Bra
             api_key=config.get("api_key", ""),
             attribute_name=config["attribute_name"],
             timeouts=timeouts,
+            now=now,
         )
     return CohortImport(
         url,
@@ -287,22 +324,20 @@ def make_client(config: Mapping[str, Any], timeouts: tuple[float, float]) -> Bra
         partner_api_key=config.get("partner_api_key", ""),
         data_import_key=config.get("data_import_key", ""),
         timeouts=timeouts,
+        now=now,
     )
 
 
-def _wait(headers: Mapping[str, str]) -> float:
-    """Read `Retry-After`, or `X-RateLimit-Reset` (UNIX seconds) where no requests are left."""
-    wait = retry_after_seconds(headers.get("Retry-After"))
-    if wait or headers.get("X-RateLimit-Remaining", "0") != "0":
+def _wait(headers: Mapping[str, str], limit: RateLimit | None, now: float) -> float:
+    """Read `Retry-After`, or when the rate limit starts anew where no requests are left."""
+    wait = retry_after_seconds(headers.get("Retry-After"), now)
+    if wait or limit is None or limit.remaining > 0:
         return wait
-    try:
-        return max(0.0, float(headers.get("X-RateLimit-Reset", "")) - time.time())
-    except ValueError:
-        return 0.0
+    return limit.seconds
 
 
 def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
-    """Read the errors in a successful answer of `/users/track`."""
+    """Read the errors in an answer of `/users/track`: people whom it refuses."""
     named: dict[int, str] = {}
     unnamed = None
     errors = content.get("errors")

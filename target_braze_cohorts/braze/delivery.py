@@ -1,32 +1,49 @@
-"""Sends the changes of each list: requests, halving, acknowledgements."""
+"""Sends the changes of each list: pages side by side, refused people, acknowledgements.
+
+The pages of one list go side by side, except the first, which shows whether Braze takes requests
+for this list at all. Braze refuses whole requests, so what a refused page means depends on that:
+
+    somebody of the list was accepted    some of the page are at fault: halving finds them
+    nobody yet                           the request itself may be at fault: the page waits
+
+A page that waits is sent again once Braze has accepted somebody of any page. If it never does,
+`_find_proof` decides, and only then is the list given up. So people whom Braze refuses keep nobody
+else out, whatever their number and place, and a bad request is not blamed on people.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from braze_mixpanel.http.credentials_check import probe_before_run
-from braze_mixpanel.http.send_loop import Patience
 from target_braze_cohorts.braze.outcomes import (
+    LOCKED,
+    CohortLockedError,
     CohortRefusedError,
     describe,
-    judge,
-    require_braze,
 )
+from target_braze_cohorts.braze.side_by_side import SideBySide
+from target_braze_cohorts.intake.identity import nobody
 from target_braze_cohorts.planning.changes import Change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from braze_mixpanel.http.send_loop import SendLoop, TryAgain
-    from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
+    from target_braze_cohorts.braze.client import BrazeAnswer
+    from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.store.membership import MembershipStore
 
-MOST_CULPRITS: Final = 20
-"""After so many refused alone and nobody accepted, a few more requests show what is at fault."""
+    _Sending: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 SAMPLES: Final = 4
-"""So many members, spread over a page, are then tried alone."""
+"""So many members, spread over a refused page, are tried alone."""
+MOST_WAITING_PAGES: Final = 1_000
+"""A list with so many refused pages and nobody accepted is given up; this bounds the memory."""
+MOST_TRIED_ALONE: Final = 5_000
+"""So many members are tried alone before a list is given up because Braze accepts nobody of it."""
 
 
 class RefusedMember(NamedTuple):
@@ -57,79 +74,47 @@ class MembersChanged:
 
 
 class ListDelivery:
-    """Sends the changes of lists to Braze and writes its acknowledgements to the store."""
+    """Sends the changes of lists to Braze and writes its acknowledgements to the store.
+
+    All its methods run in one thread, the store's; only requests run in others.
+    """
 
     def __init__(
         self,
-        client: BrazeClient,
-        loop: SendLoop,
+        senders: Senders,
         store: MembershipStore,
         refused: Callable[[KnownList, RefusedMember], None],
-        *,
-        retry_seconds: float,
     ) -> None:
         """Connect the parts; nothing is sent yet.
 
         Args:
-            client: Makes the requests.
-            loop: Sends them.
+            senders: Send the requests.
             store: Known membership.
             refused: Called with each list and member that Braze refused.
-            retry_seconds: How long one request is retried after its first failure.
         """
-        self._client = client
-        self._loop = loop
+        self._senders = senders
+        self._client = senders.client
         self._store = store
         self._refused = refused
-        self._retry_seconds = retry_seconds
+        # Half as many again as requests: the store then never keeps a sender waiting.
+        pages = senders.concurrency + senders.concurrency // 2
+        self._places = asyncio.Semaphore(pages)
 
-    def check_credentials(self) -> None:
-        """Send a request that writes nothing.
-
-        Raises:
-            SettingsError: Braze refuses the credentials, or the address is wrong.
-            TemporaryError: Braze did not answer for a minute.
-        """
-        answer = probe_before_run(self._loop, self._client.probe, self._judge, self._retry_seconds)
-        self._loop.pause(answer.wait)
-        require_braze(answer)
-
-    def _judge(self, answer: BrazeAnswer) -> TryAgain | None:
-        return judge(answer, self._client)
-
-    def _ask(self, request: Callable[[], BrazeAnswer]) -> BrazeAnswer:
-        """Send a request until it has a final answer.
-
-        Args:
-            request: Sends it once.
-
-        Returns:
-            The final answer: accepted, or one of `HALVED`.
-
-        Raises:
-            SettingsError: The credentials or the address are wrong.
-            TemporaryError: Braze did not answer for `retry_seconds`.
-            CohortLockedError: The cohort stayed locked for `retry_seconds`.
-            StoppedError: A signal stopped the run.
-        """
-        patience = Patience(self._retry_seconds, "retry_seconds")
-        answer = self._loop.send(request, judge=self._judge, patience=patience)
-        self._loop.pause(answer.wait)
-        return answer
-
-    def send_name(self, known: KnownList, name: str, created_at: str) -> None:
+    async def send_name(self, known: KnownList, name: str, created_at: str) -> None:
         """Write a cohort's name.
 
         Raises:
             CohortRefusedError: Braze refuses the name.
         """
         self._store.begin_rename(known.id)
-        answer = self._ask(lambda: self._client.name_cohort(known.label, name, created_at))
+        answer = await self._senders.ask(
+            lambda: self._client.name_cohort(known.label, name, created_at)
+        )
         if not answer.accepted:
             raise CohortRefusedError(f"Braze refused the cohort ({describe(answer)})")
         self._store.set_name(known.id, name)
 
-    def send_changes(
+    async def send_changes(
         self,
         known: KnownList,
         change: Change,
@@ -148,141 +133,246 @@ class ListDelivery:
             someone_staying: Returns a member that Braze accepted before, who may be added again. A
                 request for this member shows whether Braze refuses the request or its members.
 
-        A page of which Braze takes nobody says nothing about its members: the request itself may
-        be at fault. Such a page waits until Braze accepts somebody of a later one; from then on
-        a member who is refused alone is the cause, and is set aside.
-
         Raises:
             CohortRefusedError: Braze takes nobody at all. What it holds stays known.
+            ConnectorError: What `Senders.ask` raises.
         """
-        is_proven, waiting, status = False, list[list[str]](), 0
-        for identifiers in pages:
-            page = _Page(known, change, done, someone_staying, identifiers, accepted=is_proven)
-            page.strangers = self._store.strangers(known.id, identifiers)
-            self._store.intend(known.id, change, identifiers)
-            try:
-                self._send(page, identifiers)
-                if len(identifiers) > 1:
-                    self._require_good_request(page)
-            except _UnprovenError as error:
-                waiting.append(identifiers)
-                status = error.status
-                continue
-            self._settle(page)
-            is_proven = page.accepted
-            while is_proven and waiting:
-                self._send_again(page, waiting.pop())
-        if waiting:
-            raise CohortRefusedError(f"Braze refused every member (status {status})")
+        task = _Task(known, change, done, someone_staying)
+        await self._send_pages(task, (partial(self._begin, task, page) for page in pages))
+        if task.waiting and not task.is_proven:
+            await self._find_proof(task)
+        waiting, task.waiting = task.waiting, []
+        await self._send_pages(task, (partial(self._send_page, task, page) for page in waiting))
 
-    def _send_again(self, proven: _Page, identifiers: list[str]) -> None:
-        """Send a page that waited, now that Braze has accepted a request like it."""
-        page = replace(
-            proven,
-            identifiers=identifiers,
-            strangers=self._store.strangers(proven.known.id, identifiers),
-            culprits=[],
-        )
-        self._send(page, identifiers)
-        self._settle(page)
+    async def _send_pages(self, task: _Task, pages: Iterable[_Sending]) -> None:
+        group = SideBySide(self._places, self._stop_unless_of_one_cohort)
+        for number, page in enumerate(pages):
+            if not await group.start(page):
+                break
+            if not number and not task.is_proven:
+                await group.join()
+        await group.join()
 
-    def _send(self, page: _Page, identifiers: Sequence[str]) -> None:
-        known, change = page.known, page.change
-        answer = self._ask(
-            lambda: self._client.change(known.label, change, known.kind, identifiers)
-        )
+    def _stop_unless_of_one_cohort(self, error: BaseException) -> None:
+        if not isinstance(error, CohortRefusedError | CohortLockedError):
+            self._senders.stop()
+
+    # One page
+
+    async def _begin(self, task: _Task, identifiers: list[str]) -> None:
+        """Note in the store what is about to be sent, and send it."""
+        strangers = self._store.strangers(task.known.id, identifiers)
+        self._store.intend(task.known.id, task.change, identifiers)
+        await self._send_page(task, _Page(identifiers, strangers))
+
+    async def _send_page(self, task: _Task, page: _Page) -> None:
+        """Send a page; it waits if Braze refuses it and has accepted nobody of the list."""
+        identifiers = page.identifiers
+        answer = await self._change(task, identifiers)
         if answer.accepted:
-            self._acknowledge(page, identifiers, answer)
-        elif len(identifiers) > 1:
-            middle = len(identifiers) // 2
-            self._send(page, identifiers[:middle])
-            self._send(page, identifiers[middle:])
-        else:
-            message = answer.message
-            page.culprits.append(
-                RefusedMember(identifiers[0], change, "refused_alone", message, answer.status)
-            )
-            if len(page.culprits) >= MOST_CULPRITS:
-                self._require_good_request(page)
+            self._acknowledge(task, identifiers, answer)
+            return
+        page.doubt(identifiers, answer)
+        task.status = answer.status
+        if len(identifiers) == 1 or task.is_proven or await self._takes_somebody(task, page):
+            await self._isolate(task, page, identifiers, answer)
+            self._settle(task, page)
+            return
+        task.waiting.append(page)
+        if len(task.waiting) >= MOST_WAITING_PAGES:
+            raise task.refusal()
 
-    def _require_good_request(self, page: _Page) -> None:
-        """Check whether Braze refuses these members only, or every request.
+    async def _takes_somebody(self, task: _Task, page: _Page) -> bool:
+        """Ask Braze with single members of a refused page; they are sent again with the others."""
+        if task.change is Change.REMOVE:
+            if await self._takes_removals(task):
+                task.is_proven = True
+            return task.is_proven
+        staying = task.someone_staying()
+        for identifier in (*([] if staying is None else [staying]), *page.samples()):
+            if task.is_proven:  # by another page meanwhile
+                break
+            if (await self._change(task, [identifier])).accepted:
+                task.is_proven = True
+                page.strangers.discard(identifier)
+        return task.is_proven
+
+    async def _takes_removals(self, task: _Task) -> bool:
+        """Ask Braze to remove a user who does not exist, once for a list.
+
+        It ignores unknown users, so that shows without any effect whether it takes the requests.
+        """
+        if task.takes_removals is None:
+            answer = await self._change(task, [nobody(task.known.kind)], Change.REMOVE)
+            task.takes_removals = answer.accepted
+        return task.takes_removals
+
+    async def _isolate(
+        self, task: _Task, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer
+    ) -> None:
+        """Find whom Braze refuses of a request that it refused, and deliver the others."""
+        page.doubt(identifiers, answer)
+        named = answer.refused.keys() >= set(range(len(identifiers)))
+        if len(identifiers) == 1 or named:
+            # `/users/track` names everybody where it takes nobody of a request.
+            for place, identifier in enumerate(identifiers):
+                message = answer.refused.get(place, answer.message)
+                page.culprits.append(
+                    RefusedMember(identifier, task.change, "refused_alone", message, answer.status)
+                )
+            return
+        middle = len(identifiers) // 2
+        await self._side_by_side(
+            partial(self._send_part, task, page, part)
+            for part in (identifiers[:middle], identifiers[middle:])
+        )
+
+    async def _send_part(self, task: _Task, page: _Page, identifiers: Sequence[str]) -> None:
+        answer = await self._change(task, identifiers)
+        if answer.accepted:
+            self._acknowledge(task, identifiers, answer)
+        else:
+            await self._isolate(task, page, identifiers, answer)
+
+    async def _find_proof(self, task: _Task) -> None:
+        """Find out whether the requests are at fault or all the people who were tried.
+
+        If Braze does not even take the removal of a user who does not exist, the requests are at
+        fault. Otherwise everybody is tried alone.
 
         Raises:
-            _UnprovenError: It accepted nobody, not even a member whom it took before.
+            CohortRefusedError: Braze takes nobody.
         """
-        if page.accepted:
-            return
-        witness = page.someone_staying()
-        page.accepted = (witness is not None and self._takes(page, witness)) or any(
-            self._takes(page, sample) for sample in page.samples()
+        if not await self._takes_removals(task):
+            raise task.refusal()
+        pages, tried = list[_Page](), 0
+        while task.waiting and not task.is_proven and tried < MOST_TRIED_ALONE:
+            page = task.waiting.pop()
+            await self._side_by_side(
+                partial(self._send_part, task, page, [identifier])
+                for identifier in page.identifiers
+            )
+            pages.append(page)
+            tried += len(page.identifiers)
+        if not task.is_proven:
+            raise task.refusal()
+        for page in pages:
+            self._settle(task, page)
+
+    async def _side_by_side(self, coroutines: Iterable[_Sending]) -> None:
+        group = SideBySide(
+            asyncio.Semaphore(2 * self._senders.concurrency), self._stop_unless_of_one_cohort
         )
-        if not page.accepted:
-            raise _UnprovenError(page.culprits[0].status)
+        for coroutine in coroutines:
+            await group.start(coroutine)
+        await group.join()
 
-    def _takes(self, page: _Page, identifier: str) -> bool:
-        """Ask Braze with one member alone; the outcome counts when the whole page is sent."""
-        known = page.known
-        return self._ask(
-            lambda: self._client.change(known.label, page.change, known.kind, [identifier])
-        ).accepted
+    # One request
 
-    def _acknowledge(self, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
+    async def _change(
+        self, task: _Task, identifiers: Sequence[str], change: Change | None = None
+    ) -> BrazeAnswer:
+        """Send one request for a list.
+
+        Braze may lock a cohort while it works on a request. From the first 423 on, the list's
+        requests go one after the other.
+        """
+        known = task.known
+        what = task.change if change is None else change
+
+        def request() -> BrazeAnswer:
+            return self._client.change(known.label, what, known.kind, identifiers)
+
+        if not task.is_locked:
+            answer = await self._senders.ask(request, once_if_locked=True)
+            if answer.status != LOCKED:
+                return answer
+            task.is_locked = True
+        async with task.lock:
+            return await self._senders.ask(request)
+
+    def _acknowledge(self, task: _Task, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
         unsure = dict(answer.refused)
         if answer.refused_unnamed is not None or any(i >= len(identifiers) for i in unsure):
             # Braze does not name the member, so no member of this request counts as acknowledged.
             reason = answer.refused_unnamed or next(iter(unsure.values()))
             unsure = dict.fromkeys(range(len(identifiers)), reason)
         acknowledged = [who for place, who in enumerate(identifiers) if place not in unsure]
-        page.accepted = True
-        self._store.acknowledge(page.known, page.change, acknowledged)
-        if page.change is Change.ADD:
-            page.done.added += len(acknowledged)
+        task.is_proven = True
+        self._store.acknowledge(task.known, task.change, acknowledged)
+        if task.change is Change.ADD:
+            task.done.added += len(acknowledged)
         else:
-            page.done.removed += len(acknowledged)
+            task.done.removed += len(acknowledged)
         for place, message in unsure.items():
             self._refuse(
-                page,
-                RefusedMember(identifiers[place], page.change, "refused", message, answer.status),
+                task,
+                RefusedMember(identifiers[place], task.change, "refused", message, answer.status),
             )
 
-    def _settle(self, page: _Page) -> None:
-        if page.change is Change.ADD:
+    def _settle(self, task: _Task, page: _Page) -> None:
+        """Set the people aside whom Braze refuses alone."""
+        if task.change is Change.ADD:
             # Braze never stored them, so there is nothing to remove later.
             culprits = {culprit.identifier for culprit in page.culprits}
-            self._store.set_refused(page.known.id, sorted(culprits & page.strangers))
+            self._store.set_refused(task.known.id, sorted(culprits & page.strangers))
         for culprit in page.culprits:
-            self._refuse(page, culprit)
+            self._refuse(task, culprit)
 
-    def _refuse(self, page: _Page, refusal: RefusedMember) -> None:
-        page.done.refused += 1
-        self._refused(page.known, refusal)
+    def _refuse(self, task: _Task, refusal: RefusedMember) -> None:
+        task.done.refused += 1
+        self._refused(task.known, refusal)
 
 
 @dataclass
-class _Page:
-    """The members of one page while they are sent, in one or more requests."""
+class _Task:
+    """The adds of one list, or its removals.
+
+    Attributes:
+        is_proven: Whether Braze has accepted somebody.
+        takes_removals: Whether it accepts the removal of nobody; None until it was asked.
+        status: Of the last refusal.
+        waiting: Pages that were refused before anybody was accepted.
+        is_locked: Whether Braze said that the cohort is locked.
+        lock: For one request at a time from then on.
+    """
 
     known: KnownList
     change: Change
     done: MembersChanged
     someone_staying: Callable[[], str | None]
-    identifiers: Sequence[str]
-    accepted: bool = False
-    strangers: set[str] = field(default_factory=set)
+    is_proven: bool = False
+    takes_removals: bool | None = None
+    status: int = 0
+    waiting: list[_Page] = field(default_factory=list)
+    is_locked: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def refusal(self) -> CohortRefusedError:
+        """Make the error for a list from which Braze takes nobody."""
+        return CohortRefusedError(f"Braze refused every member (status {self.status})")
+
+
+@dataclass
+class _Page:
+    """The members of one page while they are sent, in one or more requests.
+
+    Attributes:
+        identifiers: All of them.
+        strangers: Those whom Braze certainly does not hold.
+        culprits: Those whom it refuses alone.
+    """
+
+    identifiers: list[str]
+    strangers: set[str]
     culprits: list[RefusedMember] = field(default_factory=list)
 
+    def doubt(self, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
+        """Note that Braze may hold these after all: an attempt before the refusal had no answer."""
+        if answer.is_retry:
+            self.strangers.difference_update(identifiers)
+
     def samples(self) -> list[str]:
-        """Choose a few members, spread evenly, of those whom Braze has not refused alone."""
-        refused = {culprit.identifier for culprit in self.culprits}
-        left = [identifier for identifier in self.identifiers if identifier not in refused]
-        step = max(1, len(left) // SAMPLES)
-        return left[::-step][:SAMPLES]
-
-
-class _UnprovenError(Exception):
-    """Braze accepted nobody of a page, so the request itself may be at fault."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
+        """Choose a few members, spread evenly."""
+        step = max(1, len(self.identifiers) // SAMPLES)
+        return self.identifiers[::-step][:SAMPLES]

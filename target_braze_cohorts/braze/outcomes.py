@@ -19,6 +19,7 @@ HALVED: Final = frozenset({400, 413})
 """Answers about the data of one person, or about too much data, and not about the request."""
 UNAUTHORIZED: Final = frozenset({401, 403})
 LOCKED: Final = 423
+TOO_MANY_REQUESTS: Final = 429
 
 
 class CohortRefusedError(InputError):

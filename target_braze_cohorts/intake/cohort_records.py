@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from braze_mixpanel.identifiers import exact_count, is_absent
 from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
-from target_braze_cohorts.intake.identity import ALIAS, alias_identifier, id_of, text_of
+from target_braze_cohorts.intake.identity import (
+    ALIAS,
+    CONTACTS,
+    alias_identifier,
+    id_of,
+    identifier_reader,
+    text_of,
+)
 from target_braze_cohorts.intake.removal_flag import is_removal
 from target_braze_cohorts.settings.changes_stream import changes_stream
-from target_braze_cohorts.settings.definitions import DISTINCT_ID
+from target_braze_cohorts.settings.identifier_property import is_joined, profile_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -86,8 +93,12 @@ class Intake:
         self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
-        self._is_alias = config["identifier"] == ALIAS
         self._has_unmapped = False
+        self._kind = config["identifier"]
+        self._identifier_of = identifier_reader(self._kind)
+        self._read_member = id_of if is_joined(config) else self._identifier_of
+        self.unusable = 0
+        """Records whose identifier has not the form of its kind: no e-mail address, for example."""
         self._has_identified_profile = False
         self._has_identified_records = False
         self._profile_fields = profile_fields(config["external_id_property"])
@@ -267,12 +278,15 @@ class Intake:
         if removed and not is_change:
             cohort.not_members += 1
             return
-        member = id_of(record.get(member_field))
-        if self._is_alias and member is not None:
+        member = self._read_member(record.get(member_field))
+        if self._kind == ALIAS and member is not None:
             member = self._alias(record, member)
         if member is None:
             cohort.nameless += 1
-            self._rejects.nameless(record, "without_identifier")
+            is_unusable = not self.joined and self._is_unusable(record.get(member_field))
+            self.unusable += is_unusable
+            reason = f"unusable_{self._kind}" if is_unusable else "without_identifier"
+            self._rejects.nameless(record, reason)
             return
         self._staging.add_member(cohort.number, member, removed=removed)
         if self.joined and any(field in record for field in self._profile_fields):
@@ -288,10 +302,16 @@ class Intake:
 
     def _add_profile(self, member: str, record: Mapping[str, Any]) -> bool:
         """Stage the identifier of a member; gives whether the record has one."""
-        values = (record.get(field) for field in self._profile_fields)
-        identifier = next(filter(None, map(id_of, values)), None)
+        values = [record.get(field) for field in self._profile_fields]
+        identifier = next(filter(None, map(self._identifier_of, values)), None)
+        if identifier is None:
+            self.unusable += any(map(self._is_unusable, values))
         self._staging.add_profile(member, identifier)
         return identifier is not None
+
+    def _is_unusable(self, value: object) -> bool:
+        """Return whether a value that gave no identifier is there, and only has another form."""
+        return self._kind in CONTACTS and not is_absent(value)
 
     def _cohort(self, cohort_id: str | None) -> Cohort | None:
         if cohort_id is None:
@@ -310,16 +330,3 @@ class Intake:
         label = text_of(record.get(field)) if field else None
         label = label or self._config.get("alias_label")
         return alias_identifier(name, label) if label else None
-
-
-def is_joined(config: Mapping[str, Any]) -> bool:
-    """Return whether, by the settings, identifiers come from profiles."""
-    return bool(config["external_id_property"] != DISTINCT_ID)
-
-
-def profile_fields(name: str) -> tuple[str, ...]:
-    """Return the fields that may hold a profile property.
-
-    tap-mixpanel writes a leading `$` as `mp_reserved_`.
-    """
-    return (name, f"mp_reserved_{name[1:]}") if name.startswith("$") else (name,)

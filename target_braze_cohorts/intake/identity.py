@@ -6,6 +6,7 @@ alias holds two texts.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -13,16 +14,36 @@ import msgspec
 from braze_mixpanel.identifiers import id_text, is_meaningless
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 EXTERNAL_ID: Final = "external_id"
 DEVICE_ID: Final = "device_id"
 ALIAS: Final = "alias"
-KINDS: Final = (EXTERNAL_ID, DEVICE_ID, ALIAS)
+EMAIL: Final = "email"
+PHONE: Final = "phone"
+BRAZE_ID: Final = "braze_id"
+KINDS: Final = (EXTERNAL_ID, DEVICE_ID, ALIAS, EMAIL, PHONE, BRAZE_ID)
+ONLY_IN_COHORTS: Final = frozenset({DEVICE_ID})
+"""Kinds that `/users/track` does not know."""
+ONLY_IN_ATTRIBUTES: Final = frozenset({EMAIL, PHONE, BRAZE_ID})
+"""Kinds that the partner cohort import does not know."""
+CONTACTS: Final = {EMAIL: "e-mail address", PHONE: "phone number (with + and country code)"}
+"""Kinds whose text must have a form, and what that form is called."""
 
 LONGEST_BYTES: Final = 1000
 """Longer than any id that Braze accepts (997 bytes), short enough for an index in PostgreSQL."""
 
+_NOBODY: Final = "$braze_mixpanel_nobody"
+_NOBODY_OF_KIND: Final = {
+    EMAIL: "nobody@braze-mixpanel.invalid",  # a domain that cannot exist
+    PHONE: "+999000000000000",  # a country code that no country has
+    BRAZE_ID: "0" * 24,
+}
+"""For kinds whose text must have a form."""
+
+_is_email = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+").fullmatch
+_is_phone = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
+_drop_separators = re.compile(r"[\s().\-/]+").sub
 _decode_alias = msgspec.json.Decoder(tuple[str, str]).decode
 
 
@@ -50,9 +71,44 @@ def id_of(value: object) -> str | None:
     return None if text is None or is_meaningless(text) else text
 
 
+def email_of(value: object) -> str | None:
+    """Read an e-mail address from a record.
+
+    Returns:
+        The address in lower case, because one person's address comes in several spellings, and
+        a second spelling would add and remove the same person; None if it is no address.
+    """
+    text = text_of(value)
+    text = text.strip().lower() if text else ""
+    return text if _is_email(text) else None
+
+
+def phone_of(value: object) -> str | None:
+    """Read a phone number from a record.
+
+    Returns:
+        The number in the form E.164, such as +491701234567, without the separators that people
+        write; None if it is no such number. Without + and country code it could be anybody's.
+    """
+    text = _drop_separators("", text_of(value) or "")
+    return text if _is_phone(text) else None
+
+
+def identifier_reader(kind: str) -> Callable[[object], str | None]:
+    """Return what reads identifiers of a kind; an alias also needs its label."""
+    return {EMAIL: email_of, PHONE: phone_of}.get(kind, id_of)
+
+
 def alias_identifier(name: str, label: str) -> str:
     """Return the one text that stands for a user alias."""
     return msgspec.json.encode((name, label)).decode()
+
+
+def nobody(kind: str) -> str:
+    """Return an identifier that no user has."""
+    if kind == ALIAS:
+        return alias_identifier(_NOBODY, _NOBODY)
+    return _NOBODY_OF_KIND.get(kind, _NOBODY)
 
 
 def cohort_lists(kind: str, identifiers: Sequence[str]) -> dict[str, Any]:
@@ -64,9 +120,7 @@ def cohort_lists(kind: str, identifiers: Sequence[str]) -> dict[str, Any]:
 
 def track_identity(kind: str, identifier: str) -> dict[str, Any]:
     """Return one person in the form of `/users/track`, which does not support device ids."""
-    if kind == ALIAS:
-        return {"user_alias": alias_object(identifier)}
-    return {"external_id": identifier}
+    return {"user_alias": alias_object(identifier)} if kind == ALIAS else {kind: identifier}
 
 
 def alias_object(identifier: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.settings.redaction import redact
 from target_braze_cohorts.intake.identity import ALIAS, alias_object
+from target_braze_cohorts.settings.identifier_property import is_joined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,8 +50,8 @@ class RejectedMembers:
 
     @property
     def where(self) -> str | None:
-        """Path of the file; None if nothing was written."""
-        return str(self._dead_letter.path) if self._dead_letter.count else None
+        """Path of the file, or URL of its parts; None if nothing was written."""
+        return self._dead_letter.where if self._dead_letter.count else None
 
     def nameless(self, record: Mapping[str, Any], reason: str) -> None:
         """Write a member record without an id of its member or cohort."""
@@ -81,12 +82,18 @@ class RejectedMembers:
     def refused(self, known: KnownList, refusal: RefusedMember) -> None:
         """Write a member whom Braze refused."""
         record = self._record(known.cohort_id, refusal.identifier)
+        if is_joined(self._config):  # so that the file can be sent again without the profiles
+            record[self._config["external_id_property"]] = refusal.identifier
         self._add(
             {**record, "should_remove": bool(refusal.change)},
             refusal.reason,
             message=redact(refusal.message, self._secrets),
             status=refusal.status,
         )
+
+    def check(self) -> None:
+        """Check, without writing, that the store of the dead letter can be used."""
+        self._dead_letter.check()
 
     def flush(self) -> None:
         """Write everything to the disk."""

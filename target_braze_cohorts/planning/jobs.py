@@ -44,9 +44,9 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The cohort's name; the last acknowledged one, or its id, if the input has none."""
+        """The cohort's name; if the input has none, what Braze has: the name, or the label."""
         cohort, known = self.match.cohort, self.match.known
-        return cohort.name or (known and known.name) or cohort.id
+        return cohort.name or (known and (known.name or known.label)) or cohort.id
 
 
 class Planner:

@@ -70,6 +70,8 @@ def _figures(ending: Ending, result: RunResult) -> list[Figure]:
             Figure("To add", f"{planned[0]:,}", "members"),
             Figure("To remove", f"{planned[1]:,}", "members"),
         ]
+        if result.shows_data_points:
+            figures.append(Figure("Data points", f"{result.data_points:,}", "in Braze"))
     else:
         added = sum(cohort.done.added for cohort in cohorts)
         removed = sum(cohort.done.removed for cohort in cohorts)
@@ -84,27 +86,23 @@ def _figures(ending: Ending, result: RunResult) -> list[Figure]:
 
 
 def _cohorts(result: RunResult) -> Table:
-    done = () if result.dry_run else ("Added", "Removed", "Refused")
+    points = ("Data points",) * result.shows_data_points
+    done = points if result.dry_run else ("Added", "Removed", "Refused")
     plan = ("Received", "Without id", "In Braze", "To add", "To remove")
+    numbers = [result.numbers(cohort) for cohort in result.cohorts]
+    sums = [sum(column) for column in zip(*numbers, strict=True)]
     return Table(
         title="Cohorts",
         note="the plan" if result.dry_run else "the plan, and what was done",
         headings=("Cohort", "Id", *plan, *done, "Note"),
-        rows=[_row(cohort, dry_run=result.dry_run) for cohort in result.cohorts],
+        rows=[
+            (cohort.name, cohort.cohort_id, *its, _note(cohort))
+            for cohort, its in zip(result.cohorts, numbers, strict=True)
+        ],
+        total=("Total", "", *sums, "") if sums else (),
     )
 
 
-def _row(cohort: CohortResult, *, dry_run: bool) -> tuple[str | int, ...]:
-    counts, done = cohort.counts, cohort.done
+def _note(cohort: CohortResult) -> str:
     stopped = f"Stopped: {cohort.stopped}" if cohort.stopped else ""
-    return (
-        cohort.name,
-        cohort.cohort_id,
-        counts.received,
-        counts.without_identifier,
-        cohort.in_braze,
-        counts.to_add,
-        counts.to_remove,
-        *(() if dry_run else (done.added, done.removed, done.refused)),
-        "; ".join(part for part in (stopped, cohort.note) if part),
-    )
+    return "; ".join(part for part in (stopped, cohort.note) if part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.tables import text_table
 from target_braze_cohorts.braze.delivery import MembersChanged
@@ -22,6 +22,7 @@ _PLAN_HEADINGS = (
     "to remove",
 )
 _DONE_HEADINGS = ("added", "removed", "refused")
+_LEAST_SECONDS = 1e-3
 
 
 @dataclass
@@ -33,6 +34,7 @@ class CohortResult:
         name: Its name; its id until the name is known.
         counts: The numbers of the plan.
         in_braze: Members whose add Braze had acknowledged before the run.
+        planned: How many people are sent: added, removed, or taken out of a former list.
         done: How many were added, removed and refused.
         stopped: Why nothing or not everything was sent; None if nothing stopped the cohort.
         note: What else the user should know.
@@ -42,18 +44,27 @@ class CohortResult:
     name: str
     counts: CohortCounts
     in_braze: int = 0
+    planned: int = 0
     done: MembersChanged = field(default_factory=MembersChanged)
     stopped: str | None = None
     note: str = ""
 
+    @property
+    def data_points(self) -> int:
+        """Data points of the plan where each write of an attribute costs one; none if stopped."""
+        return 0 if self.stopped else self.counts.to_add + self.counts.to_remove
+
     @classmethod
     def of(cls, job: Job) -> CohortResult:
         """Make the result of a job before anything is done."""
+        decision, counts = job.decision, job.counts
+        adds = counts.to_add if decision.send else 0
         return cls(
             cohort_id=job.match.cohort.id,
             name=job.name,
-            counts=job.counts,
+            counts=counts,
             in_braze=job.in_braze,
+            planned=adds + (counts.to_remove if decision.remove else 0),
             stopped=job.decision.stopped,
             note=job.note,
         )
@@ -65,41 +76,89 @@ class RunResult:
 
     Attributes:
         dry_run: Whether nothing was sent.
+        writes_attributes: Whether each change of a member writes an attribute, a data point each.
         cohorts: In the order of the input, then those that are no longer in the source.
         incomplete: Whether some list was not complete.
-        requests: How many requests were sent to Braze.
+        requests: How many requests were sent to Braze, retries included.
+        retries: How many of them were sent again.
         plan_seconds: How long reading, staging and comparing took, in seconds.
         seconds: How long the run took, in seconds.
     """
 
     dry_run: bool
+    writes_attributes: bool = False
     cohorts: list[CohortResult] = field(default_factory=list)
     incomplete: bool = False
     requests: int = 0
+    retries: int = 0
     plan_seconds: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def planned(self) -> int:
+        """How many people are sent."""
+        return sum(cohort.planned for cohort in self.cohorts)
+
+    @property
+    def sent(self) -> int:
+        """How many of them Braze has accepted or refused."""
+        dones = [cohort.done for cohort in self.cohorts]
+        return sum(done.added + done.removed + done.refused for done in dones)
+
+    def closing_line(self) -> str:
+        """Return the figures of the whole run in one line."""
+        line = f"Read, staged and compared in {self.plan_seconds:.1f} s; "
+        if self.sent:
+            sending = max(self.seconds - self.plan_seconds, _LEAST_SECONDS)
+            rate = self.sent / sending
+            line += f"{self.sent:,} people sent in {sending:.1f} s, {rate:,.0f} a second; "
+        again = f" ({self.retries} of them again)" if self.retries else ""
+        return f"{line}{self.requests} requests{again}, {self.seconds:.1f} s in all"
 
     @property
     def stopped(self) -> list[CohortResult]:
         """The cohorts that a guard or Braze stopped."""
         return [cohort for cohort in self.cohorts if cohort.stopped]
 
-    def table(self) -> str:
-        """Return the plan, and what was done, as plain text with one line per cohort."""
-        done = () if self.dry_run else _DONE_HEADINGS
-        return text_table((*_PLAN_HEADINGS, *done, "note"), map(self._row, self.cohorts))
+    @property
+    def data_points(self) -> int:
+        """Data points that the plan costs."""
+        return sum(one.data_points for one in self.cohorts) if self.writes_attributes else 0
 
-    def _row(self, cohort: CohortResult) -> tuple[str | int, ...]:
-        counts, done = cohort.counts, cohort.done
+    @property
+    def shows_data_points(self) -> bool:
+        """Whether tables have a column of data points."""
+        return self.dry_run and self.writes_attributes
+
+    def table(self) -> str:
+        """Return the plan, and what was done: a line for each cohort, the sums last."""
+        done = ("data points",) * self.shows_data_points if self.dry_run else _DONE_HEADINGS
+        rows = [self._row(cohort) for cohort in self.cohorts]
+        sums = [sum(column) for column in zip(*(row[2:-1] for row in rows), strict=True)]
+        total = ("total", "", *sums, "")
+        return text_table((*_PLAN_HEADINGS, *done, "note"), [*rows, total])
+
+    def _row(self, cohort: CohortResult) -> tuple[Any, ...]:
         stopped = f"STOPPED: {cohort.stopped}" if cohort.stopped else ""
         return (
             cohort.cohort_id,
             " ".join(cohort.name.split()),
+            *self.numbers(cohort),
+            "; ".join(part for part in (stopped, cohort.note) if part),
+        )
+
+    def numbers(self, cohort: CohortResult) -> tuple[int, ...]:
+        """Return the numbers of a cohort's row: the plan, and what was done or what it costs."""
+        counts, done = cohort.counts, cohort.done
+        if not self.dry_run:
+            last: tuple[int, ...] = (done.added, done.removed, done.refused)
+        else:
+            last = (cohort.data_points,) if self.shows_data_points else ()
+        return (
             counts.received,
             counts.without_identifier,
             cohort.in_braze,
             counts.to_add,
             counts.to_remove,
-            *(() if self.dry_run else (done.added, done.removed, done.refused)),
-            "; ".join(part for part in (stopped, cohort.note) if part),
+            *last,
         )

@@ -11,62 +11,46 @@ The heart of the target. `Sync.run` reads from top to bottom:
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
-from braze_mixpanel.times import UnreadableTimeError, read_time
-from target_braze_cohorts.braze.delivery import ListDelivery
-from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
-from target_braze_cohorts.planning.changes import Change, Difference, StagedCounts
+from target_braze_cohorts.planning.changes import Difference, StagedCounts
 from target_braze_cohorts.planning.decision import CohortCounts, SyncMode, vanished_guard
 from target_braze_cohorts.planning.jobs import Planner, is_incomplete
 from target_braze_cohorts.planning.matching import Matcher
+from target_braze_cohorts.run.cohort_delivery import CohortDelivery
 from target_braze_cohorts.run.nothing_found import missing_cohorts, require_something
+from target_braze_cohorts.run.planned_people import changes_of, emptying
+from target_braze_cohorts.run.progress_log import Done
 from target_braze_cohorts.run.results import CohortResult, RunResult
-from target_braze_cohorts.store.staged_changes import emptying_queue
+from target_braze_cohorts.settings.definitions import ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from braze_mixpanel.errors import ConnectorError
-    from braze_mixpanel.http.send_loop import SendLoop
-    from target_braze_cohorts.braze.client import BrazeClient
+    from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.planning.changes import KnownList, ListSize
     from target_braze_cohorts.planning.decision import Guards
-    from target_braze_cohorts.planning.jobs import Job
     from target_braze_cohorts.planning.matching import Match
+    from target_braze_cohorts.run.cohort_delivery import Step
+    from target_braze_cohorts.run.planned_people import PlannedChange, PlannedPeople
     from target_braze_cohorts.store.run_tables import RunTables
 
 _VANISHED = "no longer in the source"
 _NO_PROFILES = (
-    "external_id_property needs the stream {stream}, and the input has none, so nothing was sent: "
-    "meltano select tap-mixpanel {stream} '*'"
+    "No member has the property {property} (external_id_property), and there is no stream {stream} "
+    "to look it up in, so nothing was sent. Add it to profile_properties of tap-mixpanel-cohorts; "
+    "for the public tap-mixpanel: meltano select tap-mixpanel {stream} '*'"
 )
 _INCOMPLETE = (
     "Nothing proves that the lists of members are complete, so nobody was removed. Did the tap end "
     "early? Proof is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
     "moved on, or the right count of the cohort."
 )
-
-
-@dataclass(frozen=True)
-class _Step:
-    """What to send for one cohort.
-
-    Attributes:
-        result: Where the outcome is noted.
-        send: Sends it.
-        is_needed: Whether it sends anything; False if it only updates the store.
-    """
-
-    result: CohortResult
-    send: Callable[[], None]
-    is_needed: bool = True
 
 
 class Sync:
@@ -78,8 +62,7 @@ class Sync:
         *,
         intake: Intake,
         tables: RunTables,
-        client: BrazeClient,
-        loop: SendLoop,
+        senders: Senders,
         rejects: RejectedMembers,
         now: datetime,
         clock: Callable[[], float] = time.monotonic,
@@ -90,8 +73,7 @@ class Sync:
             config: The target's settings.
             intake: The cohorts of the input.
             tables: The staged members and the known membership.
-            client: Makes the requests.
-            loop: Sends them, and retries.
+            senders: Send the requests.
             rejects: Writes the dead letters.
             now: The time of the run, with its zone.
             clock: Seconds that only grow.
@@ -101,28 +83,40 @@ class Sync:
         self._staging = tables.staging
         self._changes = tables.changes
         self._store = tables.membership
-        self._client = client
-        self._loop = loop
+        self._senders = senders
         self._rejects = rejects
         self._now = now
         self._clock = clock
         self._started = clock()
+        self._is_read = False
         self._guarded = False
         self._refused = False
         self._missing_cohorts: list[str] = []
         """Ids in the setting `cohort_ids` that neither the input nor an earlier run has."""
-        self._delivery = ListDelivery(
-            client,
-            loop,
-            tables.membership,
-            rejects.refused,
-            retry_seconds=config["retry_seconds"],
+        self._delivery = CohortDelivery(
+            config, tables=tables, senders=senders, rejects=rejects, now=now
         )
-        self.result = RunResult(dry_run=config["dry_run"])
+        self._planned: list[PlannedChange] = []
+        self.result = RunResult(
+            dry_run=config["dry_run"], writes_attributes=config["delivery"] == ATTRIBUTE
+        )
+
+    def progress(self) -> Done:
+        """Return how far the run is; any thread may call it."""
+        senders, result = self._senders, self.result
+        return Done(
+            self._staging.records,
+            is_read=self._is_read,
+            sent=result.sent,
+            planned=result.planned if result.plan_seconds else None,
+            in_flight=senders.in_flight,
+            retries=senders.retries,
+            pause=senders.paused_for,
+        )
 
     def abort(self) -> None:
-        """End the request that is under way; any thread may call it."""
-        self._client.abort()
+        """End the requests that are under way; any thread may call it."""
+        self._senders.client.abort()
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
@@ -137,6 +131,7 @@ class Sync:
                 were not selected.
             ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
         """
+        self._is_read = True
         known = self._store.lists()
         self._intake.select_by_name({one.cohort_id: one.name for one in known})
         if not self._require_usable_input(cut=cut, streams=streams, known=known):
@@ -148,6 +143,14 @@ class Sync:
         self.result.plan_seconds = self.result.seconds = self._clock() - self._started
         if not self._config["dry_run"]:
             self._deliver(steps)
+
+    def write_people(self, people: PlannedPeople) -> None:
+        """Write who the plan is about.
+
+        Raises:
+            ConnectorError: They cannot be written.
+        """
+        people.write(self._planned, self._changes)
 
     def failure(self) -> ConnectorError | None:
         """Return what the run must fail with although it reached its end; None if nothing."""
@@ -181,7 +184,12 @@ class Sync:
         if not self._intake.lacks_profiles:
             return True
         if not cut:
-            raise SettingsError(_NO_PROFILES.format(stream=self._config["profiles_stream"]))
+            raise SettingsError(
+                _NO_PROFILES.format(
+                    property=self._config["external_id_property"],
+                    stream=self._config["profiles_stream"],
+                )
+            )
         return False  # the profiles may be in the part that is missing
 
     def _reject_without_identifier(self) -> None:
@@ -193,7 +201,7 @@ class Sync:
 
     # The plan
 
-    def _plan(self, known: Sequence[KnownList], *, cut: bool) -> list[_Step]:
+    def _plan(self, known: Sequence[KnownList], *, cut: bool) -> list[Step]:
         """Decide about every cohort, note the plan in the result, and return what to send.
 
         The decisions are pure, in `planning`. This method gets them their numbers: it reads the
@@ -238,9 +246,11 @@ class Sync:
         self.result.cohorts = [*results, *vanished]
         self.result.incomplete = is_incomplete(jobs, evidence, known)
         self._guarded = bool(self.result.stopped)
+        for job, result in zip(jobs, results, strict=True):
+            self._planned += changes_of(job, result)
         return [
             *(
-                _Step(result, partial(self._update_cohort, job, result), self._has_work(job))
+                self._delivery.update(job, result)
                 for job, result in zip(jobs, results, strict=True)
                 if job.decision.send
             ),
@@ -258,7 +268,7 @@ class Sync:
 
     def _plan_vanished(
         self, vanished: Sequence[KnownList], sizes: Mapping[int, ListSize], guards: Guards
-    ) -> tuple[list[CohortResult], list[_Step]]:
+    ) -> tuple[list[CohortResult], list[Step]]:
         """Plan the lists of cohorts that are no longer in the source.
 
         Returns:
@@ -283,100 +293,29 @@ class Sync:
                     to_remove=self._changes.queue_everybody(known) if clear else 0,
                 ),
                 sizes[known.id].acknowledged,
+                planned=sizes[known.id].held if clear else 0,
                 stopped=stopped,
                 note="" if stopped else _VANISHED if clear else f"{_VANISHED}: members kept",
             )
             for known in vanished
         ]
-        steps = [
-            _Step(result, partial(self._empty, known, result))
-            for known, result in zip(vanished, results, strict=True)
-            if clear
-        ]
+        cleared = list(zip(vanished, results, strict=True)) if clear else []
+        self._planned += [emptying(known, result) for known, result in cleared]
+        steps = [self._delivery.clear(known, result) for known, result in cleared]
         return results, steps
-
-    def _has_work(self, job: Job) -> bool:
-        return bool(
-            job.counts.to_add or job.counts.to_remove or job.match.former or self._needs_name(job)
-        )
-
-    def _needs_name(self, job: Job) -> bool:
-        """Return whether Braze must still get the cohort's name, or may hold another one."""
-        if not self._client.names_cohorts:
-            return False
-        acknowledged = job.match.known.name if job.match.known else None
-        return acknowledged is None or job.match.cohort.name not in {None, acknowledged}
 
     # Delivery
 
-    def _deliver(self, steps: Sequence[_Step]) -> None:
+    def _deliver(self, steps: Sequence[Step]) -> None:
         """Send every step. A cohort that Braze refuses or locks does not stop the others."""
-        if any(step.is_needed for step in steps):
-            self._delivery.check_credentials()
         try:
-            for step in steps:
-                try:
-                    step.send()
-                except CohortRefusedError as error:
-                    self._refused = True
-                    step.result.stopped = str(error)
-                except CohortLockedError as error:
-                    step.result.stopped = str(error)
+            self._delivery.deliver(steps)
         finally:
-            self.result.requests = self._loop.requests
+            self._refused = any(step.is_refused for step in steps)
+            self.result.requests = self._senders.requests
+            self.result.retries = self._senders.retries
             self.result.seconds = self._clock() - self._started
-
-    def _update_cohort(self, job: Job, result: CohortResult) -> None:
-        """Send one cohort's changes: its name first, then adds, then removals."""
-        match, cohort = job.match, job.match.cohort
-        known = self._store.open_list(
-            match.label, cohort.id, self._config["identifier"], self._seconds
-        )
-        if self._needs_name(job):
-            self._delivery.send_name(
-                known, cohort.name or cohort.id, created_at(cohort.created, self._now)
-            )
-        if known.generation != match.generation:
-            self._store.begin_resync(known.id, match.generation, self._seconds)
-            known = known._replace(generation=match.generation)
-        self._send(known, cohort.number, Change.ADD, result)
-        if job.decision.remove:
-            self._changes.forget_refused(cohort.number, known, by_changes=cohort.by_changes)
-            self._send(known, cohort.number, Change.REMOVE, result)
-            for former in match.former:
-                self._changes.queue_everybody(former)
-                self._empty(former, result)
-        if job.decision.finishes and not result.done.refused and known.delivered_at is None:
-            self._store.set_delivered(known.id, self._seconds)
-
-    def _send(self, known: KnownList, queue: int, change: Change, result: CohortResult) -> None:
-        pages = self._changes.pages(queue, change, self._client.most_users)
-        staying = partial(self._changes.someone_staying, queue, known)
-        witness = {"someone_staying": staying} if change is Change.ADD else {}
-        self._delivery.send_changes(known, change, pages, result.done, **witness)
-
-    def _empty(self, known: KnownList, result: CohortResult) -> None:
-        """Remove everybody from a list, and forget the list once Braze has accepted that."""
-        self._send(known, emptying_queue(known), Change.REMOVE, result)
-        if not self._store.count(known.id).held:
-            self._store.drop_list(known.id)
 
     @property
     def _seconds(self) -> int:
         return int(self._now.timestamp())
-
-
-def created_at(text: str | None, now: datetime) -> str:
-    """Return the time at which a cohort was created, in the form that Braze requires.
-
-    Args:
-        text: As the source writes it, see `braze_mixpanel.times`.
-        now: Used if the source gives no time that can be read.
-
-    Returns:
-        ISO 8601 with zone.
-    """
-    try:
-        return read_time(text).isoformat()
-    except UnreadableTimeError:
-        return now.isoformat()

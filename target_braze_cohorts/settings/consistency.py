@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import find_folder_problem
 from braze_mixpanel.report.page import find_report_problem
+from braze_mixpanel.settings.paths import find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
-from target_braze_cohorts.intake.cohort_records import is_joined
-from target_braze_cohorts.intake.identity import ALIAS, DEVICE_ID
+from target_braze_cohorts.intake.identity import ALIAS, ONLY_IN_ATTRIBUTES, ONLY_IN_COHORTS
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
+from target_braze_cohorts.settings.identifier_property import is_joined
 from target_braze_cohorts.settings.instances import endpoint
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
         One line for each mistake: the setting, what is wrong, what to write instead.
     """
     unwritable = (
-        find_folder_problem("dead_letter_path", config["dead_letter_path"]),
+        find_place_problem("dead_letter_path", config),
+        find_place_problem("dry_run_path", config) if config["dry_run"] else None,
         find_report_problem(config.get("report_path")),
     )
     return [*_values(config), *_identity(config), *filter(None, unwritable)]
@@ -85,8 +86,13 @@ def _values(config: Mapping[str, Any]) -> Iterator[str]:
 
 def _identity(config: Mapping[str, Any]) -> Iterator[str]:
     identifier = config["identifier"]
-    if identifier == DEVICE_ID and config["delivery"] == settings.ATTRIBUTE:
-        yield "Setting identifier is wrong: /users/track does not know device_id."
+    if identifier in ONLY_IN_COHORTS and config["delivery"] == settings.ATTRIBUTE:
+        yield f"Setting identifier is wrong: /users/track does not know {identifier}."
+    if identifier in ONLY_IN_ATTRIBUTES and config["delivery"] == settings.COHORT:
+        yield (
+            f"Setting identifier is wrong: Braze's cohort import does not know {identifier}. Set "
+            "delivery to attribute, with api_key, or identifier to external_id."
+        )
     if identifier == ALIAS and not (config.get("alias_label") or config.get("alias_label_field")):
         yield "Setting identifier alias needs alias_label or alias_label_field."
     if changes_stream(config).in_members and is_joined(config):

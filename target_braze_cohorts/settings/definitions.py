@@ -7,6 +7,9 @@ from typing import Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.report.writer import REPORT_PATH
+from braze_mixpanel.settings import shared
+from braze_mixpanel.settings.paths import PATH_OPTIONS
+from braze_mixpanel.summary.writer import SUMMARY_PATH
 from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
 from target_braze_cohorts.settings.instances import ENDPOINTS
@@ -85,20 +88,18 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "dynamic: adds and removals in each run; one_time: adds only, and each cohort once."
         ),
     ),
-    th.Property(
+    shared.ids_or_names(
         "cohort_ids",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description=(
-            "Ids or names of the cohorts to deliver; all if not given. Only digits are an id."
-        ),
+        "Ids or names of the cohorts to deliver; all if not given. Only digits are an id.",
     ),
     th.Property(
         "external_id_property",
         th.StringType,
         default=DISTINCT_ID,
         description=(
-            "Profile property that holds the Braze external id, such as $braze_external_id. Any "
-            "but distinct_id is joined from the profiles stream, which must then be selected."
+            "Profile property that holds the Braze external id, such as $braze_external_id, or "
+            "what identifier says instead, such as $email. Any but distinct_id is taken from the "
+            "member record, else from the profiles stream, which must then be selected."
         ),
     ),
     th.Property(
@@ -165,7 +166,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=EXTERNAL_ID,
         allowed_values=list(KINDS),
-        description="What that id is to Braze; device_id only with delivery cohort.",
+        description=(
+            "What that id is to Braze. Only with delivery cohort: device_id; only with delivery "
+            "attribute: email, phone (with + and country code) and braze_id."
+        ),
     ),
     th.Property(
         "alias_label_field",
@@ -206,13 +210,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
             "instance share a membership_db."
         ),
     ),
-    th.Property(
+    shared.ratio(
         "max_removal_ratio",
-        th.CustomType({"type": ["number", "string"]}),
-        default=0.3,
-        description=(
-            "A cohort that would lose a larger part of its members in one run is stopped (0 to 1)."
-        ),
+        0.3,
+        "A cohort that would lose a larger part of its members in one run is stopped (0 to 1).",
     ),
     th.Property(
         "removal_guard_minimum",
@@ -220,13 +221,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=20,
         description="max_removal_ratio counts for cohorts with at least so many known members.",
     ),
-    th.Property(
+    shared.ids_or_names(
         "allow_removals_for",
-        th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
-        description=(
-            "Ids or names of cohorts that may lose any number of members, even all; set it for "
-            "one run."
-        ),
+        "Ids or names of cohorts that may lose any number of members, even all; set it for "
+        "one run.",
     ),
     th.Property(
         "allow_empty_cohorts",
@@ -253,22 +251,37 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         ),
     ),
     th.Property(
-        "retry_seconds",
-        th.IntegerType(minimum=0),
-        default=600,
-        description="How many seconds one request is retried while Braze is unavailable.",
+        "concurrency",
+        th.IntegerType(minimum=1, maximum=64),
+        default=16,
+        description="Most requests in flight at the same time.",
     ),
+    shared.retry_seconds("How many seconds one request is retried while Braze is unavailable."),
     th.Property(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
-        description="Folder for members without an identifier and those whom Braze refuses.",
+        description=(
+            "Folder for members without an identifier and those whom Braze refuses; or its URL in "
+            "a store (s3://, gs://, abfs://)."
+        ),
     ),
     th.Property(
         "dry_run",
         th.BooleanType,
         default=False,
-        description="Print the plan and send nothing.",
+        description="Print the plan, write who it is about to dry_run_path, and send nothing.",
+    ),
+    th.Property(
+        "dry_run_path",
+        th.StringType,
+        default="dry_run",
+        description=(
+            "Folder for the files of a dry run, one person to be added or removed a line, or its "
+            "URL in a store."
+        ),
     ),
     REPORT_PATH,
+    SUMMARY_PATH,
+    PATH_OPTIONS,
 ).to_dict()

@@ -8,9 +8,9 @@ of a member says that Braze may hold them. Its generation says how sure that is:
     -1      a removal was about to be sent, and its answer is not known
     -2      Braze refused the only add that was ever sent: it does not hold them
 
-The store notes the intention before each request and the acknowledgement after it. A crash or a
-lost answer leaves the members of at most one request unsure. The next run sends those again, which
-is safe: Braze accepts the same add or removal twice.
+The store notes the intention before each request and the acknowledgement after it. A crash or lost
+answers leave only the members of the requests in flight unsure. The next run sends those again,
+which is safe: Braze accepts the same add or removal twice. One thread uses the store.
 """
 
 from __future__ import annotations

@@ -28,17 +28,20 @@ class RunTables:
     changes: StagedChanges
 
 
-def create_tables(connection: Connection, workspace: str, *, joined: bool) -> RunTables:
+def create_tables(
+    connection: Connection, workspace: str, *, joined: bool, chunk_rows: int
+) -> RunTables:
     """Create the tables of a run in the database.
 
     Args:
         connection: A connection from `open_database`.
         workspace: The workspace of the known membership.
         joined: Whether identifiers come from profiles.
+        chunk_rows: How many records of the input are held in memory before they are written.
     """
     tables = RunTables(
         membership=MembershipStore(connection, workspace),
-        staging=Staging(connection, joined=joined),
+        staging=Staging(connection, joined=joined, chunk_rows=chunk_rows),
         changes=StagedChanges(connection),
     )
     tables.staging.create_tables()

@@ -13,9 +13,6 @@ from target_braze_cohorts.store.staged_tables import STAGED_TABLES, WANTED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-CHUNK_ROWS: Final = 20_000
-"""How many records are held in memory before they are written to the database."""
-
 _WRITE_MEMBERS: Final = {
     SQLITE: "INSERT INTO staged_received (cohort, member, order_and_flag) VALUES (?, ?, ?)",
     POSTGRESQL: "COPY staged_received (cohort, member, order_and_flag) FROM STDIN",
@@ -71,18 +68,25 @@ WHERE profiles.identifier IS NULL
 class Staging:
     """Holds one run's members and profiles in temporary tables."""
 
-    def __init__(self, connection: sa.Connection, *, joined: bool) -> None:
+    def __init__(self, connection: sa.Connection, *, joined: bool, chunk_rows: int) -> None:
         """Start without records; `create_tables` comes next.
 
         Args:
             connection: The connection of the membership store.
             joined: Whether identifiers come from profiles; otherwise a member is its identifier.
+            chunk_rows: How many records are held in memory before they are written.
         """
         self._connection = connection
         self._joined = joined
+        self._chunk_rows = chunk_rows
         self._members: list[tuple[int, str, int]] = []
         self._profiles: list[tuple[str, str | None, int]] = []
         self._place = 0
+
+    @property
+    def records(self) -> int:
+        """How many members and profiles were staged."""
+        return self._place // 2
 
     def create_tables(self) -> None:
         """Create the temporary tables of the run."""
@@ -100,14 +104,14 @@ class Staging:
         # Places are even, so that the removal flag fits into the last bit: see `staged_tables`.
         self._place += 2
         self._members.append((cohort, member, self._place + removed))
-        if len(self._members) >= CHUNK_ROWS:
+        if len(self._members) >= self._chunk_rows:
             self.flush()
 
     def add_profile(self, member: str, identifier: str | None) -> None:
         """Stage the identifier in a member's profile; None if the profile has none."""
         self._place += 2
         self._profiles.append((member, identifier, self._place))
-        if len(self._profiles) >= CHUNK_ROWS:
+        if len(self._profiles) >= self._chunk_rows:
             self.flush()
 
     def flush(self) -> None:
@@ -142,7 +146,7 @@ class Staging:
         if not self._joined:
             return
         rows = self._connection.execute(
-            sa.text(_WITHOUT_IDENTIFIER), execution_options={"yield_per": CHUNK_ROWS}
+            sa.text(_WITHOUT_IDENTIFIER), execution_options={"yield_per": self._chunk_rows}
         )
         yield from rows.tuples()
 

@@ -38,6 +38,10 @@ Record = dict[str, Any]
 
 CUSTOM_EVENT: Final = "users.behaviors.CustomEvent"
 PURCHASE: Final = "users.behaviors.Purchase"
+ALWAYS_ANONYMOUS: Final = frozenset({"users.messages.landingpage.Impression"})
+"""Types whose events are of no known user. Braze's SQL table reference says that they cannot be
+joined on `user_id`, so that field may hold a placeholder, which must not become one person with all
+of them. An external id that is there counts as everywhere."""
 PROPERTY_PREFIXES: Final = {
     CUSTOM_EVENT: "[Custom event property]",
     PURCHASE: "[Purchase property]",
@@ -176,7 +180,8 @@ class CurrentsMapper:
 
         Args:
             event_type: The Currents event type.
-            anonymous_events: What to do without an external id: one of `ANONYMOUS_CHOICES`.
+            anonymous_events: What to do without an external id: one of `ANONYMOUS_CHOICES`. For the
+                types in `ALWAYS_ANONYMOUS`, all but `skip` mean `nobody`.
             test_events: Whether to `skip` or `send` what "Send Test Events" writes.
             property_set: `documented` or `all`.
             event_names: Event type → another Mixpanel event name; for custom events it stands
@@ -189,6 +194,8 @@ class CurrentsMapper:
         self.remarks: list[str] = []
         self._prefix = PROPERTY_PREFIXES.get(event_type)
         self._skips_test_events = test_events == "skip"
+        if event_type in ALWAYS_ANONYMOUS and anonymous_events != "skip":
+            anonymous_events = "nobody"
         self._identify_anonymous = _ANONYMOUS_IDENTITIES[anonymous_events]
         self.constants: Record = {"$partner_id": PARTNER_ID, "ip": 0}
         if project_token:
@@ -298,7 +305,7 @@ def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
     return None
 
 
-def _identify_as_nobody(record: Record, properties: Record) -> str | None:  # noqa: ARG001
+def _identify_as_nobody(_record: Record, properties: Record) -> str | None:
     """Leave the id empty, as Mixpanel advises for events without a user."""
     properties["distinct_id"] = ""
     return None

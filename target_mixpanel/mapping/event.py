@@ -40,7 +40,7 @@ class RejectedEvent(msgspec.Struct, frozen=True):
     message: str
 
 
-NOBODY: Final = "distinct_id is empty, imported as nobody's event"
+NOBODY: Final = "distinct_id is empty, the event belongs to no user"
 """Remark on an event that has no user."""
 NOT_MAPPED: Final = "the stream cannot be mapped"
 """Reason why the records of a whole stream are left out."""

@@ -145,7 +145,7 @@ class FastLane:
                 others.append(line)
                 continue
             if has_custom_properties:
-                name, body = self._with_custom_properties(record)
+                name, body = self._with_custom_properties(astuple(record))
             else:
                 # Joined by hand: the head has {"event":…,"properties":{ and the constants, the
                 # encoded struct loses its own opening brace, and one brace closes the event.
@@ -174,14 +174,14 @@ class FastLane:
                 continue
             yield line, record.record if whole_messages else record
 
-    def _with_custom_properties(self, record: Any) -> tuple[str, bytes]:  # noqa: ANN401
+    def _with_custom_properties(self, values: tuple[Any, ...]) -> tuple[str, bytes]:
         """Return name and JSON of a custom event or purchase; empty JSON if it is not ordinary."""
         name, head = self._name, self._head
-        values = astuple(record)
-        if self._names_itself and record.name:
-            name = f"{name} {record.name}".lstrip()
+        # After the fields that are sent: `properties`, and the name of an event that has its own.
+        if self._names_itself and (own_name := values[self._sent + 1]):
+            name = f"{name} {own_name}".lstrip()
             head = self._head_of(name)
-        custom = self._custom_properties(record.properties)
+        custom = self._custom_properties(values[self._sent])
         if custom is None or not name:
             return name, b""
         body = head + _encode(self._properties(*values[: self._sent]))[1:]

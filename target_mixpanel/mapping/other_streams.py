@@ -92,7 +92,7 @@ class OtherStreamMapper:
                 self._stream, NO_NAME, "event", f"the field {self._event_field} holds no text"
             )
         distinct_id = id_or_wrong(record.get(self._distinct_id)) if self._distinct_id else None
-        if self._distinct_id and distinct_id is None:
+        if distinct_id is None:
             self.remarks.append(NOBODY)
         properties: Record = {
             "time": time_or_wrong(record.get(self._time)),
@@ -141,8 +141,8 @@ class OtherStreamMapper:
             values = [text or values[0]]  # a fraction names an event as well as any text
         elif None in values:
             return None
-        values = whole_numbers(values)
-        return hashlib.blake2b(_encode([self._stream, values]), digest_size=16).hexdigest()
+        parts = _encode([self._stream, whole_numbers(values)])
+        return hashlib.blake2b(parts, digest_size=16).hexdigest()
 
 
 def _is_insert_id(text: str) -> bool:

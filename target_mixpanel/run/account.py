@@ -6,9 +6,12 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.tables import text_table
+from target_mixpanel.run.estimate import DAYS_A_MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from target_mixpanel.run.estimate import Estimate
 
 _NOTHING: Counter[str] = Counter()
 
@@ -50,8 +53,13 @@ class Account:
         if was_imported:
             self.imported[event] -= 1
 
-    def table(self, *, dry_run: bool = False) -> str:
-        """Return the closing table: one line for each event name, the sums last."""
+    def table(self, *, dry_run: bool = False, estimate: Estimate | None = None) -> str:
+        """Return the closing table: one line for each event name, the sums last.
+
+        Args:
+            dry_run: Whether events were only mapped.
+            estimate: Adds columns with the events a day and a month.
+        """
         why = {
             what: by_event(counts)
             for what, counts in (
@@ -60,7 +68,8 @@ class Account:
                 ("note:", self.remarks),
             )
         }
-        headings = ("event", "read", "mapped" if dry_run else "imported", "skipped", "rejected")
+        outcomes = ("mapped" if dry_run else "imported", "skipped", "rejected")
+        expected = ("a day", "a month") if estimate else ()
         rows = [
             (
                 event,
@@ -68,6 +77,7 @@ class Account:
                 self.imported[event],
                 why["skipped,"].get(event, _NOTHING).total(),
                 why["rejected,"].get(event, _NOTHING).total(),
+                *((estimate.a_day(event), estimate.a_month(event)) if estimate else ()),
                 "; ".join(
                     f"{what} {reason}: {count}"
                     for what, events in why.items()
@@ -82,9 +92,10 @@ class Account:
             self.imported.total(),
             self.skipped.total(),
             self.rejected.total(),
+            *((estimate.total(1), estimate.total(DAYS_A_MONTH)) if estimate else ()),
             f"not settled: {self.under_way}" if self.under_way else "",
         )
-        return text_table((*headings, "why"), [*rows, total])
+        return text_table(("event", "read", *outcomes, *expected, "why"), [*rows, total])
 
 
 def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:

@@ -22,7 +22,11 @@ class Ledger:
     def __init__(self) -> None:
         """Start empty."""
         self._settled_through = -1
-        self._settled_early: set[int] = set()
+        self._settled_early: dict[int, float] = {}
+        """Batches beyond the row, with their newest time."""
+        self._newest = self._safe_newest = 0.0
+        self.covered = 0.0
+        """The newest time of an event before the last STATE that `take_safe_state` returned."""
         self._waiting: deque[tuple[int, State]] = deque()
         self._safe: State | None = None
 
@@ -39,20 +43,33 @@ class Ledger:
         self._waiting.append((last_batch, state))
         self._advance()
 
-    def batch_settled(self, number: int) -> None:
-        """Note that every record of a batch has an outcome; batches settle in any order."""
-        self._settled_early.add(number)
+    def batch_settled(self, number: int, newest: float = 0.0) -> None:
+        """Note that every record of a batch has an outcome; batches settle in any order.
+
+        Args:
+            number: The batch.
+            newest: The newest time of an event in it, in UNIX seconds.
+        """
+        self._settled_early[number] = newest
         self._advance()
 
     def take_safe_state(self) -> State | None:
         """Return the newest STATE whose earlier records all have an outcome, once."""
         safe, self._safe = self._safe, None
+        if safe is not None:
+            self.covered = self._safe_newest
         return safe
 
     def _advance(self) -> None:
+        self._release()
         # Batches beyond a gap stay in `_settled_early` until the gap is closed.
         while self._settled_through + 1 in self._settled_early:
             self._settled_through += 1
-            self._settled_early.discard(self._settled_through)
+            self._newest = max(self._newest, self._settled_early.pop(self._settled_through))
+            self._release()
+
+    def _release(self) -> None:
+        """Make the STATE safe that waits for no batch beyond the row."""
         while self._waiting and self._waiting[0][0] <= self._settled_through:
             self._safe = self._waiting.popleft()[1]
+            self._safe_newest = self._newest

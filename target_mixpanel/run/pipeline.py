@@ -116,16 +116,27 @@ class Pipeline:
             clock=clock.steady,
         )
         self._ledger = Ledger()
-        self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.path)
+        self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.where)
         self._min_event_time, self._dry_run = settings.min_event_time, settings.dry_run
         self._input_ended = False
         self._keeps_state = False
         self._abandoned = False
+        self._state_covers = 0.0
         self._give_up_at: float | None = None
         self.earliest = max(EARLIEST_SECONDS, settings.min_event_time)
         """The least `time` that is sent, in UNIX seconds."""
         self._now, self.latest = self._read_clock()
         """`latest` is the greatest `time` that is sent. It moves on with the clock."""
+
+    @property
+    def state_covers(self) -> float:
+        """Time of the newest event before the last STATE that was written, in UNIX seconds."""
+        return self._state_covers
+
+    @property
+    def stopped_by_guard(self) -> str | None:
+        """Why too many events were rejected; None if they were not."""
+        return self._guard.stopped
 
     # Records and STATE in
 
@@ -220,20 +231,22 @@ class Pipeline:
             TooManyRejectedError: More events are rejected than `max_rejected_ratio` allows.
         """
         for delivered in self._sender.finished():
+            newest = max(delivered.batch.times)
+            self.newest_imported = max(self.newest_imported, newest)
             self._count(delivered)
-            self._ledger.batch_settled(delivered.batch.number)
+            self._ledger.batch_settled(delivered.batch.number, newest)
         if self._guard.holds_state_back(input_ended=self._input_ended):
             return  # the ledger keeps the STATE: it goes out later if the ratio becomes good
         state = self._ledger.take_safe_state()
         if state is not None and not self._dry_run:
             self.dead_letter.flush()
             self._write_state(state)
+            self._state_covers = self._ledger.covered
 
     def _count(self, delivered: Delivered) -> None:
         """Count a batch as imported, then correct that for each rejection."""
         batch = delivered.batch
         self.account.settle(batch.names)
-        self.newest_imported = max(self.newest_imported, *batch.times)
         if self.timeline is not None:
             self.timeline.add(batch.names, batch.times)
         for rejection in delivered.rejections:

@@ -10,10 +10,12 @@ from singer_sdk import metrics
 from braze_mixpanel.clean_text import one_line
 from target_mixpanel.run.account import by_event
 from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
+from target_mixpanel.run.estimate import estimate
 
 if TYPE_CHECKING:
     import logging
 
+    from target_mixpanel.run.estimate import Estimate
     from target_mixpanel.run.pipeline import Pipeline
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.dry_run import DryRun
@@ -73,13 +75,16 @@ class ProgressLog:
     def log_end(self) -> None:
         """Log the closing table, and the places of the files that the run wrote."""
         account, dead_letter = self._pipeline.account, self._pipeline.dead_letter
-        lines = [account.table(dry_run=self._dry_run is not None)]
+        forecast = self._estimate()
+        lines = [account.table(dry_run=self._dry_run is not None, estimate=forecast)]
+        if forecast is not None:
+            lines.append(forecast.basis())
         if self._dry_run is not None:
             holds = "holds the events" if self._dry_run.whole else "is not whole"
-            lines.append(f"Dry run, nothing was sent: {self._dry_run.path} {holds}. STATE stays.")
+            lines.append(f"Dry run, nothing was sent: {self._dry_run.where} {holds}. STATE stays.")
         if dead_letter.count:
             lines.append(
-                f"{dead_letter.count} rejected records, with the reason: {dead_letter.path}"
+                f"{dead_letter.count} rejected records, with the reason: {dead_letter.where}"
             )
         if self._sender.retries:
             lines.append(f"{self._sender.retries} requests were sent again.")
@@ -91,6 +96,11 @@ class ProgressLog:
             events = {one_line(name): why for name, why in by_event(most).items()}
             self._measure(outcome, reasons.total(), {"by_event": events})
         self._logger.info("What became of every record:\n%s", "\n".join(lines))
+
+    def _estimate(self) -> Estimate | None:
+        """Estimate the events a day and a month; only a dry run does."""
+        timeline = self._pipeline.timeline
+        return estimate(timeline) if self._dry_run is not None and timeline is not None else None
 
     def _measure(self, outcome: str, value: int, tags: dict[str, Any]) -> None:
         metrics.log(

@@ -39,6 +39,8 @@ class RejectionGuard:
         """
         self._account, self._max_ratio = account, max_ratio
         self._dead_letter_path = dead_letter_path
+        self.stopped: str | None = None
+        """Why the run was stopped, in one line."""
 
     def holds_state_back(self, *, input_ended: bool) -> bool:
         """Return whether too many events are rejected so far to let a STATE out.
@@ -59,9 +61,10 @@ class RejectionGuard:
         if events <= FEW_EVENTS or rejected <= ratio * events:
             return False
         if input_ended or events > MANY_EVENTS:
-            raise TooManyRejectedError(
+            self.stopped = (
                 f"{rejected} of {events} events were rejected, more than "
                 f"max_rejected_ratio ({ratio:g}) allows: the mapping or the "
                 f"project may be wrong. They are in {self._dead_letter_path}; STATE was held back."
             )
+            raise TooManyRejectedError(self.stopped)
         return True

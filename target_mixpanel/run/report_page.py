@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from braze_mixpanel.report.page import Figure, OverTime, Page, Table
 from braze_mixpanel.report.writer import duration
 from target_mixpanel.run.account import Account, by_event, by_reason
+from target_mixpanel.run.estimate import DAYS_A_MONTH, estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from braze_mixpanel.report.writer import Ending
+    from target_mixpanel.run.estimate import Estimate
     from target_mixpanel.run.pipeline import Pipeline
 
 _MOST_NAMED = 4
@@ -40,6 +42,7 @@ def make_page(
     account = pipeline.account if pipeline else Account()
     timeline = pipeline.timeline if pipeline else None
     imported = "Mapped" if settings["dry_run"] else "Imported"
+    forecast = estimate(timeline) if timeline and settings["dry_run"] else None
     return Page(
         title="Events to Mixpanel",
         facts=_facts(ending, settings),
@@ -49,11 +52,14 @@ def make_page(
             _imported(account, imported),
             *_figures(ending, account, retries, lag=max(0.0, now - newest) if newest else None),
         ],
-        notes=_notes(settings, pipeline, ending.failure),
+        notes=[
+            *_notes(settings, pipeline, ending.failure),
+            *([forecast.basis()] if forecast else []),
+        ],
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
         if timeline
         else None,
-        tables=[_events(account, imported), _reasons(account)],
+        tables=[_events(account, imported, forecast), _reasons(account)],
     )
 
 
@@ -98,7 +104,7 @@ def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str)
     notes = []
     if pipeline and pipeline.dead_letter.count:
         notes.append(
-            f"Dead letter: {pipeline.dead_letter.path} holds {pipeline.dead_letter.count:,} "
+            f"Dead letter: {pipeline.dead_letter.where} holds {pipeline.dead_letter.count:,} "
             "rejected records with the reason; it can be sent again through the target."
         )
     if settings["dry_run"]:
@@ -107,15 +113,25 @@ def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str)
     return notes
 
 
-def _events(account: Account, imported: str) -> Table:
+def _events(account: Account, imported: str, forecast: Estimate | None) -> Table:
     skipped, rejected = _sums(account.skipped), _sums(account.rejected)
     names = sorted(account.read, key=lambda name: (-account.read[name], name))
     return Table(
         title="Events",
         note=f"{len(names):,} types",
-        headings=("Event", "Read", imported, "Skipped", "Rejected"),
+        headings=(
+            *("Event", "Read", imported, "Skipped", "Rejected"),
+            *(("A day", "A month") if forecast else ()),
+        ),
         rows=[
-            (name, account.read[name], account.imported[name], skipped[name], rejected[name])
+            (
+                name,
+                account.read[name],
+                account.imported[name],
+                skipped[name],
+                rejected[name],
+                *((forecast.a_day(name), forecast.a_month(name)) if forecast else ()),
+            )
             for name in names
         ],
         total=(
@@ -124,6 +140,7 @@ def _events(account: Account, imported: str) -> Table:
             account.imported.total(),
             skipped.total(),
             rejected.total(),
+            *((forecast.total(1), forecast.total(DAYS_A_MONTH)) if forecast else ()),
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from braze_mixpanel.report.chart import DAY, HOUR, MONDAY, WEEK
+from braze_mixpanel.report.spans import DAY, HOUR, MONDAY, WEEK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

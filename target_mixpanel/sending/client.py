@@ -16,6 +16,7 @@ from braze_mixpanel.http.failures import raising_permanent_failures
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
 from braze_mixpanel.http.safe_url import is_safe_url
+from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,7 +136,7 @@ def api_secret_warning(credentials: Credentials, now: float) -> str | None:
     if credentials.settings != "api_secret" or now < first_day.timestamp():
         return None
     return (
-        "Setting api_secret: Mixpanel takes no API secret from 3 March 2027 on. Set "
+        f"Setting api_secret: Mixpanel takes no API secret from {API_SECRETS_END_ON} on. Set "
         "service_account_username, service_account_password and project_id instead."
     )
 

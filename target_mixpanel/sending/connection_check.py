@@ -12,14 +12,17 @@ from target_mixpanel.sending.delivery import PROBE, require_good_probe
 from target_mixpanel.sending.outcomes import NO_ANSWER, Retry, interpret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_mixpanel.sending.client import MixpanelClient
 
 
-def check_account(client: MixpanelClient) -> str:
+def check_account(client: MixpanelClient, now: Callable[[], float]) -> str:
     """Ask Mixpanel whether it knows the credentials, and once more if it is only busy.
 
     Args:
         client: With `CHECK_TIMEOUTS`.
+        now: Returns UNIX seconds.
 
     Returns:
         The result, in one line.
@@ -43,7 +46,7 @@ def check_account(client: MixpanelClient) -> str:
         )
     if isinstance(outcome, Retry):
         raise TemporaryError(f"{client.url} cannot answer now: {outcome.message}. Try again later.")
-    require_good_probe(answer, client.credentials)
+    require_good_probe(answer, client.credentials, now())
     credentials = client.credentials
     project = f" for project {credentials.project_id}" if credentials.project_id else ""
     return f"All is well: {client.url} takes the {credentials.kind}{project}. Nothing was sent."

@@ -47,8 +47,13 @@ _WAITING_BATCHES = 2
 _LOOK_AROUND_SECONDS = 0.2
 
 
-def require_good_probe(answer: MixpanelAnswer, credentials: Credentials) -> None:
+def require_good_probe(answer: MixpanelAnswer, credentials: Credentials, now: float) -> None:
     """Read the answer to `PROBE`.
+
+    Args:
+        answer: Of Mixpanel.
+        credentials: Those that were sent.
+        now: When it came, in UNIX seconds.
 
     Raises:
         SettingsError: Mixpanel does not know the credentials, or the project is not there; or the
@@ -61,7 +66,7 @@ def require_good_probe(answer: MixpanelAnswer, credentials: Credentials) -> None
             credentials=credentials.settings,
             address=ADDRESS_SETTINGS,
         )
-    behind = answer.date - time.time()
+    behind = answer.date - now
     if behind > MAX_SECONDS_AHEAD / 2:
         raise SettingsError(
             f"The clock of this machine is {behind / 60:.0f} minutes behind Mixpanel's: events of "
@@ -122,6 +127,7 @@ class BatchDelivery:
         retry_seconds: float,
         logger: logging.Logger,
         waits: Callable[[], Iterator[float]] = retry_waits,
+        wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; the threads start with the first batch.
@@ -132,9 +138,11 @@ class BatchDelivery:
             retry_seconds: How long one batch is retried after its first failure.
             logger: Logs each retry.
             waits: Gives the waits between the attempts of one request.
+            wall: UNIX seconds.
             clock: Seconds that only grow.
         """
         self.client = client
+        self._wall = wall
         self._retry_seconds = retry_seconds
         self._concurrency = concurrency
         self._loop = SendLoop(client.url, logger=logger, waits=waits, clock=clock)
@@ -166,7 +174,7 @@ class BatchDelivery:
             lambda got: self._judge(got, 1),
             self._retry_seconds,
         )
-        require_good_probe(answer, self.client.credentials)
+        require_good_probe(answer, self.client.credentials, self._wall())
 
     def abort(self, message: str) -> None:
         """Send nothing more, and end what is under way; a signal handler may call it.
@@ -264,7 +272,7 @@ class BatchDelivery:
         while parts:
             start, end = parts.pop()
             answer, outcome = self._send(batch.bodies[start:end], patience)
-            at = datetime.now(timezone.utc).isoformat()
+            at = datetime.fromtimestamp(self._wall(), timezone.utc).isoformat()
             match outcome:
                 case Settled(failures):
                     rejections += [

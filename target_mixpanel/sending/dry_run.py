@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-import os
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.files.private_files import make_file, name_file
+from braze_mixpanel.errors import ConnectorError
 from target_mixpanel.sending.delivery import Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from braze_mixpanel.files.run_file import RunFile
     from target_mixpanel.sending.batches import Batch
-
-
-def private_file(path: Path) -> IO[bytes]:
-    """Make a file that only its owner can read: events hold personal data."""
-    return os.fdopen(make_file(path), "ab")
 
 
 class DryRun:
     """Takes the place of `BatchDelivery`: writes each batch to a file, which settles it."""
 
-    def __init__(
-        self, folder: str, name: str, *, make: Callable[[Path], IO[bytes]] = private_file
-    ) -> None:
-        """Choose the name of the file; `open` makes it.
+    def __init__(self, file: RunFile) -> None:
+        """Keep the file; `open` makes it.
 
         Args:
-            folder: Where the files of all dry runs are.
-            name: The plugin's name, with which the file's name begins.
-            make: Makes the file at a path.
+            file: Takes the events.
         """
         self.retries = 0
         self.in_flight = 0
-        self.path = name_file(folder, name)
         self.whole = True
         """Whether the file holds all events that were mapped."""
         self._finished: list[Delivered] = []
-        self._make = make
-        self._file: IO[bytes] | None = None
+        self._file = file
+
+    @property
+    def where(self) -> str:
+        """The path of the file, or the URL of its parts."""
+        return self._file.where
 
     def open(self) -> None:
         """Make the file, so that an unusable path is found before anything is read.
 
         Raises:
-            SettingsError: It cannot be made.
+            ConnectorError: It cannot be made.
         """
-        self._opened()
+        self._file.open()
+
+    def check(self) -> None:
+        """Check, without writing, that the store can be used.
+
+        Raises:
+            ConnectorError: It cannot.
+        """
+        self._file.check()
 
     def check_credentials(self) -> None:
         """Do nothing: a dry run needs none."""
@@ -65,15 +65,14 @@ class DryRun:
             stopping: Not asked, since writing never waits.
 
         Raises:
-            SettingsError: It cannot be written.
+            ConnectorError: It cannot be written.
         """
         del stopping
-        file = self._opened()
         try:
-            file.write(b"\n".join(batch.bodies) + b"\n")
-        except OSError as error:
+            self._file.write(b"\n".join(batch.bodies) + b"\n")
+        except ConnectorError:
             self.whole = False
-            raise SettingsError(self._cannot_write(error)) from error
+            raise
         self._finished.append(Delivered(batch, []))
 
     def finished(self) -> Iterator[Delivered]:
@@ -88,27 +87,11 @@ class DryRun:
             go_on: Not asked, since nothing is in flight.
 
         Raises:
-            SettingsError: The last events cannot be written.
+            ConnectorError: The last events cannot be written.
         """
         del go_on
-        if self._file is None:
-            return
         try:
             self._file.close()
-        except OSError as error:
+        except ConnectorError:
             self.whole = False
-            raise SettingsError(self._cannot_write(error)) from error
-
-    def _opened(self) -> IO[bytes]:
-        if self._file is None:
-            try:
-                self._file = self._make(self.path)
-            except OSError as error:
-                raise SettingsError(self._cannot_write(error)) from error
-        return self._file
-
-    def _cannot_write(self, error: OSError) -> str:
-        return (
-            f"The dry run's file {self.path} cannot be written: {error.strerror or error}. "
-            "Give a writable folder with free space in dry_run_path."
-        )
+            raise

@@ -15,7 +15,27 @@ from tools import definitions
 TYPES = 108
 NATIVE = 54
 NEWEST_NATIVE = 57
-COUNT = re.compile(r"(?:all|knows|as) (\d{3})\b")
+DOCUMENTED = 84
+COUNT = re.compile(r"(?:all|knows|as|compared with the) (\d{3})\b")
+ANY_COUNT = re.compile(
+    r"\b(\d{2,3}) (?:event types|types|on its page|of Braze|Singer streams|that the native)"
+)
+FEWEST = 50
+"""Smaller numbers of types are of examples."""
+TEXTS = [
+    *sorted(
+        path.relative_to(definitions.ROOT).as_posix() for path in definitions.ROOT.glob("*.md")
+    ),
+    *sorted(
+        path.relative_to(definitions.ROOT).as_posix()
+        for folder in ("docs", "hub", "examples")
+        for path in (definitions.ROOT / folder).rglob("*")
+        if path.suffix in {".md", ".yml", ".yaml", ".py"}
+    ),
+    "meltano.yml",
+    "target_mixpanel/mapping/currents.py",
+    "tools/definitions.py",
+]
 
 
 def test_registry_mapping_and_generator_have_the_same_event_types():
@@ -30,6 +50,31 @@ def test_every_text_gives_the_number_of_types_in_the_registry(name):
     counts = COUNT.findall((definitions.ROOT / name).read_text("utf-8"))
     assert counts
     assert set(counts) == {str(TYPES)}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_text_gives_another_number_of_types(name):
+    found = {
+        int(count) for count in ANY_COUNT.findall((definitions.ROOT / name).read_text("utf-8"))
+    }
+    right = {TYPES, NATIVE, NEWEST_NATIVE, DOCUMENTED}
+    assert {count for count in found if count >= FEWEST} <= right
+
+
+def test_the_numbers_themselves_are_those_of_the_registry_and_the_mapping():
+    mapping = documented_mapping().values()
+    assert sum("fields" in entry for entry in mapping) == DOCUMENTED
+    assert sum(bool(entry.get("native")) for entry in mapping) == NATIVE
+    assert len(definitions.native_streams()) == NATIVE
+    assert len(definitions.newest_native_streams()) == NEWEST_NATIVE
+
+
+def test_the_newest_list_has_the_six_whatsapp_types_that_brazes_page_names():
+    whatsapp = [one for one in definitions.newest_native_streams() if "whatsapp" in one]
+    assert whatsapp == [
+        f"users_messages_whatsapp_{action}.*"
+        for action in ("abort", "delivery", "failure", "inboundreceive", "read", "send")
+    ]
 
 
 def test_the_hub_selects_the_older_native_list_and_offers_the_newest():

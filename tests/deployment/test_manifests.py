@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from tools.definitions import ROOT
+from tap_mixpanel_cohorts.inbox.command import PREFIX
+from tap_mixpanel_cohorts.inbox.command import _command as inbox_command
+from tests.deployment.dockerfile import read_stages
+from tools.definitions import PLUGINS, ROOT, settings_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("linters")]
 
@@ -95,3 +101,43 @@ def test_no_container_of_ours_may_write_or_be_root():
             assert pod["securityContext"]["runAsNonRoot"] is True
             for container in pod["containers"]:
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def variables() -> set[str]:
+    """The environment variables of all containers of ours, and those that comments name."""
+    texts = [path.read_text("utf-8") for path in (ROOT / "compose.yaml", *MANIFESTS)]
+    pattern = r"\b(?:TAP|TARGET|MIXPANEL)_[A-Z_]+[A-Z]\b"
+    return {name for text in texts for name in re.findall(pattern, text)}
+
+
+def test_every_variable_names_a_setting_or_an_option_of_the_inbox():
+    known = {f"{PREFIX}_PASSWORD"} | {
+        f"{PREFIX}_{parameter.name.upper()}" for parameter in inbox_command.params
+    }
+    for plugin in PLUGINS:
+        prefix = plugin.upper().replace("-", "_")
+        known |= {f"{prefix}_{name.upper()}" for name in settings_of(plugin)}
+    assert variables() - known == set()
+
+
+def test_the_help_of_the_inbox_names_the_variable_of_each_option():
+    text = " ".join(CliRunner().invoke(inbox_command, ["--help"]).output.split())
+    for name in variables():
+        if name.startswith(PREFIX):
+            assert name in text
+
+
+def test_the_image_has_what_the_inbox_needs():
+    build, _ = read_stages()
+    assert re.search(r"\[[\w,]*\binbox\b[\w,]*\]", "".join(build.runs))
+
+
+def test_dead_letters_go_to_the_store_of_the_compose_file():
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]
+    bucket = services["bucket"]["entrypoint"][-1].partition("/")[2]
+    for service, target in (("currents", "TARGET_MIXPANEL"), ("cohorts", "TARGET_BRAZE_COHORTS")):
+        environment = services[service]["environment"]
+        assert environment[f"{target}_DEAD_LETTER_PATH"].startswith(f"s3://{bucket}/")
+        options = json.loads(environment[f"{target}_PATH_OPTIONS"])
+        assert options["endpoint_url"] == "http://objects:9000"
+        assert options["key"] == services["objects"]["environment"]["MINIO_ROOT_USER"]

@@ -8,7 +8,13 @@ import re
 from tools.definitions import ROOT
 
 TEXT = re.sub(r"```.*?```", "", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), flags=re.DOTALL)
-PACKAGES = ("braze_mixpanel", "tap_braze_currents", "target_mixpanel", "target_braze_cohorts")
+PACKAGES = (
+    "braze_mixpanel",
+    "tap_braze_currents",
+    "tap_mixpanel_cohorts",
+    "target_mixpanel",
+    "target_braze_cohorts",
+)
 
 
 def quoted(text: str) -> list[str]:
@@ -24,15 +30,15 @@ def names_in(path: str) -> set[str]:
             found |= {
                 f"{node.name}.{part.name}"
                 for part in node.body
-                if isinstance(part, ast.FunctionDef)
+                if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
             }
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             found.add(node.name)
     return found
 
 
 def steps() -> list[tuple[str, list[str]]]:
-    """The rows of the two walks: a file and names in it."""
+    """The rows of the walks: a file and names in it."""
     rows = [line.split("|")[1:-1] for line in TEXT.splitlines() if line.count("|") == 5]
     return [(quoted(row[2])[0], quoted(row[3])) for row in rows if quoted(row[3])]
 
@@ -44,7 +50,7 @@ def test_every_file_and_folder_that_contributing_names_exists():
     assert missing == []
 
 
-def test_every_name_in_the_two_walks_is_in_the_file_beside_it():
+def test_every_name_in_the_walks_is_in_the_file_beside_it():
     walks = steps()
     assert len(walks) > 30
     missing = [

@@ -44,6 +44,9 @@ ELSEWHERE = {
     r"tap-braze-currents --config tap.json \| target-(jsonl|duckdb) .*": (
         "tests/composing/test_with_public_plugins.py"
     ),
+    r"python -m braze_mixpanel\.files s3://.* \| meltano .*": (
+        "tests/braze_mixpanel/files/test_printing.py"
+    ),
     r"python examples/backfill/parts.py .*": "tests/examples/test_backfill.py",
     r"meltano run tap-braze-currents--2026-11-01-email .*": "tests/examples/test_backfill.py",
     r"(TARGET_\w+=(\w+|'[^']+') )?meltano --environment prod run tap-mixpanel-cohorts.*": (

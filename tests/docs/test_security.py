@@ -12,14 +12,14 @@ from braze_mixpanel.http import bounded_session
 from braze_mixpanel.singer import lenient_json, line_blocks, plugin
 from tap_braze_currents.formats import limits
 from tap_mixpanel_cohorts.inbox import app, push
-from tap_mixpanel_cohorts.query import client
+from tap_mixpanel_cohorts.query import connection
 from target_mixpanel.run import pipeline
 from target_mixpanel.target import TargetMixpanel
 
 TEXT = (Path(__file__).parents[2] / "SECURITY.md").read_text("utf-8")
 MODULES = (
     *(clean_text, tables, bounded_session, lenient_json, line_blocks, plugin),
-    *(limits, app, push, client),
+    *(limits, app, push, connection),
 )
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "MB": 10**6}
 _NAME = re.compile(r"`([A-Z][A-Z_]{5,})`")
@@ -50,7 +50,7 @@ def test_every_limit_of_a_file_is_named(name) -> None:
 
 
 def test_what_has_no_name_there_has_its_value_too() -> None:
-    assert client.MOST_ANSWER_BYTES == 64_000_000
+    assert connection.MOST_ANSWER_BYTES == 64_000_000
     assert "64 MB from the query API" in TEXT
     assert pipeline.GRACE_SECONDS == 60
     assert TargetMixpanel.most_seconds_to_stop == 65

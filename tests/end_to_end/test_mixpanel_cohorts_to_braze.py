@@ -45,6 +45,7 @@ def run(project, extractor, **settings):
     for secret in (ACCOUNT_SECRET, PASSWORD, DATA_IMPORT_KEY, PARTNER_API_KEY, API_KEY, "marker"):
         assert secret not in output
     assert ended.returncode == 0, output
+    assert "names no setting" not in output
     return output
 
 
@@ -85,16 +86,21 @@ def test_the_query_api_reaches_braze_and_the_next_run_sends_the_difference(braze
         assert mixpanel.pages(1002) == []
 
 
-@pytest.mark.parametrize("way", [BY_COHORT, BY_ATTRIBUTE], ids=["cohort", "attribute"])
+@pytest.mark.parametrize(
+    ("way", "extractor"),
+    [(BY_COHORT, "tap-mixpanel-cohorts-inbox"), (BY_ATTRIBUTE, "tap-mixpanel-cohorts")],
+    ids=["cohort", "attribute, the plugin of the query API"],
+)
 def test_what_mixpanel_pushes_reaches_braze_and_a_run_without_news_sends_nothing(
-    braze, tmp_path, way
+    braze, tmp_path, way, extractor
 ):
     project = Project.make(tmp_path / "project", braze)
     db = f"sqlite:///{tmp_path}/inbox.db"
+    prefix = extractor.replace("-", "_").upper()
     settings = {
         **way,
-        "TAP_MIXPANEL_COHORTS_INBOX_INBOX_DB": db,
-        "TAP_MIXPANEL_COHORTS_INBOX_PROFILE_PROPERTIES": f'["{PROPERTY}"]',
+        f"{prefix}_INBOX_DB": db,
+        f"{prefix}_PROFILE_PROPERTIES": f'["{PROPERTY}"]',
     }
     with inbox(db) as process:
         sync = CohortSync(process.url, auth=(USER, PASSWORD))
@@ -102,18 +108,18 @@ def test_what_mixpanel_pushes_reaches_braze_and_a_run_without_news_sends_nothing
         sync.cohort(1002, "Few").people = profiles(["a", "b"])
         assert sync.run(1001)
         assert sync.run(1002)
-        run(project, "tap-mixpanel-cohorts-inbox", **settings)
+        run(project, extractor, **settings)
         assert braze.members("1001") == external(READERS)
         assert braze.members("1002") == {"b-a", "b-b"}
         sync.cohort(1001).people = profiles(READERS - {"user-0007"} | {"new"})
         sync.run(1001)
         before = len(braze.writes())
-        run(project, "tap-mixpanel-cohorts-inbox", **settings)
+        run(project, extractor, **settings)
         assert braze.members("1001") == external(READERS - {"user-0007"} | {"new"})
         changed = [
             who for write in braze.writes()[before:] for who in (*write.adds, *write.removes)
         ]
         assert sorted(changed) == ["b-new", "b-user-0007"]
         before = len(braze.requests)
-        run(project, "tap-mixpanel-cohorts-inbox", **settings)
+        run(project, extractor, **settings)
         assert len(braze.requests) == before

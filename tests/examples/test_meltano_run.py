@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,12 +62,13 @@ class Server:
         self.url = url
 
 
-def start(project: Project, **settings: str) -> subprocess.Popen[str]:
+def start(project: Project, *options: str, **settings: str) -> subprocess.Popen[str]:
     environment = project.environment(**settings)
     return subprocess.Popen(
-        [sys.executable, SCRIPT, *PIPELINE],
+        [sys.executable, SCRIPT, *options, *PIPELINE],
         cwd=project.folder,
         env={**environment, "PATH": f"{BIN}:{environment['PATH']}"},
+        stdout=subprocess.PIPE if options else None,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -136,3 +139,32 @@ def test_sigterm_reaches_the_plugins_and_ends_the_run_in_order(project):
         code, _ = end(process)
     assert code != 0
     assert Path(project.folder / ".meltano").exists()
+
+
+def summary_of(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The one line on standard output."""
+    output, _ = process.communicate(timeout=240)
+    (line,) = output.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    assert found["exit_code"] == process.returncode
+    return found
+
+
+@pytest.mark.slow
+def test_the_summary_of_each_plugin_is_one_line_for_the_orchestrator(project):
+    with FakeMixpanel() as mixpanel:
+        good = {"TARGET_MIXPANEL_API_URL": mixpanel.url}
+        done = summary_of(start(project, "--summary", **good))
+        wrong = {**good, "TARGET_MIXPANEL_SERVICE_ACCOUNT_PASSWORD": "no"}
+        failed = summary_of(start(project, "--summary", **wrong))
+    assert (done["exit_code"], done["cause"]) == (0, None)
+    read, sent = (done["summaries"][name]["counts"] for name in PIPELINE)
+    assert read["records"] == sent["read"] > 1000
+    assert sent["imported"] == mixpanel.accepted
+    assert failed["exit_code"] == 78
+    assert failed["cause"] == failed["summaries"]["target-mixpanel"]["cause"]
+    assert "credentials" in failed["cause"]
+    missing = start(project, "--summary", TAP_BRAZE_CURRENTS_STORAGE_URL="/missing")
+    ended = summary_of(missing)
+    assert ended["exit_code"] == 78
+    assert "/missing" in ended["cause"]

@@ -5,12 +5,15 @@
         assert braze.members("1001") == {"u1"}
 
 `/partners/{partner}/cohorts[/users]` and `/users/track`, with keys, shapes and limits checked; ids
-that Braze does not know are ignored, and users may come to exist later. A policy brings faults.
+that Braze does not know are ignored, and users may be created later. `/users/track` names the
+people whom it refuses beside a success, and answers 400 where it takes nobody of a request. Each
+endpoint has a rate limit in windows, stated in the headers of each answer. A policy causes faults.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -19,8 +22,10 @@ from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+from tests.fakes.braze_limits import DOCUMENTED_LIMITS, Limit, RateLimits
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Self
 
 DATA_IMPORT_KEY = "data-import-key-5f1e"
@@ -30,6 +35,7 @@ MOST_IDS = 1000
 MOST_OBJECTS = 75
 MOST_BYTES = 4_000_000
 MOST_VALUES = 25
+NOBODY_VALID = "Valid data must be provided in the 'attributes', 'events', or 'purchases' fields."
 
 
 @dataclass(frozen=True)
@@ -94,13 +100,15 @@ class Cohort:
 class RefusedError(Exception):
     """Ends a request with an error answer."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, **more: object) -> None:
         super().__init__(message)
-        self.status = status
+        self.status, self.more = status, more
 
 
 class FakeBraze:
-    """One workspace. Aliases are written `label/name`; other ids are themselves."""
+    """One workspace. Aliases are written `label/name`; other ids are themselves, e-mail addresses
+    and Braze's own ids in lower case.
+    """
 
     def __init__(
         self,
@@ -111,6 +119,10 @@ class FakeBraze:
         refused: Collection[str] = (),
         attribute: str = "mixpanel_cohorts",
         partner: str = "mixpanel",
+        limits: Mapping[str, Limit] = DOCUMENTED_LIMITS,
+        clock_ahead: float = 0.0,
+        seconds: float = 0.0,
+        locks_cohorts: bool = False,
     ) -> None:
         """Plan a server; it runs inside `with`.
 
@@ -121,6 +133,10 @@ class FakeBraze:
             refused: Users that `/users/track` refuses inside a success.
             attribute: The array attribute.
             partner: The partner that is enabled.
+            limits: The rate limits by the beginning of the path.
+            clock_ahead: How far Braze's clock is ahead of this machine's, in seconds.
+            seconds: How long each answer takes.
+            locks_cohorts: Whether a cohort is locked while a request for it is under way.
         """
         self.users = None if users is None else set(users)
         self.policy = policy
@@ -131,8 +147,12 @@ class FakeBraze:
         self.cohorts: dict[str, Cohort] = {}
         self.values: dict[str, list[str]] = {}
         self.requests: list[Request] = []
+        self.seconds, self.locks_cohorts = seconds, locks_cohorts
+        self.most_in_flight = 0
+        self._in_flight = Counter[str]()
+        self.limits = RateLimits(limits, clock_ahead)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
 
@@ -149,6 +169,12 @@ class FakeBraze:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being worked on."""
+        with self._lock:
+            return self._in_flight.total()
 
     def members(self, label: str) -> set[str]:
         """Who is in a cohort, or has a value in the attribute."""
@@ -174,21 +200,32 @@ class FakeBraze:
         except ValueError:
             body = None
         request = Request(path, body if isinstance(body, dict) else {})
+        cohort = str(request.body.get("cohort_id", ""))
         with self._lock:
             self.requests.append(request)
             fault = self.policy(request)
+            is_locked = self.locks_cohorts and bool(cohort) and self._in_flight[cohort] > 0
+            self._in_flight[cohort] += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight.total())
+        time.sleep(self.seconds)
+        with self._lock:
+            self._in_flight[cohort] -= 1
             answer: tuple[int, dict[str, Any]] = (0, {})
             if fault is None or fault.applied:
                 try:
+                    if is_locked:
+                        raise RefusedError(423, "resource locked")  # noqa: TRY301
                     answer = self._apply(request, authorization, len(raw))
                 except RefusedError as error:
-                    answer = (error.status, {"message": str(error)})
+                    answer = (error.status, {"message": str(error), **error.more})
             request.status = fault.status if fault else answer[0]
         return fault, answer
 
     def _apply(
         self, request: Request, authorization: str | None, size: int
     ) -> tuple[int, dict[str, Any]]:
+        if not self.limits.take(request.path):
+            raise RefusedError(429, "rate limit exceeded")
         base = f"/partners/{self.partner}/cohorts"
         if request.path == "/users/track":
             return self._track(request.body, authorization, size)
@@ -261,15 +298,15 @@ class FakeBraze:
             problem = self._track_one(user)
             if problem:
                 errors.append({"type": problem, "input_array": "attributes", "index": index})
+        if len(errors) == len(users):
+            raise RefusedError(400, NOBODY_VALID, errors=errors)
         answer = {"message": "success", "attributes_processed": len(users) - len(errors)}
         return 201, {**answer, "errors": errors} if errors else answer
 
     def _track_one(self, user: dict[str, Any]) -> str | None:
         who, change = _user_of(user), user.get(self.attribute)
-        if who in self.refused:
-            return "user is blocklisted"
-        if not isinstance(change, dict) or len(change) != 1:
-            return "invalid attribute"
+        if problem := self._refusal(who, user, change):
+            return problem
         if not self._known([who]):
             if user.get("_update_existing_only") is True:
                 return None
@@ -287,8 +324,20 @@ class FakeBraze:
             return "array too long"
         return None
 
+    def _refusal(self, who: str, user: dict[str, Any], change: object) -> str | None:
+        if who in self.refused:
+            return "user is blocklisted"
+        if not isinstance(change, dict) or len(change) != 1:
+            return "invalid attribute"
+        return _wrong_contact(user)
+
     def _known(self, people: Iterable[str]) -> set[str]:
         return set(people) if self.users is None else self.users.intersection(people)
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+    """With the usual 5, a connection of many that come at once would wait for a second."""
 
 
 def _named(change: dict[str, Any]) -> list[str]:
@@ -308,9 +357,23 @@ def _alias(alias: dict[str, str]) -> str:
 
 
 def _user_of(user: dict[str, Any]) -> str:
+    """Find whom an object names, as `/users/track` does: by the first of these that it has."""
+    if "external_id" in user:
+        return str(user["external_id"])
     if "user_alias" in user:
         return _alias(user["user_alias"])
-    return str(user["external_id"])
+    for name in ("braze_id", "email", "phone"):
+        if name in user:
+            return str(user[name]).lower()
+    raise RefusedError(400, "an object needs external_id, user_alias, braze_id, email or phone")
+
+
+def _wrong_contact(user: dict[str, Any]) -> str | None:
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[a-z]+", user.get("email", "a@b.c")):
+        return "The value provided for the 'email' field is invalid."
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", user.get("phone", "+10000000")):
+        return "The value provided for the 'phone' field is invalid."
+    return None
 
 
 def _handler(braze: FakeBraze) -> type[BaseHTTPRequestHandler]:
@@ -328,11 +391,14 @@ def _handler(braze: FakeBraze) -> type[BaseHTTPRequestHandler]:
             foreign = fault.content if fault else None
             content = json.dumps(body).encode() if foreign is None else foreign
             self.send_response(status)
-            for name, value in fault.headers if fault else ():
+            for name, value in fault.headers if fault else braze.limits.headers(self.path):
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(timestamp or braze.limits.now())
 
         def log_message(self, *_: object) -> None:
             pass

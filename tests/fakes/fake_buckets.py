@@ -2,7 +2,8 @@
 
 Listings are ordered, come in pages, and begin where the caller asks: `start-after` and
 `continuation-token` (S3 ListObjectsV2, which Google's XML API shares), `startFrom` and `marker`
-(Azure List Blobs). Objects are read whole or by range; a range beyond the end is a 416. It can
+(Azure List Blobs). Objects are read whole or by range; a range beyond the end is a 416. A PUT
+writes an object when all its bytes have come: S3 and Google answer 200, Azure 201. The server can
 answer late, refuse, and break connections in the middle of an object. Signatures are not checked.
 """
 
@@ -19,7 +20,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 EPOCH = datetime(2026, 11, 1, tzinfo=timezone.utc)
-_REASONS = {200: "OK", 206: "Partial Content"}
+_REASONS = {200: "OK", 201: "Created", 206: "Partial Content"}
 
 
 class Request(NamedTuple):
@@ -28,6 +29,7 @@ class Request(NamedTuple):
     key: str
     query: dict[str, str]
     headers: dict[str, str]
+    body: bytes = b""
 
     @property
     def is_list(self) -> bool:
@@ -85,10 +87,17 @@ class FakeBuckets:
         if request.is_list:
             body = self.listing(request, objects)
             return 200, {"content-type": "application/xml"}, body
+        if request.method == "PUT":
+            return self.written(request)
         content = objects.get(request.key)
         if content is None:
             return self.refused(Refusal(404, "NoSuchKey"))
         return self.content(request, content)
+
+    def written(self, request):
+        self.put(request.bucket, request.key, request.body)
+        headers = {"etag": '"e"', "last-modified": format_datetime(EPOCH, usegmt=True)}
+        return 201 if "x-ms-blob-type" in request.headers else 200, headers, b""
 
     def refused(self, refusal):
         body = f"<Error><Code>{refusal.code}</Code><Message>{refusal.message}</Message></Error>"
@@ -197,8 +206,13 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data):
         self.received += data
         while b"\r\n\r\n" in self.received:
-            head, _, self.received = self.received.partition(b"\r\n\r\n")
+            head, _, rest = self.received.partition(b"\r\n\r\n")
             request = parse(head)
+            length = int(request.headers.get("content-length", 0))
+            if len(rest) < length:
+                return  # the body is under way
+            request = request._replace(body=rest[:length])
+            self.received = rest[length:]
             if self.server.note_requests:
                 self.server.requests.append(request)
             if self.server.delay:

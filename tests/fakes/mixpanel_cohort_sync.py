@@ -12,11 +12,16 @@ more tries for 429 and 5xx; the snapshot moves on only when every page was answe
 from __future__ import annotations
 
 import itertools
+import json
 import random
 import time
+from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,8 +32,9 @@ if TYPE_CHECKING:
 PAGE = 1000
 TRIES = 6
 PROJECT = 4242
-LOST, ANSWER_LOST, TWICE = "lost", "answer lost", "twice"
-"""Faults: the call does not arrive; it arrives and its answer does not; it arrives twice."""
+LOST, ANSWER_LOST, TWICE, CUT = "lost", "answer lost", "twice", "cut"
+"""Faults: the call does not arrive; it arrives and its answer does not; it arrives twice; its
+connection breaks in the middle of the body."""
 
 
 @dataclass
@@ -66,6 +72,7 @@ class CohortSync:
         at_once: int = 1,
         pause: float = 0.0,
         seed: int = 0,
+        page_size: int = PAGE,
     ) -> None:
         self.url = url
         self.auth = auth
@@ -73,6 +80,7 @@ class CohortSync:
         self.ids_as_text = ids_as_text
         self.at_once = at_once
         self.pause = pause
+        self.page_size = page_size
         self.cohorts: dict[int, SyncedCohort] = {}
         self.fault: Callable[[Call, int], str | None] = lambda _call, _try: None
         self.answers: list[tuple[int, dict[str, Any]]] = []
@@ -122,7 +130,8 @@ class CohortSync:
         people: Mapping[str, dict[str, Any]],
     ) -> list[Call]:
         rows = list(people.items())
-        parts = [rows[at : at + PAGE] for at in range(0, len(rows), PAGE)] or [[]]
+        size = self.page_size
+        parts = [rows[at : at + size] for at in range(0, len(rows), size)] or [[]]
         return [
             Call(self._body(cohort, session, action, part, number, len(parts)))
             for number, part in enumerate(parts, 1)
@@ -176,6 +185,9 @@ class CohortSync:
         """Send a call; the status of the answer, 0 if none came."""
         if fault == LOST:
             return 0
+        if fault == CUT:
+            self._send_half(call)
+            return 0
         try:
             answer = self._http.post(self.url, json=call.body, auth=self.auth, timeout=60)
             if fault == TWICE:
@@ -184,3 +196,16 @@ class CohortSync:
             return 0
         self.answers.append((answer.status_code, answer.json()))
         return 0 if fault == ANSWER_LOST else answer.status_code
+
+    def _send_half(self, call: Call) -> None:
+        address = urlsplit(self.url)
+        content = json.dumps(call.body).encode()
+        basic = b64encode(":".join(self.auth or ("", "")).encode()).decode()
+        with (
+            suppress(OSError),
+            closing(HTTPConnection(address.hostname or "", address.port, timeout=9)) as connection,
+        ):
+            connection.putrequest("POST", "/")
+            connection.putheader("Authorization", f"Basic {basic}")
+            connection.putheader("Content-Length", str(len(content)))
+            connection.endheaders(content[: len(content) // 2])

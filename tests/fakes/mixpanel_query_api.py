@@ -89,6 +89,8 @@ class MixpanelQueryApi:
         self.most_at_once = 0
         self.seconds = 0.0
         """How long the service takes for each query."""
+        self.sends_all_properties = False
+        """Whether `output_properties` is ignored."""
         self._sessions: dict[str, _Session] = {}
         self._running = 0
         self._lock = threading.Lock()
@@ -215,6 +217,8 @@ class MixpanelQueryApi:
                 return _error(400, "unknown or expired session_id")
         session = self._sessions[session_id]
         wanted = json.loads(fields["output_properties"]) if "output_properties" in fields else None
+        if self.sends_all_properties:
+            wanted = None
         people = session.people[page * session.page_size : (page + 1) * session.page_size]
         body = {
             "page": page,

@@ -208,12 +208,14 @@ def test_a_job_a_schedule_and_the_state_work_as_documented(project):
             (project.folder / "meltano.yml").write_text(before, "utf-8")
 
 
-def test_the_cohort_target_is_added_with_the_documented_command(project):
+def test_the_cohort_plugins_are_added_with_the_documented_commands(project):
     before = project.text
     command = block(DOCUMENT, "sh", "target-braze-cohorts.yml")
     try:
         ok(project.shell(command.replace("$HUB", str(ROOT / "hub"))))
-        version = ok(project.meltano("invoke", "target-braze-cohorts", "--version"))
+        plugins = ("tap-mixpanel-cohorts", "target-braze-cohorts")
+        versions = [ok(project.meltano("invoke", plugin, "--version")) for plugin in plugins]
     finally:
         (project.folder / "meltano.yml").write_text(before, "utf-8")
-    assert "target-braze-cohorts" in version
+    for plugin, version in zip(plugins, versions, strict=True):
+        assert plugin in version

@@ -30,6 +30,7 @@ class Run:
     code: int
     messages: list[dict[str, Any]]
     log: str
+    output: bytes = b""
 
     def of(self, stream: str) -> list[dict[str, Any]]:
         return [
@@ -69,8 +70,11 @@ def run_tap(folder: Path, config: dict[str, Any], state: Any = None, *arguments:
         timeout=200,
         check=False,
     )
-    messages = [json.loads(line) for line in ended.stdout.splitlines()]
-    return Run(ended.returncode, messages, ended.stderr.decode())
+    return Run(ended.returncode, messages_of(ended.stdout), ended.stderr.decode(), ended.stdout)
+
+
+def messages_of(output: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def apply(run: Run, known: dict[Any, set[str]]) -> None:
@@ -117,12 +121,14 @@ class InboxProcess:
         return self.process.wait(30)
 
 
-def start_inbox(db: str, *arguments: str, password: str | None = PASSWORD) -> InboxProcess:
+def start_inbox(
+    db: str, *arguments: str, password: str | None = PASSWORD, port: int = 0
+) -> InboxProcess:
     secret = {"MIXPANEL_COHORT_INBOX_PASSWORD": password} if password else {}
     process = subprocess.Popen(
         [
             BIN / "mixpanel-cohort-inbox",
-            *("--inbox-db", db, "--port", "0"),
+            *("--inbox-db", db, "--port", str(port)),
             *("--profile-properties", json.dumps([PROPERTY])),
             *(("--username", USER) if password else ()),
             *arguments,

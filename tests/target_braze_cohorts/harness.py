@@ -162,12 +162,19 @@ def logs_in(stderr: io.StringIO) -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def run(braze: FakeBraze | None, folder: Path, lines: bytes, **changes: Any) -> Run:
+def run(
+    braze: FakeBraze | None,
+    folder: Path,
+    lines: bytes,
+    *,
+    target_class: type[TargetBrazeCohorts] = ImpatientTarget,
+    **changes: Any,
+) -> Run:
     """Run the target once over some input."""
     stdout, stderr = io.StringIO(), io.StringIO()
     error: BaseException | None = None
     with redirect_stdout(stdout), redirect_stderr(stderr), logs_in(stderr):
-        target = ImpatientTarget(config=settings(braze, folder, **changes))
+        target = target_class(config=settings(braze, folder, **changes))
         try:
             target.listen(io.BytesIO(lines))
         except (ConnectorError, Crash) as caught:

@@ -10,7 +10,6 @@ import pytest
 from click.testing import CliRunner
 
 from braze_mixpanel.http import credentials_check as probing
-from target_braze_cohorts import target
 from target_braze_cohorts.store import database
 from target_braze_cohorts.target import TargetBrazeCohorts
 from tests.fakes.fake_braze import BROKEN, FakeBraze, Fault
@@ -31,11 +30,11 @@ def silent():
         yield listener.getsockname()[1]
 
 
-def try_it(braze, folder, **changes):
+def try_it(braze, folder, target_class=TargetBrazeCohorts, **changes):
     path = folder / "config.json"
     path.write_text(json.dumps(settings(braze, folder, **changes)))
     before = sorted(folder.iterdir())
-    result = CliRunner().invoke(TargetBrazeCohorts.cli, ["--config", str(path), "--check"])
+    result = CliRunner().invoke(target_class.cli, ["--config", str(path), "--check"])
     assert sorted(folder.iterdir()) == before
     return result
 
@@ -71,10 +70,13 @@ def test_a_hiccup_does_not_matter(braze, tmp_path):
     assert try_it(braze, tmp_path).exit_code == 0
 
 
-def test_a_service_that_says_nothing_is_not_waited_for(tmp_path, caplog, silent, monkeypatch):
-    monkeypatch.setattr(target, "CHECK_TIMEOUTS", (0.5, 0.5))
+def test_a_service_that_says_nothing_is_not_waited_for(tmp_path, caplog, silent):
+    class BrieflyChecked(TargetBrazeCohorts):
+        check_timeouts = (0.5, 0.5)
+
     began = time.monotonic()
-    assert try_it(None, tmp_path, rest_endpoint=f"http://127.0.0.1:{silent}").exit_code == 75
+    checked = try_it(None, tmp_path, BrieflyChecked, rest_endpoint=f"http://127.0.0.1:{silent}")
+    assert checked.exit_code == 75
     assert "cannot be reached" in caplog.text
     assert time.monotonic() - began < 30  # a run would wait a minute
 

@@ -9,7 +9,7 @@ import pytest
 
 from braze_mixpanel.errors import InputError
 from target_braze_cohorts.braze.client import CohortImport
-from target_braze_cohorts.run.sync import created_at
+from target_braze_cohorts.run.cohort_delivery import created_at
 from tests.target_braze_cohorts.harness import (
     SCHEMAS,
     activate,

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import ConnectorError
+from braze_mixpanel.files.run_file import LocalRunFile
 from braze_mixpanel.singer.message_reader import decode_line
+from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.target import TargetMixpanel
 
 if TYPE_CHECKING:
@@ -114,6 +116,11 @@ def run(
     except ConnectorError as caught:
         error = caught
     return Run(target, error, states, dead_letters(folder))
+
+
+def dry_run(folder: Path, name: str, **options: Any) -> DryRun:
+    """Make a dry run as the settings do, into a folder."""
+    return DryRun(LocalRunFile(folder, name, setting="dry_run_path", what="The file", **options))
 
 
 def dead_letters(folder: Path) -> list[dict[str, Any]]:

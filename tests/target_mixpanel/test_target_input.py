@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -21,7 +21,6 @@ from singer_sdk.exceptions import ConfigValidationError
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.singer.message_reader import RecordBeforeSchemaError
 from target_mixpanel.sending.batches import Batch
-from target_mixpanel.sending.dry_run import DryRun
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -29,6 +28,7 @@ from tests.target_mixpanel.harness import (
     STREAM,
     TIME,
     Blocks,
+    dry_run,
     dry_run_events,
     line,
     open_record,
@@ -39,9 +39,6 @@ from tests.target_mixpanel.harness import (
     settings,
     state,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOURCE = schema() + opens(3) + state(1)
 
@@ -244,11 +241,11 @@ def test_a_dry_run_writes_exactly_what_is_sent(mixpanel, tmp_path) -> None:
 
 
 def test_dry_runs_that_begin_in_the_same_second_keep_a_file_each(tmp_path) -> None:
-    first, second = (DryRun(str(tmp_path), "target-mixpanel") for _ in range(2))
+    first, second = (dry_run(tmp_path, "target-mixpanel") for _ in range(2))
     for sender, body in ((first, b"1"), (second, b"2")):
         sender.submit(Batch(0, 0.0, bodies=[body]))
         sender.drain(lambda: True)
-    assert (first.path.read_bytes(), second.path.read_bytes()) == (b"1\n", b"2\n")
+    assert (Path(first.where).read_bytes(), Path(second.where).read_bytes()) == (b"1\n", b"2\n")
 
 
 def test_a_dry_run_does_not_depend_on_the_time_of_day(tmp_path) -> None:
@@ -417,7 +414,7 @@ def test_a_dry_run_whose_file_could_not_be_written_does_not_say_that_it_holds_th
     class Full(TargetMixpanel):
         @cached_property
         def dry_run(self):
-            return DryRun(str(tmp_path), self.name, make=lambda _: FullDisk())
+            return dry_run(tmp_path, self.name, make=lambda _: FullDisk())
 
     result = run(SOURCE, None, tmp_path, target_class=Full, dry_run=True)
     assert isinstance(result.error, SettingsError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_a_dead_letter_is_made_when_the_first_record_comes(tmp_path) -> None:
     for number in range(2):
         letter.add("s", {"n": number}, schema=schema, reason="why", status=400)
     letter.close()
-    first, *records = map(json.loads, letter.path.read_text().splitlines())
+    first, *records = map(json.loads, Path(letter.where).read_text().splitlines())
     assert first == {**schema, "type": "SCHEMA"}
     assert records[1] == {
         "type": "RECORD",
@@ -37,13 +38,13 @@ def test_runs_that_begin_in_the_same_second_have_files_of_their_own(tmp_path) ->
     for number, letter in enumerate(letters):
         letter.add("s", {"n": number}, schema=schema, reason="why")
         letter.close()
-    texts = [letter.path.read_text() for letter in letters]
+    texts = [Path(letter.where).read_text() for letter in letters]
     assert [text.count('"RECORD"') for text in texts] == [1, 1, 1]
 
 
 def test_a_file_that_is_there_already_is_never_written_over(tmp_path) -> None:
     letter = DeadLetter(tmp_path, "t")
-    letter.path.write_text("of another run")
+    Path(letter.where).write_text("of another run")
     with pytest.raises(SettingsError, match="File exists"):
         letter.add("s", {}, schema={}, reason="why")
-    assert letter.path.read_text() == "of another run"
+    assert Path(letter.where).read_text() == "of another run"

@@ -277,3 +277,87 @@ def test_requests_of_all_threads_are_counted_and_those_in_flight_too(loop):
         sender.join(10)
     assert seen == [threads] * threads
     assert (loop.requests, loop.in_flight) == (threads, 0)
+
+
+# A gate
+
+
+class ClosedAtFirst:
+    """Opens after some tries; counts the turns that are taken."""
+
+    def __init__(self, time: FakeTime, tries: int) -> None:
+        self.tries, self.turns = tries, 0
+        self._time = time
+
+    def enter(self, seconds: float) -> int | None:
+        self.tries -= 1
+        if self.tries >= 0:
+            self._time.sleep(seconds)
+            return None
+        self.turns += 1
+        return 7
+
+    def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
+        assert entered == 7
+        assert seconds >= 0
+        assert isinstance(refused, bool)
+        self.turns -= 1
+
+    def give_up(self) -> None:
+        self.turns -= 1
+
+
+def gated(time, gate) -> SendLoop:
+    return SendLoop(
+        "the service",
+        logger=logging.getLogger("send loop"),
+        waits=lambda: itertools.repeat(2.0),
+        clock=time.clock,
+        sleep=time.sleep,
+        gate=gate,
+    )
+
+
+def test_a_request_waits_for_its_turn_and_gives_it_back(time):
+    gate = ClosedAtFirst(time, 3)
+    turns = []
+    loop = gated(time, gate)
+
+    def request():
+        turns.append(gate.turns)
+        return OK
+
+    assert loop.send(request, judge=lambda _: None, patience=patience(600)) == OK
+    assert (turns, gate.turns) == ([1], 0)
+    assert time.now > 1000.0
+
+
+def test_each_attempt_takes_a_turn_of_its_own_and_a_failure_gives_it_back(time):
+    gate = ClosedAtFirst(time, 0)
+    service = Service(time, BUSY, WRONG_KEY)
+    with pytest.raises(SettingsError):
+        send(gated(time, gate), service)
+    assert gate.turns == 0
+    assert len(service.times) == 2
+
+
+def test_a_stop_ends_the_waiting_for_a_turn(time):
+    loop = gated(time, ClosedAtFirst(time, 10**9))
+    time.while_sleeping = lambda: loop.stop("Stopped by SIGTERM")
+    with pytest.raises(StoppedError, match="SIGTERM"):
+        send(loop, Service(time, OK))
+
+
+def test_a_pause_that_grows_beyond_patience_while_a_request_waits_ends_the_waiting(time, loop):
+    loop.pause(5)
+    time.while_sleeping = lambda: loop.pause(3_000)
+    with pytest.raises(TemporaryError, match="rate limit reached"):
+        send(loop, Service(time, OK), patience(600))
+
+
+def test_one_pause_that_many_answers_ask_for_is_one_line(loop, caplog):
+    caplog.set_level(logging.INFO)
+    for _ in range(16):
+        loop.pause(30)
+    assert caplog.text.count("rate limit reached; waiting 30 s") == 1
+    assert loop.paused_for == 30

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_mixpanel.report import chart
+from braze_mixpanel.report.spans import DAY, HOUR, MONDAY, WEEK
 from target_mixpanel.run.timeline import WIDTHS, Timeline
 
-HOUR, DAY = chart.HOUR, chart.DAY
 START = 20_000 * DAY
 
 
@@ -26,7 +26,7 @@ def test_a_hundred_names_become_nine_and_the_rest() -> None:
 
 
 def test_bars_are_hours_for_a_few_days_and_days_for_a_few_weeks() -> None:
-    for days, width in ((3, HOUR), (30, DAY), (400, chart.WEEK), (3000, 4 * chart.WEEK)):
+    for days, width in ((3, HOUR), (30, DAY), (400, WEEK), (3000, 4 * WEEK)):
         counts = {("Open", START + day * DAY): 10 for day in range(days)}
         bars = chart.arrange(counts, HOUR)
         assert bars is not None
@@ -49,7 +49,7 @@ def test_nothing_imported_is_nothing_to_draw() -> None:
 def test_a_bar_says_what_it_stands_for() -> None:
     assert chart.span(START, HOUR) == "04 Oct 2024, 00:00-01:00 UTC"
     assert chart.span(START, DAY) == "04 Oct 2024 UTC"
-    assert chart.span(START, chart.WEEK) == "04 Oct 2024 to 10 Oct 2024 UTC"
+    assert chart.span(START, WEEK) == "04 Oct 2024 to 10 Oct 2024 UTC"
     assert [chart.width_name(HOUR), chart.width_name(6 * HOUR)] == ["an hour", "6 hours"]
 
 
@@ -63,7 +63,7 @@ def test_a_timeline_counts_every_event_however_wide_its_cells_become(
     assert timeline.width in WIDTHS
     by_name: Counter[str] = Counter()
     for (name, start), count in timeline.counts().items():
-        assert (start - chart.MONDAY) % timeline.width == 0
+        assert (start - MONDAY) % timeline.width == 0
         by_name[name] += count
     assert by_name == Counter(name for name, _ in events)
     for name, time in events:

@@ -130,7 +130,7 @@ def test_no_report_no_libraries(mixpanel, tmp_path, monkeypatch) -> None:
     for module in page.NEEDED:
         monkeypatch.setitem(sys.modules, module, None)
     assert run(schema() + opens(1), mixpanel, tmp_path).error is None
-    assert run(schema(), None, tmp_path, dry_run=True).target.pipeline.timeline is None
+    assert run(schema(), mixpanel, tmp_path).target.pipeline.timeline is None
 
 
 def test_a_missing_library_is_reported_before_anything_is_read(

@@ -10,8 +10,9 @@ import pytest
 import trustme
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
-from tap_braze_currents.bucket.clouds import s3
-from tap_braze_currents.bucket.clouds.azure import read_connection_string
+from braze_mixpanel.stores import s3
+from braze_mixpanel.stores.azure import read_connection_string
+from tap_braze_currents.bucket.open_store import CURRENTS
 from tap_braze_currents.bucket.store import Bucket
 from tests.currents_generator import generate
 from tests.fakes.fake_buckets import FakeBuckets, Refusal, serving
@@ -248,7 +249,7 @@ def test_buckets_are_addressed_by_path_or_by_host(server):
 
 @pytest.mark.parametrize("way", ["config_kwargs", "client_options", "environment"])
 def test_a_proxy_is_used(server, way, monkeypatch):
-    # The fake answers whatever host is asked for, so it can stand for a proxy.
+    # The fake answers requests for any host, so it can stand for a proxy.
     options = {**KEYS, "endpoint_url": "http://s3.example.test"}
     if way == "config_kwargs":
         options["config_kwargs"] = {"proxies": {"http": server.url}}
@@ -311,7 +312,7 @@ def test_a_connection_string_is_read_as_the_portal_shows_it():
         "DefaultEndpointsProtocol=https;AccountName=acme;AccountKey=a2V5;"
         "EndpointSuffix=core.windows.net"
     )
-    assert read_connection_string(text) == {
+    assert read_connection_string(text, CURRENTS) == {
         "account_name": "acme",
         "account_key": "a2V5",
         "endpoint": "https://acme.blob.core.windows.net",

@@ -17,7 +17,11 @@ import pytest
 import requests
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
-from tap_braze_currents.bucket.clouds.azure import open_azure
+from braze_mixpanel.files.dead_letter import DeadLetter
+from braze_mixpanel.stores.azure import open_azure
+from braze_mixpanel.stores.folder import StoreFolder
+from braze_mixpanel.stores.use import Use
+from tap_braze_currents.bucket.open_store import CURRENTS
 from tests.currents_generator import generate
 from tests.fakes.fake_buckets import FakeBuckets, serving
 from tests.tap_braze_currents.conftest import make_tap, tap_of
@@ -137,7 +141,7 @@ def azure_files(azure, tmp_path_factory):
     }
     made = requests.put(f"{url}/company?restype=container", headers=headers, timeout=10)
     made.raise_for_status()
-    store = open_azure("company", None, azure)
+    store = open_azure("company", None, azure, CURRENTS)
     folder = tmp_path_factory.mktemp("files")
     generate(folder, events=60, types=TYPES, hours=3)
     for path in sorted(folder.rglob("*.avro")):
@@ -168,3 +172,17 @@ def test_azure_connections_cut_in_the_middle_of_an_object_are_tried_again(azure,
 
     assert proxy.cuts == 0
     assert len(output.of("RECORD")) == 60
+
+
+@pytest.mark.usefixtures("azure_files")
+def test_what_is_written_to_azure_is_read_back(azure):
+    url = "abfs://company/dead_letters"
+    letter = DeadLetter(url, "t", options=azure)
+    letter.check()
+    letter.add("s", {"n": 1}, schema={"stream": "s"}, reason="why")
+    letter.close()
+    folder = StoreFolder(url, azure, Use("dead_letter_path", "path_options", writes=True))
+    (name,) = folder.names()
+    assert folder.read(name).count(b'"RECORD"') == 1
+    with pytest.raises(SettingsError, match="does not exist"):
+        DeadLetter("az://nobodys/dead", "t", options=azure).check()

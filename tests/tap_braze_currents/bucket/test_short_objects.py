@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from braze_mixpanel.errors import InputError
+from braze_mixpanel.stores.service_answers import ServiceError
 from tap_braze_currents.bucket import reading_ahead as prefetch
 from tap_braze_currents.bucket.layout import FileKey
 from tap_braze_currents.bucket.reading_ahead import read_object
-from tap_braze_currents.bucket.service_answers import ServiceError
 from tap_braze_currents.bucket.store import RemoteFile
 from tests.currents_generator import file_key, generate
 from tests.tap_braze_currents.conftest import make_tap, tap_of

@@ -11,6 +11,7 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from tap_braze_currents.planning.coded_names import decode_names
+from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.tap import TapBrazeCurrents
 from tests.currents_generator import INTEGRATION, generate, records, write_file
 from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
@@ -159,10 +160,9 @@ def test_a_broken_file_does_not_keep_its_hour_open(tmp_path, run_tap):
     assert output.state["bookmarks"][STREAM]["pending"] == []
 
 
-def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, run_tap, caplog, monkeypatch):
+def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, caplog):
     bucket = generate(tmp_path, events=20, types=[OPEN], hours=2)
-    monkeypatch.setattr("tap_braze_currents.bucket.reading_ahead.FILES_AHEAD", 1)
-    tap = make_tap(tmp_path, tap_class=TAP)
+    tap = make_tap(tmp_path, tap_class=TAP, conditions=RunConditions(files_ahead=1))
     real = tap.bucket.store.read
 
     def cat_file(path, *args, **options):

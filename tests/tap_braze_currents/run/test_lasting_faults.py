@@ -16,7 +16,7 @@ from tap_braze_currents.planning.coded_names import decode_names
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key
 from tests.tap_braze_currents.conftest import catalog_of, make_tap
-from tests.tap_braze_currents.planning.test_odd_buckets import (
+from tests.tap_braze_currents.planning.small_files import (
     CATALOG,
     CUSTOM,
     FIRST,

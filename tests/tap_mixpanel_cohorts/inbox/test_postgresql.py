@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +10,8 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
+from tap_mixpanel_cohorts.inbox.cleaning import Cleaning
+from tap_mixpanel_cohorts.inbox.database import make_engine, parse_url
 from tests.fakes.mixpanel_cohort_sync import LOST, CohortSync
 from tests.tap_mixpanel_cohorts.harness import PASSWORD, PROPERTY, USER, apply, inbox, run_tap
 
@@ -67,6 +70,26 @@ def test_lists_differences_and_failures_work_there_too(db, tmp_path):
         apply(third, known)
         assert known == {1: {"u1", "ä", "new"}}
         assert run_tap(tmp_path, config, third.state).ok().records == 0
+
+
+def test_who_left_and_old_exports_are_deleted_there_too(db):
+    engine = make_engine(parse_url(db, "x"), writes=True)
+    with inbox(db) as process:
+        sync = CohortSync(process.url, auth=(USER, PASSWORD))
+        for people_now in ("abcd", "abc", "ab", "a"):
+            sync.cohort(1).people = people(*people_now)
+            assert sync.run(1)
+        sync.fault = lambda _call, _number: LOST
+        sync.cohort(2).people = people("z")
+        assert not sync.run(2)
+    later = time.time() + 15 * 86_400
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM members")) == 4
+    assert Cleaning(engine, 14, lambda: later).run() == 3
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM members")) == 1
+        assert connection.scalar(text("SELECT count(*) FROM deliveries")) == 1
+    engine.dispose()
 
 
 def test_several_processes_take_the_pages_of_one_export_at_once(db, tmp_path):

@@ -164,6 +164,29 @@ def test_a_cohort_that_was_not_chosen_before_comes_as_a_list(server, db, tmp_pat
     assert second.of("cohorts")[0]["count"] == 1
 
 
+def test_a_full_refresh_gives_every_complete_list_and_names_the_others(server, db, tmp_path):
+    sync = sync_to(server, page_size=2)
+    sync.cohort(1, "Whole").people = people("a", "b")
+    sync.cohort(2, "Changes").people = people("c", "d")
+    sync.cohort(3, "Coming").people = people(*"efghi")
+    sync.cohort(2).snapshot = people("d", "e")  # what came before is not in this inbox
+    assert sync.run(1)
+    assert sync.run(2)
+    sync.fault = lambda call, _: (
+        LOST if call.body["parameters"]["page_info"]["page_count"] == 3 else None
+    )
+    assert not sync.run(3)
+    first = run_tap(tmp_path, config(db)).ok()
+    assert run_tap(tmp_path, config(db), first.state).ok().records == 0
+    again = run_tap(tmp_path, config(db)).ok()
+    for done in (first, again):
+        assert {record["cohort_id"] for record in done.of("cohort_members")} == {1}
+        assert [(one["id"], one["count"]) for one in done.of("cohorts")] == [(1, 2), (2, None)]
+        assert "Cohort 2 (Changes) comes as changes: the inbox has not received its" in done.log
+        assert "Cohort 3 (Coming) is not given out yet: 2 of 3 pages" in done.log
+        assert "The inbox knows 2 cohorts; 2 have news." in done.log
+
+
 def test_state_of_another_inbox_starts_over(server, db, tmp_path):
     sync = sync_to(server)
     sync.cohort(1).people = people("a")

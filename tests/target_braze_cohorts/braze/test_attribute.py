@@ -37,7 +37,8 @@ def test_unknown_users_are_not_made(braze, tmp_path):
 def test_at_most_75_users_go_in_one_request(braze, tmp_path):
     everybody = {f"u{number}" for number in range(200)}
     run(braze, tmp_path, full({1: everybody}), **BY_ID).ok()
-    assert [len(request.adds) for request in braze.writes()] == [75, 75, 50]
+    sizes = [len(request.adds) for request in braze.writes()]
+    assert sorted(sizes) == [50, 75, 75]  # requests travel side by side
     assert UserAttribute.most_users == 75
     run(braze, tmp_path, full({1: []}), **BY_ID, **LENIENT).ok()
     assert braze.members("1") == set()

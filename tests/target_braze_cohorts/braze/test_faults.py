@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from braze_mixpanel.errors import SettingsError, StoppedError, TemporaryError
+from braze_mixpanel.http.rate_limit import SharedRateLimit
 from braze_mixpanel.http.send_loop import SendLoop
 from target_braze_cohorts.braze.client import BrazeAnswer
-from target_braze_cohorts.braze.delivery import ListDelivery
+from target_braze_cohorts.braze.senders import Senders
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault, rate_limit
 from tests.target_braze_cohorts.harness import LENIENT, by_attribute, full, run
 
@@ -104,11 +105,11 @@ def test_passing_trouble_is_waited_out(braze, tmp_path, fault):
 def test_trouble_that_stays_ends_the_run_and_the_next_goes_on_there(braze, tmp_path):
     braze.policy = first(None, None, Fault(503))
     lists = full({1: [f"u{number:04}" for number in range(2_500)]})
-    done = run(braze, tmp_path, lists, retry_seconds=0)
+    done = run(braze, tmp_path, lists, retry_seconds=0, concurrency=1)
     assert isinstance(done.error, TemporaryError)
     assert "added" in done.stderr
     before = len(braze.writes())
-    run(braze, tmp_path, lists).ok()
+    run(braze, tmp_path, lists, concurrency=1).ok()
     assert [len(request.adds) for request in braze.writes()[before:]] == [1000, 500]
     assert len(braze.members("1")) == 2_500
 
@@ -187,19 +188,25 @@ class Patient(NamedTuple):
 
     loop: SendLoop
     send: Any
+    senders: Senders
 
 
 def sender(clock, seconds=600, waits=(2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0, 60.0)):
     forever = itertools.chain(waits, itertools.repeat(60.0))
+    limit = SharedRateLimit(16, clock)
     loop = SendLoop(
         "https://rest.example",
         logger=logging.getLogger("test"),
         waits=lambda: forever,
         clock=clock,
         sleep=clock.sleep,
+        gate=limit,
     )
-    client = SimpleNamespace(endpoint="https://rest.example", credentials="api_key")
-    return Patient(loop, ListDelivery(client, loop, None, None, retry_seconds=seconds)._ask)
+    client = SimpleNamespace(
+        endpoint="https://rest.example", credentials="api_key", probe=lambda: BrazeAnswer(0, "down")
+    )
+    senders = Senders(client, loop, limit, concurrency=16, retry_seconds=seconds)
+    return Patient(loop, senders.ask_now, senders)
 
 
 def test_attempts_are_spaced_by_the_waits():
@@ -258,3 +265,20 @@ def test_a_signal_ends_the_waiting():
     with pytest.raises(StoppedError, match="SIGTERM"):
         patient.send(lambda: BrazeAnswer(503))
     assert clock.now < 1
+
+
+def test_the_test_of_the_credentials_gives_up_after_a_minute_and_logs_each_wait(caplog):
+    clock = Clock()
+    patient = sender(clock, seconds=600)
+    with pytest.raises(TemporaryError, match="for 60 seconds") as caught:
+        patient.senders.check_credentials()
+    assert "https://rest.example cannot be reached: down" in str(caught.value)
+    assert clock.now <= 60
+    assert caplog.text.count("no answer: down; retrying in ") == patient.loop.retries > 2
+
+
+def test_a_wait_that_braze_asks_for_is_logged(caplog):
+    caplog.set_level(logging.INFO)
+    patient = sender(Clock())
+    patient.send(lambda: BrazeAnswer(200, wait=3))
+    assert "https://rest.example: rate limit reached; waiting 3 s" in caplog.text

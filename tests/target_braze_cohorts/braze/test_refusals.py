@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from braze_mixpanel.errors import InputError
-from target_braze_cohorts.braze.client import BrazeAnswer, UserAttribute
+from target_braze_cohorts.braze.client import BrazeAnswer, CohortImport, UserAttribute
 from tests.fakes.fake_braze import FakeBraze, Fault
 from tests.target_braze_cohorts.harness import (
     LENIENT,
@@ -21,6 +21,16 @@ from tests.target_braze_cohorts.harness import (
 )
 
 EVERYBODY = [f"u{number:03}" for number in range(100)]
+
+
+def changes_refused_of(cohort_id):
+    """Make a policy that refuses every change of a cohort, as for a fault in the request."""
+
+    def policy(request):
+        is_change = request.body.get("cohort_changes")
+        return Fault(400) if is_change and request.body["cohort_id"] == cohort_id else None
+
+    return policy
 
 
 def test_the_culprit_of_a_400_is_found_by_halving_and_listed(braze, tmp_path):
@@ -42,7 +52,7 @@ def test_a_culprit_is_forgotten_when_they_leave(braze, tmp_path):
 
 
 def test_a_request_that_braze_never_takes_is_not_blamed_on_each_of_its_members(braze, tmp_path):
-    braze.malformed = set(EVERYBODY)
+    braze.policy = changes_refused_of("1")
     done = run(braze, tmp_path, full({1: EVERYBODY, 2: ["a"]}))
     assert isinstance(done.error, InputError)
     assert "refused every member" in str(done.error)
@@ -59,6 +69,124 @@ def test_a_cohort_whose_name_is_refused_does_not_keep_the_others_out(braze, tmp_
     braze.malformed = set()
     run(braze, tmp_path, full({1: ["a"], 2: ["b"]})).ok()
     assert braze.members("1") == {"a"}
+
+
+# Unusable ids, whatever their number and place
+
+
+@pytest.mark.parametrize("way", [{}, by_attribute(attribute_value="id")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        pytest.param(range(20), id="twenty that sort first"),
+        pytest.param(range(80), id="more than a page that sort first"),
+        pytest.param(range(200), id="pages that sort first"),
+        pytest.param(range(50, 300), id="pages that sort last"),
+        pytest.param([n for n in range(300) if n % 3], id="two of three"),
+        pytest.param([n for n in range(300) if n not in {7, 291}], id="all but two"),
+    ],
+)
+def test_unusable_ids_are_set_aside_whatever_their_number_and_place(tmp_path, way, bad):
+    people = [f"u{number:03}" for number in range(300)]
+    unusable = {people[number] for number in bad}
+    with FakeBraze(malformed=unusable) as braze, patch.object(CohortImport, "most_users", 75):
+        done = run(braze, tmp_path, full({1: people}), **way).ok()
+        assert braze.members("1") == set(people) - unusable
+        assert {letter["record"]["distinct_id"] for letter in done.dead} == unusable
+        assert done.rows["1"].done.refused == len(unusable) == len(done.dead)
+        second = run(braze, tmp_path, full({1: people}), **way).ok()
+        assert second.rows["1"].done.added == 0
+        gone = [who for who in people if who not in unusable]
+        third = run(braze, tmp_path, full({1: gone}), **way).ok()
+        assert third.rows["1"].counts.to_remove == 0
+
+
+def test_a_cohort_of_unusable_ids_is_given_up_after_each_was_tried_and_the_others_go_on(
+    braze, tmp_path
+):
+    braze.malformed = set(EVERYBODY)
+    done = run(braze, tmp_path, full({1: EVERYBODY, 2: ["a"]}))
+    assert isinstance(done.error, InputError)
+    assert "1 (Braze refused every member (status 400))" in str(done.error)
+    assert len(braze.requests) < 120
+    assert braze.members("1") == set()
+    assert braze.members("2") == {"a"}
+
+
+def test_people_whom_track_names_in_a_400_are_set_aside_without_halving(tmp_path):
+    people = [f"u{number:03}" for number in range(225)]
+    by_id = by_attribute(attribute_value="id")
+    with FakeBraze(refused=people[75:150]) as braze:
+        done = run(braze, tmp_path, full({1: people}), **by_id).ok()
+        assert braze.members("1") == {*people[:75], *people[150:]}
+        assert len(braze.requests) == 4
+    assert {letter["reason"] for letter in done.dead} == {"refused_alone"}
+    assert len(done.dead) == 75
+
+
+# Removals, of which a page with refused people only proves nothing
+
+
+@pytest.mark.parametrize("way", [{}, by_attribute(attribute_value="id")])
+def test_refused_people_alone_in_a_page_of_removals_do_not_stop_the_cohort(braze, tmp_path, way):
+    run(braze, tmp_path, full({1: "abcd"}), **way).ok()
+    braze.malformed = {"a", "b"}
+    for _ in range(2):
+        done = run(braze, tmp_path, full({1: "cde"}), **LENIENT, **way).ok()
+        assert {letter["record"]["distinct_id"] for letter in done.dead} == {"a", "b"}
+        assert done.rows["1"].done.refused == 2
+    assert braze.members("1") == set("abcde")
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: "cde"}), **LENIENT, **way).ok()
+    assert braze.members("1") == set("cde")
+
+
+@pytest.mark.parametrize(
+    ("kind", "people"),
+    [
+        ("email", ["a@example.com", "b@example.com", "c@example.com", "d@example.com"]),
+        ("phone", ["+12025550101", "+12025550102", "+12025550103", "+12025550104"]),
+        ("braze_id", ["a" * 24, "b" * 24, "c" * 24, "d" * 24]),
+    ],
+)
+def test_the_same_holds_for_people_named_by_contacts_and_braze_ids(braze, tmp_path, kind, people):
+    way = by_attribute(attribute_value="id", identifier=kind)
+    run(braze, tmp_path, full({1: people}), **way).ok()
+    braze.malformed = set(people[:2])
+    done = run(braze, tmp_path, full({1: people[2:]}), **LENIENT, **way).ok()
+    assert done.rows["1"].done.refused == 2
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: people[2:]}), **LENIENT, **way).ok()
+    assert braze.members("1") == set(people[2:])
+
+
+def test_refused_people_in_one_former_list_do_not_keep_the_others_from_being_emptied(
+    braze, tmp_path
+):
+    by_name = by_attribute()
+    run(braze, tmp_path, full({1: "abcdef"}, {1: "first"}), **by_name).ok()
+    braze.malformed = {"a", "b"}
+    run(braze, tmp_path, full({1: "abcdef"}, {1: "second"}), **by_name).ok()
+    assert braze.members("first") == {"a", "b"}
+    run(braze, tmp_path, full({1: "abcdef"}, {1: "third"}), **by_name).ok()
+    assert braze.members("second") == set()
+    assert braze.members("third") == set("cdef")
+    braze.malformed = set()
+    run(braze, tmp_path, full({1: "abcdef"}, {1: "third"}), **by_name).ok()
+    assert braze.members("first") == set()
+    assert braze.members("third") == set("abcdef")
+
+
+def test_a_former_list_of_which_braze_takes_no_removal_does_not_keep_the_others(braze, tmp_path):
+    by_name = by_attribute()
+    run(braze, tmp_path, full({1: "ab"}, {1: "first"}), **by_name).ok()
+    braze.policy = lambda request: Fault(400) if "first" in str(request.body) else None
+    run(braze, tmp_path, full({1: "ab"}, {1: "second"}), **by_name)
+    done = run(braze, tmp_path, full({1: "ab"}, {1: "third"}), **by_name)
+    assert isinstance(done.error, InputError)
+    assert braze.members("first") == {"a", "b"}
+    assert braze.members("second") == set()
+    assert braze.members("third") == {"a", "b"}
 
 
 # Plain 400, which may be about the request or about those in it

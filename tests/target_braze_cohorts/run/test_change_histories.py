@@ -26,7 +26,6 @@ from tests.target_braze_cohorts.harness import (
 from tests.target_braze_cohorts.run.test_histories import (
     FAULTS,
     NAMES,
-    PAGE,
     RUNS,
     USERS,
     changes_refused,
@@ -34,6 +33,7 @@ from tests.target_braze_cohorts.run.test_histories import (
 )
 
 COHORTS = [1, 2]
+PAGE = 3
 
 
 class Changes(RuleBasedStateMachine):

@@ -1,4 +1,7 @@
-"""Random histories: lists that change, runs that crash, answers that get lost, taps cut short."""
+"""Random histories: lists that change, runs that crash, answers that get lost, taps cut short.
+
+The machines differ in the way of delivery and in how many requests are in flight.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from braze_mixpanel.errors import InputError, StoppedError
+from braze_mixpanel.http.send_loop import SendLoop
 from target_braze_cohorts.braze.client import BrazeClient, CohortImport, UserAttribute
 from target_braze_cohorts.store.membership import MembershipStore
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault
@@ -34,7 +39,6 @@ from tests.target_braze_cohorts.harness import (
 USERS = [f"u{number}" for number in range(9)]
 COHORTS = [1, 2, 3]
 NAMES = ["red", "green", "blue", "black", "white"]
-PAGE = 3
 STEPS = [
     (MembershipStore, name)
     for name in (
@@ -53,6 +57,23 @@ STEPS = [
 FAULTS = [LOST_ANSWER, BROKEN, *map(Fault, (503, 429, 423, 400))]
 
 people = st.sets(st.sampled_from(USERS))
+
+
+@contextmanager
+def stopped_at(request):
+    """Stop the run, as SIGTERM does, while a request is sent; others may be in flight."""
+    left = request
+    send = SendLoop._send_counted
+
+    def stopping(self, send_once):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            self.stop("Stopped by SIGTERM")
+        return send(self, send_once)
+
+    with patch.object(SendLoop, "_send_counted", stopping):
+        yield
 
 
 @contextmanager
@@ -90,6 +111,8 @@ class Histories(RuleBasedStateMachine):
 
     config: ClassVar[dict[str, object]] = {}
     has_names = True
+    page = 3
+    seconds = 0.0
 
     def __init__(self):
         super().__init__()
@@ -100,7 +123,7 @@ class Histories(RuleBasedStateMachine):
         self.strangers_came = False
         self.may_refuse = False
         self.policy = lambda _: None
-        self.braze = FakeBraze(users=USERS[:6], policy=self.fault_for)
+        self.braze = FakeBraze(users=USERS[:6], policy=self.fault_for, seconds=self.seconds)
         self.braze.__enter__()
 
     def fault_for(self, request):
@@ -118,8 +141,8 @@ class Histories(RuleBasedStateMachine):
         config = {**LENIENT, "clear_vanished_cohorts": True, **self.config, **changes}
         started = len(self.braze.requests)
         with (
-            patch.object(CohortImport, "most_users", PAGE),
-            patch.object(UserAttribute, "most_users", PAGE),
+            patch.object(CohortImport, "most_users", self.page),
+            patch.object(UserAttribute, "most_users", self.page),
         ):
             result = run(self.braze, self.folder, b"".join(lines), **config)
         self.check_requests(self.braze.requests[started:])
@@ -133,7 +156,7 @@ class Histories(RuleBasedStateMachine):
         for request in requests:
             bad = request.status == 400 and request.body.get("attributes", True)
             assert not bad or self.may_refuse or self.braze.malformed
-            assert len(request.adds) + len(request.removes) <= PAGE
+            assert len(request.adds) + len(request.removes) <= self.page
             label = self.label_in(request)
             adds |= {(label, who) for who in request.adds}
             removes |= {(label, who) for who in request.removes}
@@ -174,10 +197,10 @@ class Histories(RuleBasedStateMachine):
             self.wanted.pop(cohort, None)
             self.names.pop(cohort, None)
 
-    @rule(user=st.sampled_from(USERS))
-    def braze_dislikes(self, user):
+    @rule(users=st.sets(st.sampled_from(USERS), min_size=1, max_size=3))
+    def braze_dislikes(self, users):
         """From here on it answers 400 to each request with them in it."""
-        self.braze.malformed = {user}
+        self.braze.malformed = users
 
     @rule()
     def braze_likes_everybody_again(self):
@@ -209,6 +232,22 @@ class Histories(RuleBasedStateMachine):
                 assert members == wanted
         self.check_names()
         assert self.run(self.lines())[1] == []
+
+    @rule()
+    def run_in_spite_of_people_whom_braze_refuses(self):
+        """They keep nobody else out or in, however few are left in a list."""
+        refused = self.braze.malformed
+        result, _ = self.run(self.lines())
+        assert result.error is None or isinstance(result.error, InputError)
+        for number in COHORTS:
+            members = self.braze.members(self.label(number)) if number in self.names else set()
+            wanted = self.wanted.get(number, set()) & self.braze.users - refused
+            if self.strangers_came:
+                assert members - refused <= wanted
+            else:
+                assert members - refused == wanted
+        for label in self.all_labels() - {self.label(number) for number in self.names}:
+            assert self.braze.members(label) <= refused
 
     def check_names(self):
         for number, name in self.names.items():
@@ -267,6 +306,12 @@ class Histories(RuleBasedStateMachine):
         with crash_at(step):
             self.run(self.lines(), full_resync_days=0 if resync else 7)
 
+    @rule(request=st.integers(0, 20), resync=st.booleans())
+    def stop(self, request, resync):
+        with stopped_at(request):
+            result, _ = self.run(self.lines(), full_resync_days=0 if resync else 7)
+        assert result.error is None or isinstance(result.error, StoppedError | InputError)
+
     @rule(faults=st.lists(st.sampled_from([None, *FAULTS]), max_size=8), patient=st.booleans())
     def braze_fails(self, faults, patient):
         coming = iter(faults)
@@ -321,10 +366,33 @@ class ByAttribute(Histories):
         return {value for values in self.braze.values.values() for value in values}
 
 
+class ManyInFlight(Histories):
+    """Each person in a request of their own, and answers that overtake each other."""
+
+    config: ClassVar[dict[str, object]] = {"concurrency": 12}
+    page = 1
+    seconds = 0.001
+
+
+class ManyInFlightByAttribute(ByAttribute):
+    """The same by attribute, where a rename moves everybody."""
+
+    config: ClassVar[dict[str, object]] = by_attribute(concurrency=12)
+    page = 1
+    seconds = 0.001
+
+
+class OneAfterTheOther(Histories):
+    """One request in flight."""
+
+    config: ClassVar[dict[str, object]] = {"concurrency": 1}
+
+
+MACHINES = [Histories, ByAttribute, ManyInFlight, ManyInFlightByAttribute, OneAfterTheOther]
 RUNS = hypothesis_settings(max_examples=10, stateful_step_count=14)
 
 
-@pytest.mark.parametrize("machine", [Histories, ByAttribute])
+@pytest.mark.parametrize("machine", MACHINES)
 def test_braze_holds_what_was_wanted_after_any_history(machine):
     case = machine.TestCase()
     case.settings = RUNS

@@ -31,7 +31,8 @@ def people(request):
 
 
 def test_the_first_run_names_each_cohort_and_then_adds_everybody(braze, tmp_path):
-    run(braze, tmp_path, full({1001: ["a", "b"], 1002: []}, {1001: "Readers"})).ok()
+    lists = full({1001: ["a", "b"], 1002: []}, {1001: "Readers"})
+    run(braze, tmp_path, lists, concurrency=1).ok()
     probe, named, added, empty = braze.requests
     assert probe.body["cohort_changes"] == []
     assert named.path == "/partners/mixpanel/cohorts"

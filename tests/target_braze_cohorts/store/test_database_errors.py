@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from braze_mixpanel.errors import SettingsError
 from target_braze_cohorts.store import staging
 from target_braze_cohorts.store.database import open_database
-from tests.target_braze_cohorts.harness import full, run, settings
+from tests.target_braze_cohorts.harness import ImpatientTarget, full, run, settings
 from tests.target_braze_cohorts.test_command import COMMAND
 
 WHO = "anna@example.com"
@@ -20,14 +20,16 @@ SMALL_FILE = 1_000_000
 
 
 def test_an_error_while_reading_is_reported_in_one_line(braze, tmp_path, monkeypatch):
-    monkeypatch.setattr(staging, "CHUNK_ROWS", 1)
+    class SmallChunks(ImpatientTarget):
+        chunk_rows = 1
+
     way = "INSERT INTO no_such_table VALUES (?, ?, ?)"
     monkeypatch.setattr(
         staging.Staging,
         "_write",
         lambda self, _statements, rows: self._connection.exec_driver_sql(way, rows),
     )
-    done = run(braze, tmp_path, full({1: [WHO]}))
+    done = run(braze, tmp_path, full({1: [WHO]}), target_class=SmallChunks)
     assert isinstance(done.error, SettingsError)
     assert "membership_db" in str(done.error)
     assert "\n" not in str(done.error)

@@ -18,6 +18,7 @@ from tests.target_braze_cohorts.braze.test_faults import first
 from tests.target_braze_cohorts.harness import (
     LENIENT,
     SCHEMAS,
+    ImpatientTarget,
     by_attribute,
     full,
     member,
@@ -124,7 +125,9 @@ def test_a_database_that_is_not_there_is_reported_in_one_line(url):
 def test_a_connection_that_breaks_while_reading_is_reported_in_one_line(
     braze, tmp_path, url, monkeypatch
 ):
-    monkeypatch.setattr(staging, "CHUNK_ROWS", 5)
+    class SmallChunks(ImpatientTarget):
+        chunk_rows = 5
+
     write = staging.Staging._write
 
     def killing(self, statements, rows):
@@ -135,7 +138,7 @@ def test_a_connection_that_breaks_while_reading_is_reported_in_one_line(
 
     monkeypatch.setattr(staging.Staging, "_write", killing)
     people = [f"person{number}@example.com" for number in range(100)]
-    done = run(braze, tmp_path, full({1: people}), membership_db=url)
+    done = run(braze, tmp_path, full({1: people}), target_class=SmallChunks, membership_db=url)
     assert isinstance(done.error, TemporaryError)
     assert "Run again" in str(done.error)
     assert "Traceback" not in done.stderr

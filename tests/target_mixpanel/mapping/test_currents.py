@@ -23,7 +23,35 @@ from target_mixpanel.mapping.event import Event, SkippedEvent
 from tests.currents_generator import event_types
 from tests.target_mixpanel.mapping.every_field import record_with_every_field
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "documented_events.json").read_text())
+FOLDER = Path(__file__).parent / "golden"
+GOLDEN = json.loads((FOLDER / "documented_events.json").read_text())
+GOLDEN_BY_RULES = json.loads((FOLDER / "undocumented_events.json").read_text())
+NAMED_BY_HEADINGS = {
+    "contentoptimizer.ComponentStore": "Content Optimizer Component Store Update",
+    "users.canvas.costep.Conversion": "Canvas Content Optimizer Step Conversion",
+    "users.canvas.costep.Send": "Canvas Content Optimizer Step Send",
+    "users.messages.banner.Dismiss": "Banner Dismissal",
+    "users.messages.email.Retry": "Email Retry",
+    "users.messages.landingpage.Click": "Landing Page Click",
+    "users.messages.landingpage.FormSubmission": "Landing Page Form Submission",
+    "users.messages.landingpage.Impression": "Landing Page Impression",
+    "users.messages.line.Retry": "LINE Retry",
+    "users.messages.pushnotification.Retry": "Push Notification Retry",
+    "users.messages.sms.Retry": "SMS Retry",
+    "users.messages.survey.Response": "Survey Response",
+    "users.messages.webhook.Retry": "Webhook Retry",
+    "users.messages.whatsapp.Retry": "WhatsApp Retry",
+}
+"""The types that the newest glossary has headings for, and this mapping had no names."""
+NEW_FIELDS = {
+    "agentconsole.AgentExecuted": {"thinking_level"},
+    "users.messages.banner.Dismiss": {"is_unique"},
+    "users.messages.contentcard.Click": {"is_unique"},
+    "users.messages.email.Click": {"send_time", "has_url_parameters", "link_aliasing_enabled"},
+    "users.messages.email.Open": {"send_time"},
+    "users.messages.whatsapp.Abort": {"message_extras"},
+}
+"""Some of the fields that versions 11 and 12 added."""
 UNDOCUMENTED = sorted(set(event_types()) - set(GOLDEN))
 HEADINGS_OF_THEIR_OWN = {"users.messages.banner.Dismiss", "contentoptimizer.ComponentStore"}
 """Types whose heading in Braze's glossary is not what the style makes of their name."""
@@ -49,6 +77,24 @@ def test_all_84_documented_types_are_in_the_golden_file() -> None:
 def test_a_record_with_every_field_becomes_exactly_the_documented_event(event_type: str) -> None:
     event = mapped(event_type, record_with_every_field(event_type), project_token="project-token")
     assert {"event": event.event, "properties": event.properties} == GOLDEN[event_type]
+
+
+@pytest.mark.parametrize("event_type", UNDOCUMENTED)
+def test_a_record_of_any_other_type_becomes_the_event_that_it_did_before(event_type: str) -> None:
+    settings = {"project_token": "project-token", "anonymous_events": "nobody"}
+    event = mapped(event_type, record_with_every_field(event_type), **settings)
+    assert {"event": event.event, "properties": event.properties} == GOLDEN_BY_RULES[event_type]
+
+
+@pytest.mark.parametrize("event_type", NAMED_BY_HEADINGS)
+def test_the_14_types_with_a_heading_in_the_newest_glossary_are_named_by_it(event_type) -> None:
+    assert GOLDEN_BY_RULES[event_type]["event"] == NAMED_BY_HEADINGS[event_type]
+
+
+@pytest.mark.parametrize("event_type", NEW_FIELDS)
+def test_the_fields_of_versions_11_and_12_are_sent(event_type: str) -> None:
+    golden = {**GOLDEN, **GOLDEN_BY_RULES}[event_type]
+    assert NEW_FIELDS[event_type] <= set(golden["properties"])
 
 
 @pytest.mark.parametrize("event_type", UNDOCUMENTED)

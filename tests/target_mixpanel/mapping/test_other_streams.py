@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from braze_mixpanel.errors import SettingsError
+from target_mixpanel.mapping.event import NOBODY
 from target_mixpanel.mapping.other_streams import OtherStreamMapper
 from tests.target_mixpanel.harness import STREAM, TIME, line, opens, run, schema, state
 from tests.target_mixpanel.harness import record as record_of
@@ -135,6 +136,12 @@ def test_an_event_of_nobody_is_imported_and_told(mixpanel, tmp_path, nobody) -> 
     result = run(source, mixpanel, tmp_path, streams={"orders": SETTING})
     assert mixpanel.events()[0]["properties"]["distinct_id"] == ""
     assert "distinct_id is empty" in result.account.table()
+
+
+def test_the_events_of_a_stream_without_users_are_counted_as_nobodys_too() -> None:
+    mapping = mapper({"event": "Order Placed", "time": "placed_at", "distinct_id": None})
+    assert mapping({"id": "o-1", "placed_at": TIME}).properties["distinct_id"] == ""
+    assert mapping.remarks == [NOBODY]
 
 
 @pytest.mark.parametrize(

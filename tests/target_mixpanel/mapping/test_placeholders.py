@@ -57,3 +57,21 @@ def test_a_landing_page_impression_has_no_user_and_goes_by_the_same_setting():
     event = CurrentsMapper(LANDING, anonymous_events="nobody")(values)
     assert isinstance(event, Event)
     assert event.properties["distinct_id"] == ""
+
+
+@pytest.mark.parametrize("choice", ["nobody", "device_id", "braze_id"])
+def test_a_landing_page_impression_is_nobodys_whatever_ids_of_a_device_it_has(choice):
+    values = {"id": "e1", "time": 1_790_000_000, "user_id": "00000", "device_id": "none"}
+    mapper = CurrentsMapper(LANDING, anonymous_events=choice)
+    event = mapper(values)
+    assert isinstance(event, Event)
+    assert event.properties["distinct_id"] == ""
+    assert "$device_id" not in event.properties
+    assert mapper.remarks == [NOBODY]
+
+
+def test_a_landing_page_impression_that_does_have_an_external_id_belongs_to_that_person():
+    for choice in ("skip", "nobody", "device_id", "braze_id"):
+        event = CurrentsMapper(LANDING, anonymous_events=choice)(open_record(1))
+        assert isinstance(event, Event)
+        assert event.properties["distinct_id"] == "user-1"

@@ -1,4 +1,4 @@
-"""Whatever breaks, in whatever order: every event once, no STATE ahead of its records.
+"""Any failures in any order: every event once, no STATE ahead of its records.
 
 A model of a tap that goes on from the last STATE, a target that may die between any two steps, and
 a Mixpanel that limits, fails, rejects, and breaks connections before and after it took the events.
@@ -10,12 +10,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.braze_mixpanel.files.stores import cloud
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.target_mixpanel.harness import (
@@ -28,6 +29,9 @@ from tests.target_mixpanel.harness import (
     state,
 )
 from tests.target_mixpanel.harness import settings as target_settings
+
+if TYPE_CHECKING:
+    from tests.braze_mixpanel.files.stores import Cloud
 
 FUTURE_FOR_THE_SERVER = TIME
 SERVER_NOW = TIME - 10_000
@@ -66,12 +70,72 @@ def made(number: int, kind: str) -> dict[str, Any]:
     }
 
 
+class Letters(Protocol):
+    """Where the dead letters go."""
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that name the place."""
+
+    def make_mortal(self, target: ImpatientTarget, fate: Fate) -> None:
+        """Let the target die around each request for a dead letter."""
+
+    def records(self) -> list[dict[str, Any]]:
+        """All RECORD messages that are safe now."""
+
+
+class InFolder:
+    """Dead letters on a disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def settings(self) -> dict[str, Any]:
+        return {"dead_letter_path": str(self.folder / "dead_letter")}
+
+    def make_mortal(self, target: ImpatientTarget, fate: Fate) -> None:
+        pass
+
+    def records(self) -> list[dict[str, Any]]:
+        return dead_letters(self.folder)
+
+
+class InStore:
+    """Dead letters in a store, where each part is a request."""
+
+    def __init__(self, place: Cloud) -> None:
+        self.place = place
+
+    def settings(self) -> dict[str, Any]:
+        return {"dead_letter_path": self.place.url, "path_options": self.place.options}
+
+    def make_mortal(self, target: ImpatientTarget, fate: Fate) -> None:
+        folder = target.dead_letter._file._folder
+        write = folder.write
+
+        def mortal_write(*arguments: Any) -> None:
+            fate.step()
+            write(*arguments)
+            fate.step()
+
+        folder.write = mortal_write
+
+    def records(self) -> list[dict[str, Any]]:
+        return self.place.records()
+
+
 class World:
     """The tap's records, the server, the folder, and the STATE that Meltano has stored."""
 
-    def __init__(self, kinds: list[str], state_every: int, server: FakeMixpanel, folder: Path):
+    def __init__(
+        self,
+        kinds: list[str],
+        state_every: int,
+        server: FakeMixpanel,
+        folder: Path,
+        letters: Letters,
+    ):
         self.kinds, self.state_every = kinds, state_every
-        self.server, self.folder = server, folder
+        self.server, self.folder, self.letters = server, folder, letters
         self.stored = 0
         """How many records the stored STATE covers."""
 
@@ -81,9 +145,15 @@ class World:
     def run(self, fate: Fate, batch_size: int) -> BaseException | None:
         target = ImpatientTarget(
             config=target_settings(
-                self.server, self.folder, batch_size=batch_size, concurrency=3, max_rejected_ratio=1
+                self.server,
+                self.folder,
+                batch_size=batch_size,
+                concurrency=3,
+                max_rejected_ratio=1,
+                **self.letters.settings(),
             )
         )
+        self.letters.make_mortal(target, fate)
         target.write_state = lambda value: self.store(value, fate)
         client = target.client
         send = client.import_events
@@ -132,16 +202,17 @@ class World:
         fate.step()
 
     def check_dead(self, covered: int) -> None:
-        dead = {message["record"]["id"] for message in dead_letters(self.folder)}
+        dead = {message["record"]["id"] for message in self.letters.records()}
         wanted = self.of_kind("rejected by the server", "refused here", before=covered)
-        assert wanted <= dead, "not on disk"
+        assert wanted <= dead, "not safe"
 
 
 def bury_alive(target: ImpatientTarget) -> None:
     """Let go of threads and files as the operating system would: nothing more is written."""
     target.sender._loop.stop("The process died.")
-    if target.dead_letter._file is not None:
-        target.dead_letter._file.raw.close()
+    file = getattr(target.dead_letter._file, "_file", None)
+    if file is not None:
+        file.raw.close()
 
 
 class _Counts(dict):
@@ -152,16 +223,18 @@ class _Counts(dict):
         return 0
 
 
-@pytest.mark.slow
-@settings(max_examples=80)
-@given(
-    kinds=st.lists(st.sampled_from(KINDS), max_size=30),
-    state_every=st.integers(1, 7),
-    batch_size=st.integers(1, 8),
-    troubles=st.lists(st.none() | st.sampled_from(faults.PASSING), max_size=25),
-    lives=st.lists(st.integers(0, 40), max_size=4),
-)
-def test_every_event_once_and_no_state_ahead_of_its_records(
+HISTORIES = {
+    "kinds": st.lists(st.sampled_from(KINDS), max_size=30),
+    "state_every": st.integers(1, 7),
+    "batch_size": st.integers(1, 8),
+    "troubles": st.lists(st.none() | st.sampled_from(faults.PASSING), max_size=25),
+    "lives": st.lists(st.integers(0, 40), max_size=4),
+}
+
+
+def live_through(
+    letters: Letters,
+    *,
     kinds: list[str],
     state_every: int,
     batch_size: int,
@@ -172,7 +245,7 @@ def test_every_event_once_and_no_state_ahead_of_its_records(
         FakeMixpanel(now=lambda: SERVER_NOW, policy=troubles) as server,
         TemporaryDirectory() as folder,
     ):
-        world = World(kinds, state_every, server, Path(folder))
+        world = World(kinds, state_every, server, Path(folder), letters)
         for steps in lives:
             world.run(Fate(steps), batch_size)
         assert world.run(Fate(1_000_000), batch_size) is None
@@ -180,3 +253,19 @@ def test_every_event_once_and_no_state_ahead_of_its_records(
         assert server.count == len(world.of_kind("valid"))
         world.check_dead(len(kinds))
         assert world.stored == len(kinds)
+
+
+@pytest.mark.slow
+@settings(max_examples=80)
+@given(**HISTORIES)
+def test_every_event_once_and_no_state_ahead_of_its_records(**history: Any) -> None:
+    with TemporaryDirectory() as folder:
+        live_through(InFolder(Path(folder)), **history)
+
+
+@pytest.mark.slow
+@settings(max_examples=80)
+@given(**HISTORIES)
+def test_no_state_ahead_of_the_dead_letters_in_a_store(**history: Any) -> None:
+    with cloud() as place:
+        live_through(InStore(place), **history)

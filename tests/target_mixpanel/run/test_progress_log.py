@@ -8,14 +8,14 @@ from braze_mixpanel.files.dead_letter import DeadLetter
 from target_mixpanel.run.clock import Clock
 from target_mixpanel.run.pipeline import Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import INTERVAL_SECONDS, ProgressLog
-from target_mixpanel.sending.dry_run import DryRun
+from tests.target_mixpanel.harness import dry_run
 
 
 def test_a_line_every_ten_seconds_with_the_age_of_the_newest_event(tmp_path, caplog) -> None:
     caplog.set_level("INFO")
     now = [1000.0]
     clock = Clock(wall=lambda: now[0], steady=lambda: now[0])
-    sender = DryRun(str(tmp_path), "test")
+    sender = dry_run(tmp_path, "test")
     pipeline = Pipeline(
         sender,
         DeadLetter(tmp_path, "test"),

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from braze_mixpanel.http import credentials_check as probing
-from target_mixpanel.sending import delivery
+from target_mixpanel.run.clock import Clock
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel
-from tests.target_mixpanel.harness import opens, run, schema, settings
+from tests.target_mixpanel.harness import ImpatientTarget, opens, run, schema, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,16 +120,11 @@ def test_a_dry_run_without_credentials_has_only_settings_to_check(tmp_path) -> N
 
 @pytest.mark.parametrize("minutes", [40, 600])
 def test_a_clock_that_is_behind_is_reported_before_anything_is_read(
-    mixpanel, tmp_path, monkeypatch, minutes
+    mixpanel, tmp_path, minutes
 ) -> None:
-    class Clock:
-        monotonic = staticmethod(time.monotonic)
+    class BehindTarget(ImpatientTarget):
+        clock = Clock(wall=lambda: time.time() - minutes * 60)
 
-        @staticmethod
-        def time() -> float:
-            return time.time() - minutes * 60
-
-    monkeypatch.setattr(delivery, "time", Clock)
-    result = run(schema() + opens(3), mixpanel, tmp_path)
+    result = run(schema() + opens(3), mixpanel, tmp_path, target_class=BehindTarget)
     assert f"{minutes} minutes behind" in str(result.error)
     assert mixpanel.count == 0

@@ -1,0 +1,11 @@
+"""Lengths of time in seconds, for counts over time; apart from the chart, which loads much more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+HOUR: Final = 3600
+DAY: Final = 24 * HOUR
+WEEK: Final = 7 * DAY
+MONDAY: Final = 4 * DAY
+"""The first Monday of UNIX time: bars of weeks start on Mondays."""

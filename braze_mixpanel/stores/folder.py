@@ -1,0 +1,142 @@
+"""The objects below a prefix of a store, for the files that a run writes."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.place import open_bucket, parse_place
+from braze_mixpanel.stores.service_answers import as_service_error
+from braze_mixpanel.stores.store_errors import explain, is_denied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    from braze_mixpanel.stores.use import Use
+
+
+class StoreFolder:
+    """Writes and reads objects below a prefix; each call is one request, but for retries.
+
+    An object is there as a whole or not at all: it is sent in one PUT, which the services apply
+    when all its bytes have come. It gets no ACL, so the rights of the bucket count.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any], use: Use) -> None:
+        """Read the URL; nothing is asked of the service yet.
+
+        Args:
+            url: The URL of the folder.
+            options: Credentials and options of the store.
+            use: What it is used for.
+
+        Raises:
+            SettingsError: The URL is none of a store, or a part of its path cannot be one.
+        """
+        place = parse_place(url, use)
+        if place is None:
+            raise SettingsError(f"{use.url} {url} is a path, not the URL of a store.")
+        parts = place.prefix.split("/") if place.prefix else []
+        if any(part in {"", ".", ".."} for part in parts):
+            raise SettingsError(
+                f"{use.url} {url} holds an empty, '.' or '..' part: write the path without it."
+            )
+        self.url = url.rstrip("/")
+        self._place, self._options, self._use = place, options, use
+
+    def where(self, name: str) -> str:
+        """Return the URL of an object."""
+        return f"{self.url}/{name}"
+
+    def check(self) -> None:
+        """Find, without writing anything, whether the bucket is there and the credentials count.
+
+        It asks for an object that does not exist. A refusal of this request alone proves nothing,
+        since credentials that may only write are fine.
+
+        Raises:
+            ConnectorError: The store cannot be used.
+        """
+        name = f".check-{secrets.token_hex(8)}"
+        try:
+            self.read(name)
+        except (FileNotFoundError, _DeniedError):
+            return
+
+    def write(self, name: str, content: bytes, content_type: str) -> None:
+        """Write an object as a whole, and wait until the service has acknowledged it.
+
+        Args:
+            name: Its name below the prefix.
+            content: Its bytes.
+            content_type: Its media type.
+
+        Raises:
+            ConnectorError: It was not written.
+        """
+        import obstore  # noqa: PLC0415 - a run without a store does not need it
+
+        with self._explained(name):
+            obstore.put(
+                self._store,
+                self._key(name),
+                content,
+                attributes={"Content-Type": content_type},
+                use_multipart=False,  # a part of an upload that a kill leaves behind costs money
+            )
+
+    def read(self, name: str) -> bytes:
+        """Read an object.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ConnectorError: It cannot be read.
+        """
+        import obstore  # noqa: PLC0415 - a run without a store does not need it
+
+        with self._explained(name):
+            return bytes(obstore.get(self._store, self._key(name)).bytes())
+
+    def names(self) -> list[str]:
+        """List the names of all objects below the prefix, in order.
+
+        Raises:
+            ConnectorError: They cannot be listed.
+        """
+        import obstore  # noqa: PLC0415 - a run without a store does not need it
+
+        begin = len(self._key(""))
+        with self._explained(""):
+            pages = obstore.list(self._store, self._place.prefix or None)
+            return sorted(found["path"][begin:] for page in pages for found in page)
+
+    @cached_property
+    def _store(self) -> S3Store | GCSStore | AzureStore:
+        return open_bucket(self._place, self._options, self._use)
+
+    def _key(self, name: str) -> str:
+        return f"{self._place.prefix}/{name}" if self._place.prefix else name
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        from obstore.exceptions import BaseError  # noqa: PLC0415 - see above
+
+        try:
+            yield
+        except (BaseError, FileNotFoundError, ValueError) as error:
+            found = as_service_error(error, self.where(name))
+            if isinstance(found, FileNotFoundError):
+                raise found from None
+            if is_denied(found):
+                text = str(explain(found, self.where(name), self._use))
+                raise _DeniedError(text) from None
+            raise explain(found, self.where(name), self._use) from None
+
+
+class _DeniedError(SettingsError):
+    """The credentials are known, and may not do this."""

@@ -1,0 +1,106 @@
+"""The URL of a place in a store, and the store itself."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from braze_mixpanel.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    from braze_mixpanel.stores.use import Use
+
+S3: Final = frozenset({"s3", "s3a"})
+GOOGLE: Final = frozenset({"gs", "gcs"})
+AZURE: Final = frozenset({"abfs", "abfss", "az", "adl", "azure"})
+LOCAL: Final = frozenset({"file", "local"})
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/{0,2})")
+_NAME: Final = re.compile(r"[A-Za-z0-9$_.:-]+")
+
+
+class Place(NamedTuple):
+    """What a URL names.
+
+    Attributes:
+        scheme: In lower case.
+        bucket: The bucket, or the container of Azure.
+        prefix: The path in it, without a slash at its end; may be empty.
+        account: The storage account, where an Azure URL names it.
+    """
+
+    scheme: str
+    bucket: str
+    prefix: str
+    account: str | None = None
+
+
+def parse_place(url: str, use: Use) -> Place | None:
+    """Read the URL of a place.
+
+    Args:
+        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a path.
+        use: Names the setting.
+
+    Returns:
+        The place; None for a path of this machine, see `local_path`.
+
+    Raises:
+        SettingsError: The URL is of another kind, or names no bucket.
+    """
+    found = _SCHEME.match(url)
+    scheme = found[1].lower() if found else ""
+    is_known = scheme in S3 | GOOGLE | AZURE | LOCAL
+    if found is None or not (is_known or found[2]):
+        return None
+    if not is_known or (scheme not in LOCAL and found[2] != "//"):
+        raise SettingsError(
+            f"{use.url} {found[0]} is not known: use s3://, gs://, abfs:// or az://, file:// or "
+            "a path."
+        )
+    if scheme in LOCAL:
+        return None
+    bucket, _, prefix = url[found.end() :].partition("/")
+    account = None
+    if scheme in AZURE and "@" in bucket:  # abfs://container@account.dfs.core.windows.net
+        bucket, _, host = bucket.partition("@")
+        account = host.partition(".")[0]
+    if not _NAME.fullmatch(bucket):
+        raise SettingsError(f"{use.url} names no bucket: {bucket!r} cannot be its name.")
+    return Place(scheme, bucket, prefix.rstrip("/"), account)
+
+
+def local_path(url: str) -> str:
+    """Return the path of a `file://` URL; a path is returned as it is."""
+    scheme, separator, rest = url.partition("://")
+    return rest or url if separator and scheme.lower() in LOCAL else url
+
+
+def open_bucket(
+    place: Place, options: Mapping[str, Any], use: Use
+) -> S3Store | GCSStore | AzureStore:
+    """Open the bucket of a place. Only an S3 bucket without a region costs a request.
+
+    Args:
+        place: Which bucket.
+        options: Credentials and options of the store.
+        use: What it is opened for.
+
+    Raises:
+        SettingsError: An option is wrong, or a package is missing.
+    """
+    # Imported here, since a local folder needs none of them.
+    if place.scheme in S3:
+        from braze_mixpanel.stores.s3 import open_s3  # noqa: PLC0415
+
+        return open_s3(place.bucket, options, use)
+    if place.scheme in GOOGLE:
+        from braze_mixpanel.stores.google import open_google  # noqa: PLC0415
+
+        return open_google(place.bucket, options, use)
+    from braze_mixpanel.stores.azure import open_azure  # noqa: PLC0415
+
+    return open_azure(place.bucket, place.account, options, use)

@@ -1,0 +1,47 @@
+"""Opens the store that `storage_url` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from braze_mixpanel.stores.options import Options
+from braze_mixpanel.stores.place import local_path, open_bucket, parse_place
+from braze_mixpanel.stores.use import Use
+from tap_braze_currents.bucket.local_folder import LocalFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_braze_currents.bucket.objects import Store
+
+CURRENTS: Final = Use("storage_url", "storage_options")
+"""What the tap opens a store for."""
+
+
+class Opened(NamedTuple):
+    """A store, and the path in it that the URL names."""
+
+    store: Store
+    root: str
+
+
+def open_store(url: str, options: Mapping[str, Any]) -> Opened:
+    """Open a store. Only an S3 bucket without a region costs a request.
+
+    Args:
+        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a path.
+        options: The setting `storage_options`.
+
+    Raises:
+        SettingsError: The URL or an option is wrong, or a package is missing.
+    """
+    place = parse_place(url, CURRENTS)
+    if place is None:
+        Options(options, (), CURRENTS).finish()
+        return Opened(LocalFolder(), str(Path(local_path(url)).expanduser().absolute()))
+    # Imported here, since a local folder does not need it.
+    from tap_braze_currents.bucket.object_store import ObjectStore  # noqa: PLC0415
+
+    store = ObjectStore(place.bucket, open_bucket(place, options, CURRENTS))
+    return Opened(store, f"{place.bucket}/{place.prefix}".rstrip("/"))

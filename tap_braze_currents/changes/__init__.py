@@ -1,0 +1,1 @@
+"""Compares a bucket with the registry of event types, for the command `--changes`."""

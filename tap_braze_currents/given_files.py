@@ -1,0 +1,41 @@
+"""Checks the files that `--catalog` and `--state` name."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import IO, TYPE_CHECKING
+
+from braze_mixpanel.errors import SettingsError
+from tap_braze_currents.planning.given_state import plain_state
+
+if TYPE_CHECKING:
+    import click
+
+
+def json_of_option(
+    _ctx: click.Context, param: click.Parameter, value: IO[str] | None
+) -> io.StringIO | None:
+    """Check that `--catalog` or `--state` is a JSON object; the SDK fails with a stack trace.
+
+    Returns:
+        The text of the file, to be read once more by the SDK. The file itself may be a pipe, such
+        as /dev/stdin, which cannot be read twice.
+
+    Raises:
+        SettingsError: It is no JSON object.
+    """
+    if value is None:
+        return None
+    with value:
+        try:
+            text = value.read().removeprefix("\ufeff")
+            content = json.loads(text)
+            problem = "" if isinstance(content, dict) else "it is another value"
+        except ValueError as error:
+            problem = str(error)
+    if problem:
+        raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
+    if param.name == "state":
+        text = json.dumps(plain_state(content))
+    return io.StringIO(text)

@@ -1,0 +1,218 @@
+"""Sends what a run has planned: cohorts side by side, each in its order.
+
+    name, then adds, then removals, then the lists under former labels
+
+One coroutine for each cohort, all in the thread of the run, which alone uses the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.times import UnreadableTimeError, read_time
+from target_braze_cohorts.braze.delivery import ListDelivery
+from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
+from target_braze_cohorts.braze.side_by_side import SideBySide
+from target_braze_cohorts.planning.changes import Change
+from target_braze_cohorts.store.staged_changes import emptying_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from datetime import datetime
+
+    from target_braze_cohorts.braze.senders import Senders
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
+    from target_braze_cohorts.planning.changes import KnownList
+    from target_braze_cohorts.planning.jobs import Job
+    from target_braze_cohorts.run.results import CohortResult
+    from target_braze_cohorts.store.run_tables import RunTables
+
+
+@dataclass
+class Step:
+    """What to send for one cohort.
+
+    Attributes:
+        result: Where the outcome is noted.
+        send: Sends it.
+        is_needed: Whether it sends anything; False if it only updates the store.
+        is_refused: Whether Braze refused the cohort.
+    """
+
+    result: CohortResult
+    send: Callable[[], Coroutine[Any, Any, None]]
+    is_needed: bool = True
+    is_refused: bool = False
+
+
+class CohortDelivery:
+    """Makes the steps of one run, and sends them."""
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        tables: RunTables,
+        senders: Senders,
+        rejects: RejectedMembers,
+        now: datetime,
+    ) -> None:
+        """Wire the parts; nothing is sent yet.
+
+        Args:
+            config: The target's settings.
+            tables: The changes to send and the known membership.
+            senders: Send the requests.
+            rejects: Writes the dead letters.
+            now: The time of the run, with its zone.
+        """
+        self._config = config
+        self._changes, self._store = tables.changes, tables.membership
+        self._senders, self._client = senders, senders.client
+        self._now = now
+        self._lists = ListDelivery(senders, tables.membership, rejects.refused)
+
+    def update(self, job: Job, result: CohortResult) -> Step:
+        """Make the step that sends one cohort's changes.
+
+        Args:
+            job: What to send.
+            result: Where the outcome is noted.
+        """
+        has_work = bool(
+            job.counts.to_add or job.counts.to_remove or job.match.former or self._needs_name(job)
+        )
+        return Step(result, partial(self._update, job, result), has_work)
+
+    def clear(self, known: KnownList, result: CohortResult) -> Step:
+        """Make the step that empties the list of a cohort that is no longer in the source.
+
+        Args:
+            known: The list; its members are queued.
+            result: Where the outcome is noted.
+        """
+        return Step(result, partial(self._empty, known, result))
+
+    def deliver(self, steps: Sequence[Step]) -> None:
+        """Send every step. A cohort that Braze refuses or locks does not stop the others.
+
+        Raises:
+            ConnectorError: What `Senders.ask` raises; a step's result has what stopped its cohort
+                alone.
+        """
+        if any(step.is_needed for step in steps):
+            self._senders.check_credentials()
+        try:
+            asyncio.run(self._deliver(steps))
+        finally:
+            self._senders.close()
+
+    async def _deliver(self, steps: Sequence[Step]) -> None:
+        cohorts = SideBySide(
+            asyncio.Semaphore(self._senders.concurrency), lambda _: self._senders.stop()
+        )
+        for step in steps:
+            if not await cohorts.start(partial(_send, step)):
+                break
+        await cohorts.join()
+
+    def _needs_name(self, job: Job) -> bool:
+        """Return whether Braze must still get the cohort's name, or may hold another one."""
+        if not self._client.names_cohorts:
+            return False
+        acknowledged = job.match.known.name if job.match.known else None
+        return acknowledged is None or job.match.cohort.name not in {None, acknowledged}
+
+    async def _update(self, job: Job, result: CohortResult) -> None:
+        """Send one cohort's changes: its name first, then adds, then removals."""
+        match, cohort = job.match, job.match.cohort
+        known = self._store.open_list(
+            match.label, cohort.id, self._config["identifier"], self._seconds
+        )
+        if self._needs_name(job):
+            await self._lists.send_name(
+                known, cohort.name or cohort.id, created_at(cohort.created, self._now)
+            )
+        if known.generation != match.generation:
+            self._store.begin_resync(known.id, match.generation, self._seconds)
+            known = known._replace(generation=match.generation)
+        await self._send(known, cohort.number, Change.ADD, result)
+        if job.decision.remove:
+            await self._remove(job, known, result)
+        if job.decision.finishes and not result.done.refused and known.delivered_at is None:
+            self._store.set_delivered(known.id, self._seconds)
+
+    async def _remove(self, job: Job, known: KnownList, result: CohortResult) -> None:
+        """Send a cohort's removals, and empty the lists under its former labels.
+
+        Each list by itself: what Braze refuses of one does not keep people in another.
+
+        Raises:
+            CohortRefusedError: Braze refused a list.
+            CohortLockedError: It stayed locked.
+        """
+        cohort = job.match.cohort
+        self._changes.forget_refused(cohort.number, known, by_changes=cohort.by_changes)
+        lists = [
+            partial(self._send, known, cohort.number, Change.REMOVE, result),
+            *(partial(self._empty_former, former, result) for former in job.match.former),
+        ]
+        failure: CohortRefusedError | CohortLockedError | None = None
+        for send in lists:
+            try:
+                await send()
+            except (CohortRefusedError, CohortLockedError) as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    async def _send(
+        self, known: KnownList, queue: int, change: Change, result: CohortResult
+    ) -> None:
+        pages = self._changes.pages(queue, change, self._client.most_users)
+        if change is Change.REMOVE:
+            await self._lists.send_changes(known, change, pages, result.done)
+            return
+        staying = partial(self._changes.someone_staying, queue, known)
+        await self._lists.send_changes(known, change, pages, result.done, someone_staying=staying)
+
+    async def _empty_former(self, known: KnownList, result: CohortResult) -> None:
+        self._changes.queue_everybody(known)
+        await self._empty(known, result)
+
+    async def _empty(self, known: KnownList, result: CohortResult) -> None:
+        """Remove everybody from a list, and forget the list once Braze has accepted that."""
+        await self._send(known, emptying_queue(known), Change.REMOVE, result)
+        if not self._store.count(known.id).held:
+            self._store.drop_list(known.id)
+
+    @property
+    def _seconds(self) -> int:
+        return int(self._now.timestamp())
+
+
+async def _send(step: Step) -> None:
+    try:
+        await step.send()
+    except (CohortRefusedError, CohortLockedError) as error:
+        step.is_refused = isinstance(error, CohortRefusedError)
+        step.result.stopped = str(error)
+
+
+def created_at(text: str | None, now: datetime) -> str:
+    """Return the time at which a cohort was created, in the form that Braze requires.
+
+    Args:
+        text: As the source writes it, see `braze_mixpanel.times`.
+        now: Used if the source gives no time that can be read.
+
+    Returns:
+        ISO 8601 with zone.
+    """
+    try:
+        return read_time(text).isoformat()
+    except UnreadableTimeError:
+        return now.isoformat()
