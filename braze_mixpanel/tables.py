@@ -45,26 +45,36 @@ def sum_of(rows: Sequence[Row], column: int) -> int:
     return sum(int(row[column]) for row in rows)
 
 
+MOST_ROWS: Final = 200
+"""Rows that a table shows: users choose the names of custom events, and there is one row each."""
+
+
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Align columns; one line a row, cells cleaned and bounded, numbers to the right.
 
     Args:
         headings: The first line.
-        rows: As many cells each; integers are written without separators.
+        rows: As many cells each; integers are written without separators. Of more than `MOST_ROWS`
+            the first and the last are shown: that one often has the sums.
 
     Returns:
         The lines, joined; no newline at the end.
     """
     cells = [[str(heading) for heading in headings]]
     numeric = [True] * len(headings)
-    for row in rows:
+    all_rows = list(rows)
+    left_out = len(all_rows) - MOST_ROWS
+    for row in [*all_rows[: MOST_ROWS - 1], all_rows[-1]] if left_out > 0 else all_rows:
         cells.append([one_line(str(cell)) for cell in row])
         numeric = [n and isinstance(cell, int) for n, cell in zip(numeric, row, strict=True)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(headings))]
-    return "\n".join(
+    lines = [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(line, widths, numeric, strict=True)
         ).rstrip()
         for line in cells
-    )
+    ]
+    if left_out > 0:
+        lines.insert(-1, f"… and {left_out} more")
+    return "\n".join(lines)

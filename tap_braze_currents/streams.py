@@ -13,6 +13,7 @@ from singer_sdk.mapper import SameRecordTransform
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
+from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, applying_map
 from tap_braze_currents.catalog.event_types import EventType, json_type_of, registry
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from singer_sdk import Tap
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib.messages import Message
+    from singer_sdk.singerlib.messages import Message, RecordMessage
 
     from braze_mixpanel.sdk import BatchConfig
     from braze_mixpanel.singer.line_writer import LineWriter
@@ -70,6 +71,9 @@ class FilesOfRun(Protocol):
 
     def files(self, stream: CurrentsStream) -> Iterator[Iterable[Rows]]:
         """Yield the planned files of a stream, each as blocks of records."""
+
+    def note_unmapped(self, error: UnmappedRecordError) -> None:
+        """Note that a record of the file that is read cannot be mapped, and is left out."""
 
 
 class CurrentsStream(SingerStream):
@@ -184,9 +188,23 @@ class CurrentsStream(SingerStream):
             return [(self.stream_maps[0].stream_alias, rows)]
         records: dict[str, list[Any]] = {}
         for line in rows.ndjson.splitlines():
-            for message in self.mapped_messages(_decode(line)):
+            for message, _ in self._mapped_line(line):
                 records.setdefault(message.stream, []).append(message.record)
         return [(alias, Rows(_encode_lines(some), len(some))) for alias, some in records.items()]
+
+    def _mapped_line(self, line: bytes) -> list[tuple[RecordMessage, bytes]]:
+        """Return the messages that the stream maps make of a record, each with its line.
+
+        A record that a map cannot take costs itself, and its file is read again by the next run.
+        """
+        try:
+            with applying_map(self.stream_maps[0]):
+                write = self._currents_tap.message_writer.format_message
+                messages = list(self.mapped_messages(_decode(line)))
+                return [(message, write(message)) for message in messages]
+        except UnmappedRecordError as error:
+            self._currents_tap.run.note_unmapped(error)
+            return []
 
     def _sync_sample(self) -> None:
         """Write the first record of the newest file, for `--test`."""
@@ -236,7 +254,8 @@ class CurrentsStream(SingerStream):
             self._currents_tap.message_writer.write_lines(lines)
         else:
             for line in rows.ndjson.splitlines():
-                self.write_mapped(_decode(line))
+                for _, text in self._mapped_line(line):
+                    self._currents_tap.message_writer.write_lines(text)
 
     def schema_annotations(self) -> dict[str, Any]:
         """Return the exact event type, which the SDK's catalog classes drop."""

@@ -23,7 +23,7 @@ from braze_mixpanel.tables import text_table
 from tap_braze_currents import settings
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
-from tap_braze_currents.catalog.discovery import newest_files, short_name
+from tap_braze_currents.catalog.discovery import newest_files, short_name, with_found
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.changes.command import changes_option
 from tap_braze_currents.given_files import json_of_option
@@ -149,10 +149,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             types = {name: known for name, known in types.items() if name in selected}
         elif self.config.get("storage_url"):
             try:
-                for found in sorted(self._newest_files, key=lambda sample: sample.event_type):
-                    name = stream_id(found.event_type)
-                    known = types.get(name, EventType(found.event_type, ()))
-                    types[name] = known.with_fields(found.fields)
+                types = with_found(types, self._newest_files)
             except StoppedError:
                 raise
             except ConnectorError as error:

@@ -12,6 +12,11 @@ from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SingerStream
 from braze_mixpanel.singer.line_writer import record_lines
+from braze_mixpanel.singer.stream_map_errors import (
+    UnmappedRecordError,
+    UnmappedRecords,
+    applying_map,
+)
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 
 if TYPE_CHECKING:
@@ -59,6 +64,8 @@ class CohortStream(SingerStream):
         super().__init__(cast("Tap", tap), schema=schema, name=name)
         self.primary_keys = _KEYS.get(name, _KEYS_OF_CHANGES)
         self._cohort_tap = tap
+        self.unmapped = UnmappedRecords()
+        """Records that no stream map could take; they are left out."""
 
     @property
     def replication_method(self) -> str:
@@ -99,11 +106,18 @@ class CohortStream(SingerStream):
             self._cohort_tap.message_writer.write_lines(lines)
         else:
             for line in block.ndjson.splitlines():
-                self.write_mapped(_decode(line))
+                self.write_record(_decode(line))
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Write one record."""
-        self.write_mapped(record)
+        """Write one record; one that a stream map cannot take is counted and left out."""
+        writer = self._cohort_tap.message_writer
+        try:
+            with applying_map(self.stream_maps[0]):
+                lines = b"".join(map(writer.format_message, self.mapped_messages(record)))
+        except UnmappedRecordError as error:
+            self.unmapped.add(error)
+        else:
+            writer.write_lines(lines)
 
 
 def schema_of(stream: str, profile_properties: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
 from singer_sdk.tap_base import CliTestOptionValue
 
-from braze_mixpanel.errors import ConnectorError, StoppedError
+from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
 from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
@@ -94,6 +94,12 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             failure = source.failure()
         if failure is not None:
             raise failure
+        for stream in self._cohort_streams.values():
+            if stream.unmapped.count:
+                raise InputError(
+                    f"{stream.unmapped.in_words()} Their cohorts were sent without a count, which "
+                    "would prove that the list is whole; what was pushed comes again."
+                )
         self._covers_until = began
 
     @classmethod
@@ -186,6 +192,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
 
     def _write(self, reading: Reading) -> None:
         people, cohorts = self._cohort_streams[reading.stream], self._cohort_streams[COHORTS]
+        unmapped = people.unmapped.count
         if people.selected:
             with people.get_record_counter() as counter:
                 for block in reading.blocks:
@@ -194,8 +201,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                     counter.increment(block.records)
                     self._counts["members"] += block.records
         record = reading.cohort
-        if not people.selected:
-            record = {**record, "count": None}  # no member is given out: the list is not empty
+        if not people.selected or people.unmapped.count > unmapped:
+            record = {**record, "count": None}  # not all members are given out: it proves nothing
         with self._unbroken():
             if cohorts.selected:
                 cohorts.write_record(record)
@@ -212,6 +219,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             raise StoppedError(_STOPPED)
 
     def _write_state(self, progress: dict[str, Any]) -> None:
+        if self._is_pushed and any(one.unmapped.count for one in self._cohort_streams.values()):
+            return  # what was left out comes again, once the maps take it
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
 

@@ -23,6 +23,7 @@ class _Message(msgspec.Struct):
     record: dict[str, Any]
 
 
+_LONG_LINE = 1 << 20
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
@@ -80,7 +81,10 @@ class CohortSink(Sink):
             return
         for line in lines:
             try:
-                record = _decode_message(line).record
+                if len(line) > _LONG_LINE:
+                    record = read_record(line, self.stream_name)  # counts before it reads
+                else:
+                    record = _decode_message(line).record
             except UNREADABLE:
                 record = read_record(line, self.stream_name)
             for take in takes:

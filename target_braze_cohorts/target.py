@@ -28,16 +28,13 @@ from braze_mixpanel.singer.message_reader import (
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
-from braze_mixpanel.singer.stream_map_errors import applying_map, setting_up_maps
-from braze_mixpanel.singer.stream_map_names import (
-    MapUse,
-    is_closed,
-    names_without_effect,
-)
+from braze_mixpanel.singer.stream_map_errors import setting_up_maps
+from braze_mixpanel.singer.stream_map_names import MapUse, is_closed, names_without_effect
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
+from target_braze_cohorts.intake.mapped_records import MappedRecords
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.closing_lines import log_result
 from target_braze_cohorts.run.facts import run_facts
@@ -108,7 +105,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._began: datetime | None = None
-        self._streams: set[str] = set()
+        self._streams: dict[str, dict[str, Any]] = {}
+        self._maps = MappedRecords()
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(
@@ -262,7 +260,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         stream = message["stream"]
         with setting_up_maps(stream):
             self.register_stream(message)
-        self._streams.add(stream)
+        self._streams[stream] = message
         self._closed[stream] = is_closed(message["schema"])
         self._map_use.saw_stream(stream, message["schema"]["properties"])
         self._reader.lanes.pop(stream, None)
@@ -279,8 +277,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         original = record_of(message, stream)
         self._map_use.saw_record(stream, original, closed=self._closed[stream])
         for stream_map in self.mapper.stream_maps[stream]:
-            with applying_map(stream_map):
-                record = stream_map.transform(dict(original))
+            record = self._maps.apply(
+                stream_map, original, self._streams[stream], self.intake, self.rejects
+            )
             if record is not None:
                 self.get_sink(stream_map.stream_alias).process_record(record, {})
 
@@ -334,6 +333,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             error = names_without_effect(
                 self._map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
             )
+            error = error or self._maps.mistake()
         with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)
@@ -371,7 +371,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         return run_facts(
             self.result,
             dry_run=self.config.get("dry_run") is True,
-            dead_letter=self.rejects.where if "rejects" in vars(self) else None,
+            dead_letter=self.rejects.where if self._intake else None,
             state_covers_until=self._covers_until,
         )
 

@@ -9,7 +9,10 @@ import msgspec
 from singer_sdk.sinks import Sink
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.singer.message_reader import TooLargeRecordError
+from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.fast_lane import FastLane, fast_lane_for
+from target_mixpanel.mapping.rules import TOO_LARGE
 from target_mixpanel.sending.batches import Source
 
 if TYPE_CHECKING:
@@ -84,7 +87,13 @@ class MixpanelSink(Sink):
 
     def _take_lines(self, lines: list[bytes], source: Source) -> None:
         for line in self._take_ordinary(lines, source):
-            self.take_mapped(source.record_of(line), (source, line))
+            try:
+                record = source.record_of(line)
+            except TooLargeRecordError as error:
+                rejected = RejectedEvent(self.stream_name, TOO_LARGE, None, str(error))
+                self._target.pipeline.take(rejected, (source, line))
+                continue
+            self.take_mapped(record, (source, line))
 
     def take_mapped(self, record: dict[str, Any], origin: Origin) -> None:
         """Map a record, after stream maps, and pass the result to the pipeline.

@@ -33,7 +33,7 @@ from braze_mixpanel.singer.message_reader import (
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import (
     UnmappedRecordError,
-    applying_map,
+    map_record,
     setting_up_maps,
 )
 from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
@@ -98,6 +98,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     retry_waits = staticmethod(retry_waits)
     clock = SYSTEM_CLOCK
     grace_seconds = GRACE_SECONDS
+    most_seconds_to_stop = GRACE_SECONDS + 5
+    """A little longer, so that STATE, the closing table and the report come out."""
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
         """Read the settings; nothing is opened or sent yet.
@@ -113,6 +115,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
+        self._is_reading = False
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -246,15 +249,20 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if doubtful := doubtful_event_names(self.config["event_names"]):
             self.logger.warning(doubtful)
         self._begun = self.pipeline
+        self._require_going()  # the sender is made: from here on the handler itself ends the test
         self.sender.check_credentials()
+        self._is_reading = True
 
     def _warn_of_api_secret(self, credentials: Credentials) -> None:
         if warning := api_secret_warning(credentials, self.clock.wall()):
             self.logger.warning(warning)
 
-    def _between_blocks(self) -> None:
+    def _require_going(self) -> None:
         if self._stopped_by is not None:
             raise self._stopped_error(self._stopped_by)
+
+    def _between_blocks(self) -> None:
+        self._require_going()
         self.pipeline.between_blocks()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
@@ -264,14 +272,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             self.register_stream(message)
         self._schema_messages[stream] = message
         self._map_use.saw_stream(stream, message["schema"]["properties"])
-        for name in self._map_use.near_misses(stream):
-            self.logger.warning(
-                "Setting stream_maps has no map for stream %s, but one for %s. Is that misspelt? "
-                "The records of %s are sent without a map.",
-                stream,
-                name,
-                stream,
-            )
+        for doubt in self._map_use.doubts(stream):
+            self.logger.warning("%s", doubt)
         self._reader.lanes.pop(stream, None)
         maps = self.mapper.stream_maps[stream]
         for stream_map in maps:
@@ -297,10 +299,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def _take_mapped(self, stream_map: StreamMap, values: dict[str, Any], origin: Origin) -> bool:
         """Apply one map to a record, and return whether the map lets it pass."""
         try:
-            with applying_map(stream_map):
-                record = stream_map.transform(dict(values))
-                # A map can return a value that JSON lacks, such as a function.
-                msgspec.json.encode(record)
+            record = map_record(stream_map, values)
         except UnmappedRecordError as error:
             rejected = RejectedEvent(stream_map.stream_alias, UNMAPPED, None, str(error))
             self.pipeline.take(rejected, origin)
@@ -363,8 +362,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 "select TAP --list), and did it run without an error? Its output belongs on this "
                 "command's standard input."
             )
-        if self._stopped_by is not None:
-            raise self._stopped_error(self._stopped_by)
+        self._require_going()
         self._mappers.require_all_mapped()
         self.require_used_names()
 
@@ -398,3 +396,5 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
+        if not self._is_reading and self._begun is not None:
+            self.sender.abort(str(self._stopped_error(signum)))

@@ -7,6 +7,7 @@ and unpacked up to a limit, and a timer closes the connection when the whole req
 
 from __future__ import annotations
 
+import http.client
 import socket
 import threading
 import zlib
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MOST_ANSWER_BYTES: Final = 16 << 20
 """Unpacked. The longest answer that is documented lists 2,000 rejected events: about 1 MB."""
 SPARE_SECONDS: Final = 30.0
-"""A whole request may take so much longer than the wait for a connection and for one read."""
+"""From its first byte on, an answer may take so long; less where the wait for a read is shorter."""
 _PIECE_BYTES: Final = 64 << 10
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
@@ -52,7 +53,18 @@ class Answer(NamedTuple):
     content: bytes
 
 
+class _Response(http.client.HTTPResponse):
+    """Starts the deadline for the rest of an answer when its first byte is there."""
+
+    def begin(self) -> None:
+        self.fp.peek(1)  # waits as long as a read may; the byte stays to be read
+        _current.deadline.answer_began()
+        super().begin()
+
+
 class _Plain(HTTPConnection):
+    response_class = _Response
+
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
@@ -60,6 +72,8 @@ class _Plain(HTTPConnection):
 
 
 class _Encrypted(HTTPSConnection):
+    response_class = _Response
+
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         _current.deadline.watch(self)
         super().request(*args, **kwargs)
@@ -93,10 +107,13 @@ class _Adapter(HTTPAdapter):
 class _Deadline:
     """Closes the connection of one request when its time is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_seconds: float, rest_seconds: float) -> None:
         self.is_over = False
+        self._rest_seconds = rest_seconds
         self._connection: HTTPConnection | None = None
         self._socket: socket.socket | None = None
+        self._timers: list[threading.Timer] = []
+        self._start(most_seconds)
 
     def watch(self, connection: HTTPConnection) -> None:
         """Note the connection that the request uses."""
@@ -106,6 +123,10 @@ class _Deadline:
         """Note the socket, which the connection forgets where the answer ends with it."""
         self._socket = sock
 
+    def answer_began(self) -> None:
+        """Give the rest of the answer its own, shorter time."""
+        self._start(self._rest_seconds)
+
     def end(self) -> None:
         """Close the connection: a thread that waits for bytes wakes up with an error."""
         self.is_over = True
@@ -114,6 +135,17 @@ class _Deadline:
             with suppress(OSError):
                 # Not the method of an SSL socket: that changes what the reading thread uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def cancel(self) -> None:
+        """Stop the clocks: the request is over."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _start(self, seconds: float) -> None:
+        timer = threading.Timer(seconds, self.end)
+        timer.daemon = True
+        timer.start()
+        self._timers.append(timer)
 
 
 class BoundedSession:
@@ -125,6 +157,7 @@ class BoundedSession:
         headers: Mapping[str, str | bytes],
         *,
         most_seconds: float | None = None,
+        rest_seconds: float = SPARE_SECONDS,
         most_bytes: int = MOST_ANSWER_BYTES,
     ) -> None:
         """Prepare; nothing is sent yet.
@@ -133,11 +166,13 @@ class BoundedSession:
             timeouts: Seconds to wait for a connection and for each read of an answer.
             headers: Of every request, its credentials included: neither a `.netrc` file nor a
                 user in the URL replaces them.
-            most_seconds: For a whole request; by default the time-outs and `SPARE_SECONDS`.
+            most_seconds: For a whole request; by default the time-outs and `rest_seconds`.
+            rest_seconds: For an answer from its first byte on, but no more than for one read.
             most_bytes: Of an unpacked answer.
         """
         self._timeouts, self._most_bytes = timeouts, most_bytes
-        self._most_seconds = most_seconds or sum(timeouts) + SPARE_SECONDS
+        self._rest_seconds = min(rest_seconds, timeouts[1])
+        self._most_seconds = most_seconds or sum(timeouts) + self._rest_seconds
         self._deadline: _Deadline | None = None
         self._session = requests.Session()
         self._session.headers.update(headers)
@@ -147,31 +182,37 @@ class BoundedSession:
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def post(self, url: str, data: bytes, params: Mapping[str, str] | None = None) -> Answer:
+    def post(
+        self,
+        url: str,
+        data: bytes | Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send a request and read its whole answer; redirects are not followed.
+
+        Args:
+            url: Absolute.
+            data: The body; a mapping is sent as a form.
+            params: Of the query.
 
         Raises:
             requests.RequestException: No whole answer came: also `AnswerTooLargeError` and
                 `AnswerTooSlowError`.
             ValueError: The URL cannot be used.
         """
-        deadline = self._deadline = _current.deadline = _Deadline()
-        timer = threading.Timer(self._most_seconds, deadline.end)
-        timer.daemon = True
-        timer.start()
+        deadline = _Deadline(self._most_seconds, self._rest_seconds)
+        self._deadline = _current.deadline = deadline
         try:
             answer = self._exchange(url, data, params)
-        except Exception as error:
+        except (requests.RequestException, ValueError, OSError) as error:
             if deadline.is_over:
-                raise AnswerTooSlowError(
-                    f"no whole answer in {self._most_seconds:.0f} s"
-                ) from error
+                raise AnswerTooSlowError("no whole answer in time") from error
             raise
         finally:
-            timer.cancel()
+            deadline.cancel()
             self._deadline = None
         if deadline.is_over:  # a body without a length looks whole when it is cut off
-            raise AnswerTooSlowError(f"no whole answer in {self._most_seconds:.0f} s")
+            raise AnswerTooSlowError("no whole answer in time")
         return answer
 
     def abort(self) -> None:
@@ -184,7 +225,9 @@ class BoundedSession:
         """Close the connection."""
         self._session.close()
 
-    def _exchange(self, url: str, data: bytes, params: Mapping[str, str] | None) -> Answer:
+    def _exchange(
+        self, url: str, data: bytes | Mapping[str, str], params: Mapping[str, str] | None
+    ) -> Answer:
         with self._session.post(
             url,
             data=data,

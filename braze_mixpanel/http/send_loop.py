@@ -241,6 +241,7 @@ class SendLoop:
 
     def _pause_before_retry(self, again: TryAgain, wait: float, patience: Patience) -> None:
         """Let all senders pause after a temporary failure; raise it if there is no more time."""
+        self.require_going()
         pause = max(wait, again.seconds)
         if not patience.covers(pause, self._clock()):
             how_long = f"for {patience.limit}"

@@ -22,6 +22,8 @@ NEEDED: Final = ("jinja2", "vl_convert")
 
 _MOST_CHARACTERS: Final = 2000
 """Of one text of the page, such as the failure."""
+_MOST_ROWS: Final = 1000
+"""Of one table: users choose the names of custom events, and there is one row each."""
 
 Cell = str | int
 
@@ -156,6 +158,10 @@ def _cleaned(value: object) -> object:
         for (name, start), count in value.counts.items():
             counts[one_line(name), start] += count
         return replace(value, title=one_line(value.title), counts=counts)
+    if isinstance(value, Table) and len(value.rows) > _MOST_ROWS:
+        more = f"{len(value.rows) - _MOST_ROWS:,} more rows are left out"
+        note = f"{value.note}, {more}" if value.note else more
+        return _cleaned(replace(value, rows=value.rows[:_MOST_ROWS], note=note))
     if is_dataclass(value) and not isinstance(value, type):
         return replace(
             value, **{part.name: _cleaned(getattr(value, part.name)) for part in fields(value)}

@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MOST_NESTED: Final = 100
 """Deeper levels are cut off: functions that read, write or search JSON are recursive."""
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
 """Python does not read longer integers."""
+MOST_BRACKETS: Final = 500_000
+"""Objects and lists in one text: each takes thirty times the memory of its brackets."""
+MOST_LENIENT_BYTES: Final = 16 << 20
+MOST_ESCAPES: Final = 500_000
+"""Bounds on what is read leniently: Python's own parser takes much memory, above all for escapes.
+Strict JSON has no such bound."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
@@ -21,9 +30,47 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 """Windows programs begin a file with it."""
 
 _decode = msgspec.json.Decoder().decode
-# A text that never ends matches up to the end of the line. If it did not match, the search would
-# begin again at each quote in it, which takes time that grows with the square of its length.
-_find_tokens = re.compile(rb""""[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[\[\]{}]""", re.DOTALL).finditer
+# A text that never ends matches all the same. If it did not, the search would begin again at each
+# quote in it, which takes time that grows with the square of its length. The number in braces is a
+# bound on memory: the search remembers each repetition, a hundred bytes for an escape of two.
+_INSIDE: Final = rb'[^"\\]*(?:\\.[^"\\]*){0,500}'
+_find_tokens = re.compile(rb'"' + _INSIDE + rb'("|\\?\Z)?|[\[\]{}]', re.DOTALL).finditer
+_match_inside = re.compile(_INSIDE, re.DOTALL).match
+
+
+def json_tokens(text: bytes | memoryview, start: int = 0) -> Iterator[re.Match[bytes]]:
+    """Yield the brackets and texts of JSON, which need not be whole or correct.
+
+    Args:
+        text: In UTF-8.
+        start: Where to begin, outside of a text.
+
+    Yields:
+        Each bracket, and each text but those with more escapes than a search remembers.
+    """
+    position: int | None = start
+    while position is not None:
+        first, position = position, None
+        for found in _find_tokens(text, first):
+            if found[1] is None and found[0][:1] == b'"':
+                position = _end_of_text(text, found.end())
+                break
+            yield found
+
+
+def _end_of_text(text: bytes | memoryview, position: int) -> int:
+    """Find the end of a text from a place inside it, at which no escape is open."""
+    while inside := _match_inside(text, position):
+        if text[inside.end() : inside.end() + 1] == b'"':
+            return inside.end() + 1
+        if inside.end() == position:
+            break
+        position = inside.end()
+    return len(text)
+
+
+class TooManyValuesError(ValueError):
+    """A text holds more objects and lists than `MOST_BRACKETS`."""
 
 
 def decode_leniently(text: bytes) -> object:
@@ -36,7 +83,10 @@ def decode_leniently(text: bytes) -> object:
     Raises:
         ValueError: It is not JSON.
     """
-    if text.count(b"[") + text.count(b"{") > MOST_NESTED:
+    brackets = text.count(b"[") + text.count(b"{")
+    if brackets > MOST_BRACKETS:
+        raise TooManyValuesError("more objects and lists than fit into memory")
+    if brackets > MOST_NESTED:
         text = _without_depths(text)
     try:
         return _decode(text)
@@ -48,8 +98,10 @@ def strict_json(text: bytes) -> bytes:
     """Rewrite JSON without what strict JSON forbids.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or too large to be read in this way.
     """
+    if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
+        raise ValueError("no strict JSON, and too large to be read leniently")
     value = json.loads(
         text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
         strict=False,
@@ -70,7 +122,7 @@ def _finite(digits: str) -> float | None:
 def _without_depths(text: bytes) -> bytes:
     """Replace each object or array that is deeper than `MOST_NESTED` by a fixed text."""
     parts, depth, resume = [], 0, 0
-    for token in _find_tokens(text):
+    for token in json_tokens(text):
         mark = token[0]
         if mark in b"[{":
             depth += 1

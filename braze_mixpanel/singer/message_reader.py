@@ -15,7 +15,11 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
-from braze_mixpanel.singer.lenient_json import UNREADABLE, decode_leniently
+from braze_mixpanel.singer.lenient_json import (
+    UNREADABLE,
+    TooManyValuesError,
+    decode_leniently,
+)
 from braze_mixpanel.singer.line_blocks import line_blocks
 
 if TYPE_CHECKING:
@@ -79,10 +83,16 @@ def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict
         whole_message: Whether the line is a RECORD message.
 
     Raises:
+        TooLargeRecordError: Its record has more values than fit into memory.
         InputError: It holds no record.
     """
     try:
         value = decode_line(line)
+    except TooManyValuesError as error:
+        raise TooLargeRecordError(
+            f"A record of stream {stream} holds {error}: leave such records out in the tap. What "
+            "came before it was processed."
+        ) from error
     except ValueError as error:
         raise _no_record(stream) from error
     return record_of(value, stream) if whole_message else value
@@ -124,6 +134,10 @@ def is_unchanged(maps: Sequence[StreamMap]) -> bool:
     """Return whether the stream maps of a stream leave its records unchanged."""
     only = maps[0]
     return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
+
+
+class TooLargeRecordError(InputError):
+    """A record has more values than fit into memory."""
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
@@ -266,9 +280,15 @@ class SingerLineReader(GenericSingerReader[bytes]):
         callback = callbacks.get(head.type)
         if callback is None:
             raise InputError(f"The input holds a message of the unknown type {head.type}.")
-        message = self.deserialize_json(line)
+        try:
+            message = self.deserialize_json(line)
+        except ValueError as error:
+            raise InputError(
+                f"A {head.type} message cannot be read ({error}): fix the tap. What came before it "
+                "was processed."
+            ) from error
         wrong = _find_wrong_part(head.type, message)
-        if wrong and head.type == "SCHEMA" and not self._is_used(head.stream):
+        if wrong and wrong != "stream" and head.type == "SCHEMA" and not self._is_used(head.stream):
             # One flaw of a stream that nobody reads must not end the run.
             message.update(schema={"properties": {}}, key_properties=[])
         elif wrong:

@@ -26,6 +26,7 @@ from braze_mixpanel.settings.redaction import (
     secrets_in_environment,
 )
 from braze_mixpanel.singer.line_blocks import discard, is_pipe
+from braze_mixpanel.singer.stop_clock import stop_clock
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 from braze_mixpanel.summary.content import RunFacts
 from braze_mixpanel.summary.writer import SummaryWriter, find_summary_problem
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 LAST_SECONDS = 10.0
 """How long a command that failed goes on reading, so that its writer can end normally."""
+GRACE_SECONDS = 10.0
+"""How long a command may take to end after a signal, where its class says nothing else."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 _NO_RUN = ("--about", "--check", "--dump", "--help", "--test", "--version")
 
@@ -55,6 +58,7 @@ class OneLineErrorCommand(SingerCommand):
 
     reads_input = False
     """Whether, without an option that says otherwise, it reads standard input."""
+    grace_seconds = GRACE_SECONDS
     _plugin: Summarized | None = None
 
     def take_plugin(self, plugin: Summarized) -> None:
@@ -66,7 +70,8 @@ class OneLineErrorCommand(SingerCommand):
         arguments = [*map(str, kwargs.get("args") or (args and args[0]) or sys.argv[1:])]
         summary = SummaryWriter()
         try:
-            result = super().main(*args, **kwargs)
+            with stop_clock(self.name or "", self.grace_seconds):
+                result = super().main(*args, **kwargs)
         except ConfigValidationError as error:
             mistakes, code = error.errors, SettingsError.exit_code
         except ConnectorError as error:
@@ -119,6 +124,8 @@ class ConnectorPlugin(SingerPlugin):
 
     package_name = "braze-mixpanel"
     reads_input = False
+    most_seconds_to_stop = GRACE_SECONDS
+    """How long the command may take to end after SIGTERM, whatever a server does."""
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -134,6 +141,7 @@ class ConnectorPlugin(SingerPlugin):
             logger=cls.logger,
         )
         one_line.reads_input = cls.reads_input
+        one_line.grace_seconds = cls.most_seconds_to_stop
         return one_line
 
     @classmethod

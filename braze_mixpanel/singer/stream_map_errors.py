@@ -6,14 +6,15 @@ The SDK raises its own exceptions for some of them, and lets Python's pass for o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from singer_sdk.exceptions import MapExpressionError, MappingError
 
 from braze_mixpanel.errors import ConnectorError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from singer_sdk.mapper import StreamMap
 
@@ -27,8 +28,31 @@ _MISTAKES = (
 )
 
 
+_ON_EVERY_RECORD = frozenset({"FunctionNotDefined", "OperatorNotDefined", "FeatureNotAvailable"})
+"""Errors of simpleeval about the expression itself, whatever the record holds."""
+
+
 class UnmappedRecordError(SettingsError):
-    """A map fails on this one record; it may fit the others."""
+    """A map fails on this one record, or makes too much of it; it may fit the others."""
+
+
+class UnmappedRecords:
+    """Counts the records of a run that no map could take."""
+
+    def __init__(self) -> None:
+        """Start without one."""
+        self.count = 0
+        self._first = ""
+
+    def add(self, error: UnmappedRecordError) -> None:
+        """Count one."""
+        self.count += 1
+        self._first = self._first or str(error)
+
+    def in_words(self) -> str:
+        """Say how many there were, and why the first of them."""
+        are = "record is" if self.count == 1 else "records are"
+        return f"{self.count} {are} left out. {self._first}"
 
 
 @contextmanager
@@ -76,14 +100,32 @@ def applying_map(stream_map: StreamMap) -> Iterator[None]:
         ) from error
 
 
+def map_record(stream_map: StreamMap, values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Apply a map to a record.
+
+    Returns:
+        The mapped record; None if the map filters it.
+
+    Raises:
+        UnmappedRecordError: The map fails on this record, or makes what JSON cannot hold.
+        SettingsError: The map fails on every record.
+    """
+    with applying_map(stream_map):
+        record = stream_map.transform(dict(values))
+        msgspec.json.encode(record)  # a map can return a function, or a number too large
+        return record
+
+
 def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
     """Return whether a map fails because of this record, and not on every record."""
     if not isinstance(error, MappingError):
         return True  # Python's own error about a value, such as the hash of a null
     cause = error.__cause__
-    if type(cause).__name__ == "NameNotDefined":
+    kind = type(cause).__name__
+    if kind == "NameNotDefined":
         return getattr(cause, "name", None) in stream_map.raw_schema["properties"]
-    return type(cause).__name__ == "AttributeDoesNotExist"
+    # A number or text that grows too large, or an attribute that this value lacks.
+    return cause is not None and kind not in _ON_EVERY_RECORD
 
 
 def _expression(stream_map: StreamMap) -> str:

@@ -77,6 +77,14 @@ class MapUse:
         names = sorted({self._sources[key] for key in self._unmatched})
         return difflib.get_close_matches(stream, names, n=1, cutoff=_CLOSE)
 
+    def doubts(self, stream: str) -> list[str]:
+        """Return a warning for each near miss of a stream, see `near_misses`."""
+        return [
+            f"Setting stream_maps has no map for stream {stream}, but one for {name}. Is that "
+            f"misspelt? The records of {stream} are sent without a map."
+            for name in self.near_misses(stream)
+        ]
+
     def saw_record(self, stream: str, record: Mapping[str, Any], *, closed: bool) -> None:
         """Note a record before it is mapped.
 

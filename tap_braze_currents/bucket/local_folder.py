@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,9 +11,14 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from tap_braze_currents.bucket.objects import Children, StoredObject
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+logger = logging.getLogger("tap-braze-currents")
 
 
 class LocalFolder:
@@ -44,7 +51,7 @@ class LocalFolder:
             if name.endswith("/"):
                 # If `after` lies inside this folder, the walk starts there. If not, all paths of
                 # the folder are on the same side of it.
-                if after.startswith(name) or name > after:
+                if (after.startswith(name) or name > after) and not _leads_up(entry, folder):
                     if page:
                         yield page
                         page = []
@@ -55,9 +62,23 @@ class LocalFolder:
             yield page
 
     def list_folder(self, folder: str) -> list[os.DirEntry[str]]:
-        """List one folder: the only way in which folders are listed here."""
+        """List one folder: the only way in which folders are listed here.
+
+        Names that are no text in UTF-8 are passed over: neither STATE nor a message can hold them.
+        """
         with os.scandir(folder) as entries:
-            return list(entries)
+            found = list(entries)
+        named = [entry for entry in found if _is_text(entry.name)]
+        if len(named) < len(found):
+            odd = min(os.fsencode(entry.name) for entry in found if not _is_text(entry.name))
+            logger.warning(
+                "%s holds %d names that are no text in UTF-8, such as %r. They are not read: "
+                "rename them.",
+                folder,
+                len(found) - len(named),
+                odd[:100],
+            )
+        return named
 
     def children(self, folder: str) -> Children:
         """List one folder.
@@ -82,7 +103,11 @@ class LocalFolder:
         """
         with Path(path).open("rb") as file:
             file.seek(start or 0)
-            return file.read(-1 if end is None else end - (start or 0))
+            # A file may have grown since it was listed, or be one without end.
+            content = file.read(FILE_BYTES + 1 if end is None else end - (start or 0))
+        if len(content) > FILE_BYTES:
+            raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
+        return content
 
     def look_up(self, path: str) -> StoredObject:
         """Ask for one file.
@@ -93,6 +118,21 @@ class LocalFolder:
         return _object(path, Path(path).stat())
 
 
+def _leads_up(entry: os.DirEntry[str], folder: str) -> bool:
+    """Report whether a link leads to a folder that holds it: its files would come without end."""
+    if not entry.is_symlink():
+        return False
+    real = os.path.realpath(entry.path)
+    if not Path(os.path.realpath(folder)).is_relative_to(real):
+        return False
+    logger.warning("%s is a link to a folder above it, and is not followed.", entry.path)
+    return True
+
+
+def _is_text(name: str) -> bool:
+    return name.isprintable() or not any("\ud800" <= one <= "\udfff" for one in name)
+
+
 def _sortable(entry: os.DirEntry[str]) -> tuple[str, os.DirEntry[str]]:
     return (entry.name + "/" if entry.is_dir() else entry.name), entry
 
@@ -101,8 +141,10 @@ def _described(entry: os.DirEntry[str]) -> StoredObject | None:
     """Return what is known of a file; None if it has gone, or is no file."""
     try:
         status = entry.stat()
-    except FileNotFoundError:
-        return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        raise
     return _object(entry.path, status) if S_ISREG(status.st_mode) else None
 
 

@@ -10,6 +10,8 @@ from obstore.exceptions import BaseError
 
 from braze_mixpanel.stores.service_answers import as_service_error
 from tap_braze_currents.bucket.objects import Children, StoredObject
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +77,10 @@ class ObjectStore:
         key = self._key(path)
         with _translated(path):
             if end is None:
-                return obstore.get(self._store, key).bytes().to_bytes()
+                found = obstore.get(self._store, key)
+                if found.meta["size"] > FILE_BYTES:  # it may have grown since it was listed
+                    raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
+                return found.bytes().to_bytes()
             return obstore.get_range(self._store, key, start=start or 0, end=end).to_bytes()
 
     def look_up(self, path: str) -> StoredObject:

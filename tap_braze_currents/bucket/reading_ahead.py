@@ -11,6 +11,8 @@ import backoff
 
 from braze_mixpanel.stores.store_errors import explain, is_past_end, is_temporary
 from tap_braze_currents.bucket.open_store import CURRENTS
+from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FILE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,10 +103,13 @@ def read_object(
 
     Raises:
         FileNotFoundError: It was deleted after it was listed.
+        BrokenFileError: It is larger than `FILE_BYTES`.
         ConnectorError: It cannot be read.
     """
     if file.size == 0:
         return b""
+    if size is None and file.size is not None and file.size > FILE_BYTES:
+        raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
     read = _retrying(bucket, file, attempts)
     try:
         if size is not None:
@@ -113,7 +118,7 @@ def read_object(
             return read(None, None)
         with _LARGE_TURN:
             return _read_pieces(read, file.size)
-    except FileNotFoundError:
+    except (FileNotFoundError, BrokenFileError):
         raise
     except Exception as error:  # the stores have errors of their own
         raise explain(error, file.path, CURRENTS) from error

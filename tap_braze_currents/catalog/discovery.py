@@ -9,14 +9,17 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError
+from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import TYPE_FOLDER, to_hour
 from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.catalog.event_types import EventType
 from tap_braze_currents.formats.avro_container import read_header
 from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
 from tap_braze_currents.formats.event_file import EventFile, is_whole_needed
+from tap_braze_currents.formats.limits import NEW_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from concurrent.futures import Executor
     from datetime import datetime
 
@@ -99,7 +102,49 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     ]
 
 
+def with_found(types: Mapping[str, EventType], samples: Iterable[Sample]) -> dict[str, EventType]:
+    """Add the event types and fields of samples to those that are known, up to `NEW_TYPES`.
+
+    Args:
+        types: Stream → what is known of it.
+        samples: From `newest_files`.
+    """
+    found, left_out = dict(types), set()
+    for sample in sorted(samples, key=lambda sample: sample.event_type):
+        name = stream_id(sample.event_type)
+        if name not in found and len(found) >= len(types) + NEW_TYPES:
+            left_out.add(name)
+            continue
+        known = found.get(name, EventType(sample.event_type, ()))
+        found[name] = known.with_fields(sample.fields)
+    if left_out:
+        logger.warning(
+            "The bucket holds %d more event types than the %d that discovery adds, such as %s: "
+            "their events are not read.",
+            len(left_out),
+            NEW_TYPES,
+            min(left_out),
+        )
+    return found
+
+
 def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
+    """Find the event types in a file with their fields, see `_look_into`.
+
+    Raises:
+        BrokenFileError: It is damaged, or holds no events.
+        FileNotFoundError: It was deleted after it was listed.
+        ConnectorError: It cannot be read.
+    """
+    try:
+        return _look_into(bucket, file)
+    except (ConnectorError, FileNotFoundError):
+        raise
+    except Exception as error:  # one file must not end a run, whatever it holds
+        raise BrokenFileError(f"it cannot be decoded ({type(error).__name__})") from error
+
+
+def _look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
     """Find the event types in a file with their fields, reading as little as that takes.
 
     Of an Avro file that is the header; JSON is read as a whole, few files at a time.

@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any
 
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
+from tap_braze_currents.formats.limits import NEW_FIELDS
 
 JSON_TYPES = {
     "string": "string",
@@ -86,9 +87,9 @@ class EventType:
         }
 
     def with_fields(self, fields: tuple[Field, ...]) -> EventType:
-        """Return the type with those of the fields added that it lacks."""
+        """Return the type with those of the fields added that it lacks, up to `NEW_FIELDS`."""
         known = {field.name for field in self.fields}
-        new = tuple(field for field in fields if field.name not in known)
+        new = tuple(field for field in fields if field.name not in known)[:NEW_FIELDS]
         return EventType(self.name, self.fields + new)
 
 

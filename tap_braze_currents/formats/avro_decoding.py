@@ -31,7 +31,7 @@ from tap_braze_currents.formats.avro_container import (
 )
 from tap_braze_currents.formats.block_codecs import decompressor
 from tap_braze_currents.formats.errors import BrokenFileError
-from tap_braze_currents.formats.limits import TEXT_BYTES
+from tap_braze_currents.formats.limits import TEXT_BYTES, UNPACKED_BYTES
 from tap_braze_currents.formats.records import Rows, Selection, convert, encode_lines, fits
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class AvroFile:
         decoder = _Decoder(self.header, selection)
         decompress = decompressor(self.header.codec)
         parts: list[bytes] = []
-        count = size = offset = 0
+        count = size = offset = unpacked = 0
         for block in walk_blocks(self._data, self.header):
             part = self._decompressed(block, decompress)
             if not parts:
@@ -87,6 +87,9 @@ class AvroFile:
             parts.append(part)
             count += block.records
             size += len(part)
+            unpacked += len(part)
+            if unpacked > UNPACKED_BYTES:
+                raise BrokenFileError(f"it is larger than {UNPACKED_BYTES >> 20} MiB when unpacked")
             if size >= GROUP_BYTES:
                 yield from decoder.rows(parts, count, offset)
                 parts, count, size = [], 0, 0

@@ -17,21 +17,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from braze_mixpanel.singer.lenient_json import strict_json
+from braze_mixpanel.singer.lenient_json import json_tokens, strict_json
 from tap_braze_currents.formats.content import UTF8_MARK
 from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.limits import FREE_VALUES, JSON_DEPTH, VALUES_AN_EVENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
 
+_PIECE = 1 << 18
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _BETWEEN = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf[ \t\r\n]*)*")
 """What may stand between two values; joined files have a byte order mark in the middle."""
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|[{}\[\]]', re.DOTALL)
-"""A text or a bracket. A text that does not end goes on to the end of the file: if the pattern
-could fail there, it would be tried again from each quote in it, in quadratic time."""
 _SCALAR = re.compile(rb"[^ \t\r\n{}\[\]\",:]+")
 
 
@@ -62,8 +61,9 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
         data: Text in UTF-8.
 
     Raises:
-        BrokenFileError: Something else stands there.
+        BrokenFileError: Something else stands there, or more values than events have.
     """
+    _require_few_values(data)
     place = Place(1, 0)
     with suppress(ValueError, RecursionError):
         yield place, _raw_events(data)
@@ -82,6 +82,19 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
     else:
         return
     yield from _concatenated(data, place)
+
+
+def _require_few_values(data: memoryview) -> None:
+    """Check before parsing that the values of a file fit into memory."""
+    if len(data) <= FREE_VALUES:
+        return
+    values = events = 0
+    for start in range(0, len(data), _PIECE):  # not as a whole, which would be a copy
+        piece = bytes(data[start : start + _PIECE])
+        values += piece.count(b",")
+        events += piece.count(b"event_type")
+    if values > FREE_VALUES + VALUES_AN_EVENT * events:
+        raise BrokenFileError(f"it holds {values} values, more than its events can have")
 
 
 def leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
@@ -128,12 +141,14 @@ def _end_of(pattern: re.Pattern[bytes], data: memoryview, position: int) -> int:
 def _end_of_value(data: memoryview, start: int) -> int:
     """Find where the value ends that begins here: where its brackets are closed."""
     depth = 0
-    for token in _TOKEN.finditer(data, start):
+    for token in json_tokens(data, start):
         if not depth and token.start() > start:
             break  # the value is no object, list or text
         mark = token[0]
         if mark in (b"{", b"["):
             depth += 1
+            if depth > JSON_DEPTH:
+                return len(data)  # no parser reads it; to look for its end would only take time
         elif mark in (b"}", b"]"):
             depth -= 1
         if depth <= 0:

@@ -16,18 +16,25 @@ from braze_mixpanel.sdk import file_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from upath import UPath
-
-    from braze_mixpanel.sdk import BatchConfig
+    from braze_mixpanel.sdk import BatchConfig, StorageTarget
 
 _GZIP_LEVEL = 1
 """The files live for minutes: speed counts."""
 
 
-def _make_private(file: UPath) -> None:
-    """Make a local file that only its owner can read: it holds personal data."""
-    if getattr(file, "protocol", "") in ("", "file", "local"):
-        os.close(make_file(Path(file.path)))
+def _write(storage: StorageTarget, name: str, content: bytes) -> None:
+    """Write a file; on this machine one that only its owner can read: it holds personal data.
+
+    The storage's own way of writing a local file makes another one and moves it into place, with
+    the rights that the umask gives.
+    """
+    place = file_in(storage, name)
+    if getattr(place, "protocol", "") in ("", "file", "local"):
+        with os.fdopen(make_file(Path(place.path)), "wb") as file:
+            file.write(content)
+        return
+    with storage.open(name, "wb") as file:
+        file.write(content)
 
 
 class BatchFiles:
@@ -96,9 +103,7 @@ class BatchFiles:
         name = f"{self._name}-{self._number}{suffix}"
         storage = self._config.storage
         try:
-            _make_private(file_in(storage, name))
-            with storage.open(name, "wb") as file:
-                file.write(content)
+            _write(storage, name, content)
         except Exception as error:  # each file system has its own tree of errors
             text = " ".join(str(error).split()) or type(error).__name__
             raise SettingsError(

@@ -8,31 +8,32 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
 from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
+from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
 from braze_mixpanel.singer.currents_streams import stream_id
+from braze_mixpanel.singer.stream_map_errors import UnmappedRecords
 from braze_mixpanel.summary.content import RunFacts
 from tap_braze_currents.bucket.layout import to_datetime
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
 from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
-from tap_braze_currents.planning.bookmark import Bookmark
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
 from tap_braze_currents.run.progress_log import Done, logging_progress
+from tap_braze_currents.run.resuming import resume
 from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
     from concurrent.futures import Executor
-    from datetime import datetime
 
     from singer_sdk.helpers.types import TapState
 
+    from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError
     from tap_braze_currents.bucket.reading_ahead import Fetched
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
     from tap_braze_currents.formats.records import Rows
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
     from tap_braze_currents.run.file_records import SelectedStream
 
 logger = logging.getLogger("tap-braze-currents")
+
+_STEP_SECONDS = 0.25  # in which a run that waits for a file notices a stop
+_MOST_NAMED = 100
+"""Files that a run names: a bucket may hold thousands that cannot be read."""
 
 
 @contextmanager
@@ -83,7 +88,7 @@ def begin_run(
             now = conditions.clock()
             folders = bucket.folders()
             in_folders = chain.from_iterable(folders.integrations.values())
-            progress = _resume(streams, set(in_folders), state, limits, now, conditions)
+            progress = resume(streams, set(in_folders), state, limits, now, conditions)
             bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
             run = Run(
                 plan=plan_files(bucket, folders, limits, bookmarks, now, listing),
@@ -103,52 +108,6 @@ def begin_run(
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in pools:
             pool.shutdown(wait=True)
-
-
-def _resume(
-    streams: Sequence[SelectedStream],
-    in_folders: AbstractSet[str],
-    state: TapState,
-    limits: Limits,
-    now: datetime,
-    conditions: RunConditions,
-) -> dict[str, StreamProgress]:
-    """Read the bookmarks from the state; event type → progress.
-
-    Event types that differ only in letter case are one stream, and each spelling is a folder with
-    files, hours and a bookmark of its own: with one for all, the newest hour of one spelling would
-    seal the hours of another unread. The first spelling keeps the stream's own bookmark: that of
-    the registry, or the one that the state names.
-    """
-    bookmarks = state.get("bookmarks", {})
-    if not isinstance(bookmarks, dict):
-        raise SettingsError("The state holds no bookmarks: start over with --full-refresh.")
-    spellings: dict[str, list[str]] = {}
-    for event_type in sorted(in_folders):
-        spellings.setdefault(stream_id(event_type), []).append(event_type)
-    progress = {}
-    for stream in streams:
-        own = bookmarks.get(stream.name, {})
-        first = str(own.get("event_type") or stream.event_type) if isinstance(own, dict) else ""
-        for event_type in dict.fromkeys(
-            [first, stream.event_type, *spellings.get(stream.name, [])]
-        ):
-            name = stream.name if event_type == first else f"{stream.name}:{event_type}"
-            bookmark = Bookmark.from_state(
-                bookmarks.get(name, {}),
-                most_late_files=conditions.most_late_files,
-                most_pending_files=conditions.most_pending_files,
-            )
-            bookmark.begin_run(now, limits.start_hour, limits.lookback_hours)
-            progress[event_type] = StreamProgress(name, event_type, bookmark)
-    begun = max((known.bookmark.start_hour for known in progress.values()), default="")
-    if limits.start_hour < begun and not limits.sweep:
-        logger.warning(
-            "start_date is earlier than it was when the first run began with %s: the hours "
-            "before that are read only if sweep is set, for one run.",
-            begun,
-        )
-    return progress
 
 
 class Run:
@@ -191,6 +150,8 @@ class Run:
         """Files that could not be fetched, for a reason outside their content."""
         self._is_complete = False
         """Whether the file just read was read to its end."""
+        self._unmapped = UnmappedRecords()
+        """Records of the file that is read which no stream map could take."""
         self._errors: list[ConnectorError] = []
         for error in plan.errors:
             self._note(error)
@@ -237,6 +198,10 @@ class Run:
     def stop(self) -> None:
         """Ask the run to end before the next block of records; `finish` will raise then."""
         self._is_stopped = True
+
+    def note_unmapped(self, error: UnmappedRecordError) -> None:
+        """Note that a record of the file that is read cannot be mapped, and is left out."""
+        self._unmapped.add(error)
 
     def write_state(self) -> None:
         """Emit a STATE that covers all files read to their end."""
@@ -341,7 +306,10 @@ class Run:
     def _note(self, error: ConnectorError) -> None:
         """Log an error now, and keep it for the end of the run."""
         self._errors.append(error)
-        logger.warning("%s", error)
+        if len(self._errors) <= _MOST_NAMED:
+            logger.warning("%s", error)
+        elif len(self._errors) == _MOST_NAMED + 1:
+            logger.warning("More files cannot be read; no more of them are named.")
 
     def _next_of(self, event_type: str) -> Fetched | None:
         """Return the next file if it is of this type; otherwise keep it for its stream."""
@@ -359,12 +327,17 @@ class Run:
         """Decode a fetched file block by block; a failure ends the file, not the run."""
         file = fetched.file
         self._is_complete = False
+        self._unmapped = UnmappedRecords()
         try:
-            for rows in file_records(file.path, fetched.content.result(), stream):
+            content = self._content(fetched)
+            if content is None:
+                return
+            for rows in file_records(file.path, content, stream):
                 if self._is_stopped:
                     return
                 yield rows
                 progress.add_records(rows.records)
+            self._require_all_mapped(progress)
             self._is_complete = True
             self._failures_in_a_row = 0
         except NoEventsFileError as error:
@@ -373,14 +346,36 @@ class Run:
         except FileNotFoundError:
             progress.mark_failed(file.key)  # the next run finds out whether it is gone for good
             logger.warning("%s was deleted after it was listed; skipped.", file.path)
-        except ConnectorError as error:
+        except Exception as error:  # noqa: BLE001 - a file must not end the run, whatever it holds
             progress.mark_failed(file.key)
-            if isinstance(error, BrokenFileError):
-                error = InputError(f"{file.path}: {error}. The next run tries it again.")
-            elif file.key not in self._plan.pending_keys(fetched.event_type):
+            self._note(self._failure(fetched, error))
+
+    def _require_all_mapped(self, progress: StreamProgress) -> None:
+        """Raise if some records of the file were left out: it must not count as read."""
+        if self._unmapped.count:
+            progress.add_records(-self._unmapped.count)
+            raise BrokenFileError(self._unmapped.in_words().rstrip("."))
+
+    def _failure(self, fetched: Fetched, error: Exception) -> ConnectorError:
+        """Say why a file was not read to its end, and count those that could not be fetched."""
+        if isinstance(error, ConnectorError) and not isinstance(error, BrokenFileError):
+            if fetched.file.key not in self._plan.pending_keys(fetched.event_type):
                 # Files that earlier runs could not read either say nothing about the service now.
                 self._failures_in_a_row += 1
-            self._note(error)
+            return error
+        is_known = isinstance(error, BrokenFileError)
+        why = error if is_known else f"it cannot be decoded ({type(error).__name__})"
+        return InputError(f"{fetched.file.path}: {why}. The next run tries it again.")
+
+    def _content(self, fetched: Fetched) -> bytes | memoryview | None:
+        """Wait for a file's content; None if the run is stopped meanwhile."""
+        while not self._is_stopped:
+            try:
+                return fetched.content.result(_STEP_SECONDS)
+            except NotYetError:
+                if fetched.content.done():  # it is the error that reading ended with
+                    raise
+        return None
 
 
 def _sum_up(errors: Sequence[ConnectorError]) -> ConnectorError:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TIMEOUTS: Final = (10.0, 180.0)
 """Seconds for a connection and for an answer: the query behind a page can take minutes."""
+REST_SECONDS: Final = 60.0
+"""From its first byte on, an answer may take so long."""
 MOST_ANSWER_BYTES: Final = 64_000_000
 """Of one page: 100,000 members with some properties each."""
 
@@ -132,7 +134,12 @@ class Connection:
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is None:
-            session = BoundedSession(self._timeouts, self._headers, most_bytes=MOST_ANSWER_BYTES)
+            session = BoundedSession(
+                self._timeouts,
+                self._headers,
+                rest_seconds=REST_SECONDS,
+                most_bytes=MOST_ANSWER_BYTES,
+            )
             self._sessions.append(session)
         try:
             yield session

@@ -188,7 +188,7 @@ class BrazeClient(abc.ABC):
             _wait(response.headers, limit, now),
             refused,
             unnamed,
-            from_braze="message" in content,
+            from_braze=isinstance(content.get("message"), str),
             rate_limit=limit,
         )
 

@@ -93,6 +93,7 @@ class Intake:
         self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
+        self._has_unmapped = False
         self._kind = config["identifier"]
         self._identifier_of = identifier_reader(self._kind)
         self._read_member = id_of if is_joined(config) else self._identifier_of
@@ -161,8 +162,10 @@ class Intake:
             # Without a stream of cohorts, the complete members name every cohort that has any.
             every_cohort_came=members
             and (cohorts.complete or not cohorts.began)
-            and not self.takes_changes,
-            profiles_complete=not self.joined or self.profiles_evidence.complete,
+            and not self.takes_changes
+            and not self._has_unmapped,
+            profiles_complete=not self.joined
+            or (self.profiles_evidence.complete and not self._has_unmapped),
         )
 
     def roles(self, stream: str) -> list[Take]:
@@ -234,6 +237,27 @@ class Intake:
     def take_change(self, record: dict[str, Any]) -> None:
         """Read a record of the stream of changes."""
         self._take_person(record, self.changes_evidence, is_change=True)
+
+    def take_unmapped(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Note a record that no stream map could take: somebody is there whom nobody can name.
+
+        A cohort counts it as a member without an identifier, if the record says which cohort.
+
+        Args:
+            stream: The stream after stream maps.
+            record: The record before them.
+        """
+        self._has_unmapped = True
+        for evidence in self.evidence():
+            if evidence.stream == stream:
+                evidence.saw_record()
+        if stream in {self.members_evidence.stream, self._changes.name}:
+            cohort = self._cohort(id_of(record.get(self._member_fields[0])))
+            if cohort is not None:
+                is_change = self._changes.in_members or stream == self._changes.name
+                cohort.by_changes |= is_change
+                cohort.has_list |= not is_change
+                cohort.nameless += 1
 
     def _take_person(
         self, record: dict[str, Any], evidence: StreamEvidence, *, is_change: bool

@@ -57,6 +57,24 @@ class RejectedMembers:
         """Write a member record without an id of its member or cohort."""
         self._add(record, reason)
 
+    def unmapped(
+        self, record: Mapping[str, Any], *, schema_message: Mapping[str, Any], message: str
+    ) -> None:
+        """Write a record that no stream map could take, as the tap wrote it.
+
+        Args:
+            record: The record before stream maps.
+            schema_message: The SCHEMA message of its stream.
+            message: Why the map fails.
+        """
+        self._dead_letter.add(
+            schema_message["stream"],
+            record,
+            schema=schema_message,
+            reason="stream_maps cannot be applied",
+            message=message,
+        )
+
     def without_identifier(self, cohort_id: str, member: str) -> None:
         """Write a member whose profile has no identifier, or is not in the input."""
         self._add(self._record(cohort_id, member), "without_identifier")

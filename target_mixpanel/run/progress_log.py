@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 
+from braze_mixpanel.clean_text import one_line
 from target_mixpanel.run.account import by_event
 from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.estimate import estimate
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from target_mixpanel.sending.dry_run import DryRun
 
 INTERVAL_SECONDS = 10.0
+_MOST_NAMED = 100
+"""Events that a metric names; users choose the names of custom events."""
 
 
 class ProgressLog:
@@ -113,9 +117,12 @@ class ProgressLog:
         if self._sender.retries:
             lines.append(f"{self._sender.retries} requests were sent again.")
         for outcome, counts in (("read", account.read), ("imported", account.imported)):
-            self._measure(outcome, counts.total(), {"by_event": dict(sorted(counts.items()))})
+            named = {one_line(name): count for name, count in counts.most_common(_MOST_NAMED)}
+            self._measure(outcome, counts.total(), {"by_event": dict(sorted(named.items()))})
         for outcome, reasons in (("skipped", account.skipped), ("rejected", account.rejected)):
-            self._measure(outcome, reasons.total(), {"by_event": by_event(reasons)})
+            most = Counter(dict(reasons.most_common(_MOST_NAMED)))
+            events = {one_line(name): why for name, why in by_event(most).items()}
+            self._measure(outcome, reasons.total(), {"by_event": events})
         self._logger.info("%s", "\n".join(lines))
         self._log_whole_run()
 

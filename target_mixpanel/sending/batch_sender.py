@@ -35,5 +35,8 @@ class BatchSender(Protocol):
     def finished(self) -> Iterator[Delivered]:
         """Yield the batches whose events all have an outcome, each once."""
 
+    def abort(self, message: str) -> None:
+        """Send nothing more, and end what is under way with a `StoppedError` of this message."""
+
     def drain(self, go_on: Callable[[], bool]) -> None:
         """Wait for the batches in flight as long as `go_on`, asked often, returns true."""

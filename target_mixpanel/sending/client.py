@@ -182,6 +182,7 @@ class MixpanelClient:
         if credentials.project_id:
             self._parameters["project_id"] = credentials.project_id
         self._local = threading.local()
+        self._sessions: list[BoundedSession] = []
 
     def import_events(self, body: bytes) -> MixpanelAnswer:
         """Send events in one request.
@@ -207,6 +208,11 @@ class MixpanelClient:
             date=http_date(answer.headers.get("Date", "")),
         )
 
+    def abort(self) -> None:
+        """End the requests that are under way; a signal handler may call it."""
+        for session in tuple(self._sessions):
+            session.abort()
+
     def _session(self) -> BoundedSession:
         session: BoundedSession | None = getattr(self._local, "session", None)
         if session is None:
@@ -222,4 +228,5 @@ class MixpanelClient:
                     "X-Mixpanel-Integration-ID": INTEGRATION_ID,
                 },
             )
+            self._sessions.append(session)
         return session

@@ -84,6 +84,9 @@ class ImportClient(Protocol):
     def import_events(self, body: bytes) -> MixpanelAnswer:
         """Send the events of a body in one request."""
 
+    def abort(self) -> None:
+        """End the requests that are under way."""
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -186,6 +189,15 @@ class BatchDelivery:
             self._retry_seconds,
         )
         require_good_probe(answer, self.client.credentials, self._clock.wall())
+
+    def abort(self, message: str) -> None:
+        """Send nothing more, and end what is under way; a signal handler may call it.
+
+        Args:
+            message: Of the `StoppedError` that those who wait raise.
+        """
+        self._loop.stop(message)
+        self.client.abort()
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Queue a batch; blocks while enough are in flight, which is what bounds the memory.

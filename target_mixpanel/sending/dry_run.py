@@ -55,6 +55,9 @@ class DryRun:
     def check_credentials(self) -> None:
         """Do nothing: a dry run needs none."""
 
+    def abort(self, message: str) -> None:
+        """Do nothing: writing never waits."""
+
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
         """Write a batch.
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from braze_mixpanel.errors import InputError, SettingsError
-from tests.target_braze_cohorts.harness import SCHEMAS, full, line, member, run, schema, state
+from tests.target_braze_cohorts.harness import (
+    SCHEMAS,
+    activate,
+    full,
+    line,
+    member,
+    run,
+    schema,
+    state,
+)
 
 
 def maps(**members):
@@ -41,6 +50,36 @@ def test_fields_that_become_one_when_flattened_are_reported_in_one_line(braze, t
 def test_a_map_that_is_good_is_used(braze, tmp_path):
     run(braze, tmp_path, full({1: ["a"]}), **maps(distinct_id="'id-' + distinct_id")).ok()
     assert braze.members("1") == {"id-a"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "person"),
+    [
+        ("'id-' + distinct_id[3]", "x"),
+        ("'id-' + str(int(distinct_id[-1:]))", "person-x"),
+        ("distinct_id + distinct_id.replace('x', '') * 20000", "xabcdefgh"),
+    ],
+)
+def test_a_record_that_its_map_cannot_take_costs_that_member_only(
+    braze, tmp_path, expression, person
+):
+    lines = full({2: ["id-1" if "id" in expression[:3] else "x", person]})
+    done = run(braze, tmp_path, lines, **maps(distinct_id=expression)).ok()
+    assert len(braze.members("2")) == 1
+    assert done.rows["2"].counts.without_identifier == 1
+    assert (person, 2) in [
+        (d["record"]["distinct_id"], d["record"]["cohort_id"]) for d in done.dead
+    ]
+    assert {dead["stream"] for dead in done.dead} == {"cohort_members"}
+    assert all(f" {person} " not in dead["message"] for dead in done.dead)
+
+
+def test_a_cohort_whose_only_record_cannot_be_mapped_has_not_vanished(braze, tmp_path):
+    run(braze, tmp_path, full({1: ["id-1"], 2: ["id-2"]})).ok()
+    lines = SCHEMAS + member(1, "id-1") + member(2, "x") + activate() + activate("cohorts")
+    way = {**maps(distinct_id="'id-' + distinct_id[3]"), "clear_vanished_cohorts": True}
+    run(braze, tmp_path, lines, max_removal_ratio=1, **way)
+    assert braze.members("2") == {"id-2"}
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,21 @@ def test_a_record_that_a_rule_refuses_lies_in_the_dead_letter(
     assert [dead["record"]["id"] for dead in result.dead] == [text[7 : text.index(b'",')].decode()]
 
 
+@pytest.mark.parametrize("value", [b"[]", b"{}"])
+def test_a_record_of_more_values_than_fit_into_memory_is_rejected(
+    mixpanel, tmp_path, value
+) -> None:
+    text = strange(b'"properties":[' + value + (b"," + value) * 600_000 + b"]")
+    source = BEFORE + raw(text, CUSTOM) + AFTER
+    result = run(source, mixpanel, tmp_path, dead_letter_path=str(tmp_path / "unread"))
+    assert result.error is None
+    assert mixpanel.count == 3
+    assert result.account.rejected == {(CUSTOM, "too large"): 1}
+    (dead,) = (tmp_path / "unread").iterdir()
+    assert text in dead.read_bytes()
+    assert result.states == [LAST]
+
+
 def test_a_time_long_before_all_time_is_rejected_and_not_skipped_as_old(mixpanel, tmp_path) -> None:
     old = b'{"id":"a","external_user_id":"u","time":-1%s}' % (b"0" * 400)
     result = run(BEFORE + raw(old) + AFTER, mixpanel, tmp_path)

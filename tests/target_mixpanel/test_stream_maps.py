@@ -106,6 +106,26 @@ def test_a_map_that_fits_no_record_ends_the_run_without_showing_the_record(
 @pytest.mark.parametrize(
     "expression",
     [
+        "campaign_name * 100000",
+        "2 ** (campaign_name.count('b') * 5000000)",
+        "1 << (campaign_name.count('b') * 20000)",
+    ],
+)
+def test_a_record_of_which_its_map_makes_too_much_lies_in_the_dead_letter(
+    mixpanel, tmp_path, expression
+) -> None:
+    long, short = open_record(1, campaign_name="ab"), open_record(2, campaign_name="")
+    source = SCHEMA + record(long) + record(short) + state(1)
+    result = run(source, mixpanel, tmp_path, stream_maps={STREAM: {"campaign_name": expression}})
+    assert result.error is None
+    assert mixpanel.insert_ids() == {"event-2"}
+    assert [dead["record"] for dead in result.dead] == [long]
+    assert result.states == [{"bookmarks": {STREAM: 1}}]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
         "campaign_name.upper()",
         "campaign_name",
         "md5(record.get('campaign_name'))",

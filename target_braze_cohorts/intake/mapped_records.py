@@ -1,0 +1,63 @@
+"""Applies stream maps; a record that none can take is set aside, and costs nobody else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, map_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from singer_sdk.mapper import StreamMap
+
+    from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.rejected_members import RejectedMembers
+
+
+class MappedRecords:
+    """Maps the records of a run, and knows which streams their maps cannot take at all."""
+
+    def __init__(self) -> None:
+        """Start without records."""
+        self._mapped: set[str] = set()
+        self._unmapped: dict[str, UnmappedRecordError] = {}
+
+    def apply(
+        self,
+        stream_map: StreamMap,
+        record: Mapping[str, Any],
+        schema_message: Mapping[str, Any],
+        intake: Intake,
+        rejects: RejectedMembers,
+    ) -> dict[str, Any] | None:
+        """Map a record; one that the map cannot take is counted and lies in the dead letter.
+
+        Args:
+            stream_map: The map.
+            record: The record before it.
+            schema_message: The SCHEMA message of its stream.
+            intake: Counts what is missing.
+            rejects: Writes the dead letter.
+
+        Returns:
+            The mapped record; None if the map filters it or cannot take it.
+
+        Raises:
+            SettingsError: The map fails on every record.
+        """
+        stream = schema_message["stream"]
+        try:
+            mapped = map_record(stream_map, record)
+        except UnmappedRecordError as error:
+            self._unmapped.setdefault(stream, error)
+            intake.take_unmapped(stream_map.stream_alias, record)
+            rejects.unmapped(record, schema_message=schema_message, message=str(error))
+            return None
+        self._mapped.add(stream)
+        return mapped
+
+    def mistake(self) -> UnmappedRecordError | None:
+        """Return the error of a map that has taken no record of its stream: it is a mistake."""
+        wrong = sorted(self._unmapped.keys() - self._mapped)
+        return self._unmapped[wrong[0]] if wrong else None

@@ -1,0 +1,165 @@
+"""No secret of any setting is shown, in whatever form it is given and whatever is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_braze_currents.tap import TapBrazeCurrents
+from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
+from target_braze_cohorts.target import TargetBrazeCohorts
+from target_mixpanel.target import TargetMixpanel
+from tests.fakes.misbehaving_server import misbehaving
+
+if TYPE_CHECKING:
+    from braze_mixpanel.sdk import SingerPlugin
+
+BIN = Path(sys.executable).parent
+MARK = "MARK-of-a-secret-77"
+URL = f"http://user:{MARK}@127.0.0.1:1/x?sig={MARK}&X-Amz-Signature={MARK}"
+PLUGINS: tuple[type[SingerPlugin], ...] = (
+    TapBrazeCurrents,
+    TapMixpanelCohorts,
+    TargetBrazeCohorts,
+    TargetMixpanel,
+)
+BASE: dict[str, dict[str, Any]] = {
+    "tap-braze-currents": {"storage_url": "http://127.0.0.1:1/x", "settle_seconds": 0},
+    "tap-mixpanel-cohorts": {
+        "api_url": "http://127.0.0.1:1",
+        "api_secret": "another-secret",
+        "retry_seconds": 0,
+    },
+    "target-braze-cohorts": {
+        "rest_endpoint": "http://127.0.0.1:1",
+        "api_key": "another-secret",
+        "delivery": "attribute",
+        "retry_seconds": 0,
+    },
+    "target-mixpanel": {
+        "api_url": "http://127.0.0.1:1",
+        "project_token": "another-secret",
+        "retry_seconds": 0,
+    },
+}
+INPUT = b'{"type":"SCHEMA","stream":"cohorts","schema":{"properties":{}},"key_properties":[]}\n'
+
+
+def settings_of(plugin: type[SingerPlugin]) -> dict[str, dict[str, Any]]:
+    """Every setting there is, the SDK's included, so that a new one is covered."""
+    schema = json.loads(json.dumps(plugin.config_jsonschema))
+    plugin.append_builtin_config(schema)
+    return schema["properties"]
+
+
+CASES = [
+    (plugin.name, name, bool(definition.get("secret")))
+    for plugin in PLUGINS
+    for name, definition in settings_of(plugin).items()
+]
+FORMS: dict[str, Any] = {
+    "text": MARK,
+    "url": URL,
+    "object": {"password": MARK, "nested": [{"token": MARK}], "url": URL},
+    "cut JSON": f'{{"storage":{{"params":{{"secret":"{MARK}"}}',
+}
+PUBLIC = ("url",)
+"""A setting that holds no secret may still be a URL with one."""
+
+
+def shown(folder: Path, command: str, config: dict[str, Any], **environment: str) -> str:
+    """Everything that a run shows or leaves behind."""
+    (folder / "config.json").write_text(json.dumps(config))
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("TAP_", "TARGET_"))}
+    level = f"{command.upper().replace('-', '_')}_LOGLEVEL"
+    done = subprocess.run(
+        [BIN / command, "--config", folder / "config.json"],
+        input=INPUT,
+        capture_output=True,
+        cwd=folder,
+        env={**kept, level: "DEBUG", **environment},
+        timeout=60,
+        check=False,
+    )
+    files = [file for file in folder.rglob("*") if file.is_file() and file.name != "config.json"]
+    left = b"".join(file.read_bytes() for file in files)
+    return (done.stdout + done.stderr + left).decode("utf-8", "replace")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "setting", "is_secret"), CASES)
+def test_a_secret_in_a_setting_is_shown_nowhere(command, setting, is_secret, tmp_path) -> None:
+    for form in FORMS if is_secret or setting == "batch_config" else PUBLIC:
+        folder = tmp_path / form
+        folder.mkdir()
+        text = shown(folder, command, {**BASE[command], setting: FORMS[form]})
+        assert MARK not in text, (form, [line for line in text.splitlines() if MARK in line][:2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", BASE)
+@pytest.mark.parametrize(
+    "variable", ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "SOME_PASSWORD"]
+)
+def test_a_secret_of_the_environment_is_not_shown(command, variable, tmp_path) -> None:
+    more = {"storage_url": "s3://bucket/x"} if command == "tap-braze-currents" else {}
+    endpoint = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "AKIA",
+        "AWS_MAX_ATTEMPTS": "1",
+    }
+    text = shown(tmp_path, command, {**BASE[command], **more}, **{**endpoint, variable: MARK})
+    assert MARK not in text
+
+
+@pytest.mark.parametrize("command", BASE)
+@pytest.mark.parametrize("text", [f'{{"api_secret": "{MARK}"}}', f'{{"a": "{MARK}"', f"[{MARK}]{{"])
+def test_settings_as_the_text_of_the_option_are_not_shown(command, text, tmp_path) -> None:
+    done = subprocess.run(
+        [BIN / command, "--config", text], capture_output=True, input=b"", cwd=tmp_path, check=False
+    )
+    assert done.returncode == 78
+    assert MARK not in (done.stdout + done.stderr).decode()
+
+
+ECHO = json.dumps(
+    {
+        "error": f"you sent {MARK}",
+        "message": f"you sent {MARK}",
+        "status": MARK,
+        "failed_records": [{"index": 0, "field": MARK, "message": f"you sent {MARK}"}],
+        "num_records_imported": 0,
+        "errors": [{"index": 0, "type": MARK}, MARK],
+    }
+).encode()
+SECRET_OF = {
+    "tap-mixpanel-cohorts": "api_secret",
+    "target-braze-cohorts": "api_key",
+    "target-mixpanel": "api_secret",  # a project token is no secret: web pages hold it
+}
+ADDRESS = {"target-braze-cohorts": "rest_endpoint"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "status", [b"200 OK", b"400 Bad", b"401 No", b"403 No", b"500 Oh", b"418 Tea"]
+)
+@pytest.mark.parametrize("command", SECRET_OF)
+def test_a_secret_that_a_server_repeats_is_not_shown(command, status, tmp_path) -> None:
+    head = b"HTTP/1.1 %s\r\nX: %s\r\nContent-Length: %d\r\n\r\n"
+    answer = head % (status, MARK.encode(), len(ECHO)) + ECHO
+    with misbehaving(lambda connection: connection.sendall(answer)) as url:
+        config = {**BASE[command], SECRET_OF[command]: MARK}
+        config[ADDRESS.get(command, "api_url")] = url
+        text = shown(
+            tmp_path,
+            command,
+            {**config, "report_path": "report.html"} if "target" in command else config,
+        )
+    assert MARK not in text
