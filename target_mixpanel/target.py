@@ -87,6 +87,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     name = "target-mixpanel"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
     default_sink_class = MixpanelSink
+    dotted_texts = ("event_names",)
+    dotted_objects = ("streams",)
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
