@@ -42,6 +42,7 @@ from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.facts import run_facts
+from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
@@ -175,6 +176,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 grace_seconds=self.grace_seconds,
             ),
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
+            hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self._stopped_by is not None,
             while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             clock=self.clock,

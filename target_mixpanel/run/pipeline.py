@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_mixpanel.mapping.fast_lane import Prepared
+    from target_mixpanel.run.hot_ids import HotIds
     from target_mixpanel.run.timeline import Timeline
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.delivery import Delivered
@@ -88,6 +89,7 @@ class Pipeline:
         settings: PipelineSettings,
         *,
         timeline: Timeline | None = None,
+        hot_ids: HotIds | None = None,
         stopping: Callable[[], bool] = lambda: False,
         while_waiting: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
@@ -100,6 +102,7 @@ class Pipeline:
             write_state: Takes a STATE when it is safe.
             settings: Those of the target.
             timeline: Counts what was imported when, for a report; None if none is wanted.
+            hot_ids: Looks for ids with too many events; None if nobody wants to know.
             stopping: Whether a signal has asked the run to stop.
             while_waiting: Called between blocks, and several times a second while batches wait
                 for Mixpanel.
@@ -108,6 +111,7 @@ class Pipeline:
         self.account = Account()
         self.dead_letter = dead_letter
         self.timeline = timeline
+        self._hot_ids = hot_ids
         self.newest_imported = 0.0
         """Time of the newest imported event in UNIX seconds, 0 if there is none."""
         self._sender, self._write_state = sender, write_state
@@ -221,6 +225,8 @@ class Pipeline:
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
+        if self._hot_ids is not None:
+            self._hot_ids.saw(batch)
         self._sender.submit(batch, stopping=self._asked_to_stop)
         self.settle()
 
