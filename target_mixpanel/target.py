@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -28,6 +26,7 @@ from braze_mixpanel.singer.message_reader import (
     is_unchanged,
     read_record,
     record_of,
+    require_input,
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
@@ -47,6 +46,7 @@ from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
+from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.run.unused_names import find_unused_names
@@ -113,7 +113,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
-        self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
+        hold_state_back = lambda: self.pipeline.keep_state()  # noqa: E731, PLW0108 - made later
+        self._mappers = StreamMappers(self.config, hold_state_back, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._report = ReportWriter(
@@ -233,9 +234,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """Leave a stream out of this run, see `StreamMappers.leave_out`."""
         return self._mappers.leave_out(stream, error)
 
-    def _hold_state_back(self) -> None:
-        self.pipeline.keep_state()
-
     # Messages
 
     def _begin(self) -> None:
@@ -349,26 +347,23 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def _end(self) -> None:
         error = self._reader.error
+        is_sound = error is None or isinstance(error, InputError | StoppedError)
         try:
-            if error is None or isinstance(error, InputError | StoppedError):
-                self.pipeline.finish()
-            else:
-                # The error of the reading is the one to report. What could not be sent comes again.
-                with suppress(ConnectorError):
-                    self.pipeline.finish(abandon_unsent=True)
+            self.pipeline.finish(abandon_unsent=not is_sound)
+        except ConnectorError as later:
+            # The first error is the cause. What could not be sent comes again.
+            if error is not None and is_sound:
+                self.logger.error("%s", later)  # noqa: TRY400
+            error = error or later
         finally:
             if error is None or self.pipeline.account.read:
                 self.progress.log_end()
+        if self._stopped_by is not None and (error is None or isinstance(error, StoppedError)):
+            raise self._stopped_error(self._stopped_by)
         if error is not None:
             raise error
-        if self._stopped_by is None and not self._schema_messages:
-            raise InputError(
-                "Nothing came in: no stream at all. Are streams selected in the tap (meltano "
-                "select TAP --list), and did it run without an error? Its output belongs on this "
-                "command's standard input."
-            )
-        if self._stopped_by is not None:
-            raise self._stopped_error(self._stopped_by)
+        if not self._schema_messages:
+            require_input(self._reader)
         self._mappers.require_all_mapped()
         self.require_used_names()
 
@@ -377,11 +372,12 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if unused := find_unused_names(self.config, self._map_use, self._mappers.event_types):
             raise unused
 
-    @staticmethod
-    def _stopped_error(signum: int) -> StoppedError:
-        return StoppedError(
-            f"Stopped by {signal.Signals(signum).name}: what was in flight is settled, and STATE "
-            "says how far it went. Run again for the rest."
+    def _stopped_error(self, signum: int) -> StoppedError:
+        return stopped_error(
+            signum,
+            under_way=self.pipeline.account.under_way,
+            has_written_state=self.pipeline.has_written_state,
+            dry_run=self.config["dry_run"],
         )
 
     def _report_page(self, ending: Ending) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,8 +23,13 @@ if TYPE_CHECKING:
 
     from tap_mixpanel_cohorts.query.client import QueryClient
 
+TRIES_OF_THE_LIST: Final = 3
 _LIST: Final = "cohorts/list"
 _log = logging.getLogger("tap-mixpanel-cohorts")
+
+
+class _CutListError(TemporaryError):
+    """The list of cohorts is cut off or of another form."""
 
 
 class QueriedCohorts:
@@ -70,19 +76,25 @@ class QueriedCohorts:
             TemporaryError: No answer came.
         """
         try:
-            body = self._client.ask(_LIST, {})
+            listed = self._ask_for_list()
         except RefusedError as error:
             raise SettingsError(
                 f"Mixpanel does not list the cohorts of this project: {error}. Check project_id, "
                 "workspace_id and region."
             ) from error
-        listed = _read_list(body)
         chosen, unknown = choose(
             [Named(str(cohort["id"]), str(cohort["name"])) for cohort in listed], self._wanted
         )
         if unknown:
             raise SettingsError(f"Setting cohorts: the project has no {'; no '.join(unknown)}")
         return [cohort for cohort in listed if str(cohort["id"]) in chosen]
+
+    def _ask_for_list(self) -> list[dict[str, Any]]:
+        """Ask for the list, and again if it comes cut off."""
+        for _ in range(TRIES_OF_THE_LIST - 1):
+            with suppress(_CutListError):
+                return _read_list(self._client.ask(_LIST, {}))
+        return _read_list(self._client.ask(_LIST, {}))
 
     def plan(self, cohorts: Sequence[Mapping[str, Any]]) -> int:
         """Log beforehand what the run takes, and which schedule that fits.
@@ -158,7 +170,7 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
         content: Any = decode_leniently(body)
         return [_record(cohort) for cohort in content]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise TemporaryError(
+        raise _CutListError(
             "Mixpanel's list of cohorts is cut off or of another form: run again later, and check "
             "api_url if it stays so."
         ) from None

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from braze_mixpanel.errors import run_all
 from braze_mixpanel.times import EARLIEST_SECONDS
 from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import (
@@ -35,6 +36,7 @@ from target_mixpanel.mapping.rules import (
 from target_mixpanel.run.account import Account
 from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.ledger import Ledger, State
+from target_mixpanel.run.quoted_words import without_values
 from target_mixpanel.run.rejection_guard import RejectionGuard
 from target_mixpanel.sending.batches import Batch, Batcher, Origin, Source
 
@@ -81,7 +83,7 @@ class PipelineSettings:
 class Pipeline:
     """Checks, batches and settles; every record ends up in exactly one place of the account."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part that a test replaces
         self,
         sender: BatchSender,
         dead_letter: DeadLetter,
@@ -112,6 +114,8 @@ class Pipeline:
         self.dead_letter = dead_letter
         self.timeline = timeline
         self._hot_ids = hot_ids
+        self.has_written_state = False
+        """Whether a STATE went out, which covers everything before it."""
         self.newest_imported = 0.0
         """Time of the newest imported event in UNIX seconds, 0 if there is none."""
         self._sender, self._write_state = sender, write_state
@@ -222,6 +226,7 @@ class Pipeline:
 
     def _reject(self, rejected: RejectedEvent, origin: Origin) -> None:
         self.account.reject(rejected.event, rejected.reason)
+        self.account.explanations.setdefault(rejected.reason, rejected.message)
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
@@ -257,6 +262,7 @@ class Pipeline:
             self.dead_letter.flush()
             self._write_state(state)
             self._state_covers = self._ledger.covered
+            self.has_written_state = True
 
     def _count(self, delivered: Delivered) -> None:
         """Count a batch as imported, then correct that for each rejection."""
@@ -268,6 +274,9 @@ class Pipeline:
         for rejection in delivered.rejections:
             name, event_time = batch.names[rejection.index], batch.times[rejection.index]
             self.account.reject(name, rejection.reason, was_imported=True)
+            if rejection.reason not in self.account.explanations:
+                words = without_values(rejection.message, batch.bodies[rejection.index])
+                self.account.explanations[rejection.reason] = f'Mixpanel says "{words}"'
             if self.timeline is not None:
                 self.timeline.take_back(name, event_time)
             self._dead_letter(
@@ -300,16 +309,16 @@ class Pipeline:
             ConnectorError: Why not everything could be delivered.
         """
         self._abandoned = abandon_unsent
-        try:
-            if not self._is_stopped():
-                self._batcher.flush()
-            self._sender.drain(self._may_go_on)
-        finally:
-            self._input_ended = True
-            try:
-                self.settle()
-            finally:
-                self.dead_letter.close()
+        run_all(self._deliver_rest, self._settle_at_end, self.dead_letter.close)
+
+    def _deliver_rest(self) -> None:
+        if not self._is_stopped():
+            self._batcher.flush()
+        self._sender.drain(self._may_go_on)
+
+    def _settle_at_end(self) -> None:
+        self._input_ended = True
+        self.settle()
 
     def _is_stopped(self) -> bool:
         return self._abandoned or self._stopping()
