@@ -79,8 +79,8 @@ def proxy_wants_login(url: str) -> SettingsError:
     """Make the error for a proxy that asks for credentials of its own."""
     return SettingsError(
         f"The proxy on the way to {url} refuses to connect without a login (status "
-        f"{_PROXY_LOGIN}). Set its user and password in HTTPS_PROXY (http://user:password@host), "
-        "or exempt the host in NO_PROXY."
+        f"{_PROXY_LOGIN}). Put its user and password into HTTPS_PROXY, or exempt the host in "
+        "NO_PROXY."
     )
 
 
