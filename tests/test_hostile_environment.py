@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from braze_mixpanel.errors import ConnectorError
+from tap_mixpanel_cohorts.query.budget import Budget
+from tap_mixpanel_cohorts.query.client import Project, QueryClient
 from target_braze_cohorts.braze.client import make_client
 from target_mixpanel.sending.client import MixpanelClient, choose_credentials
 from target_mixpanel.sending.connection_check import check_account
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+SCHEMES = {"mixpanel": "Basic", "query": "Basic", "attribute": "Bearer", "partner": ""}
 FOREIGN = "not-for-this-host"
 
 
@@ -61,6 +64,12 @@ def send(client: str, url: str, folder: Path) -> None:
         with suppress(ConnectorError):
             check_account(MixpanelClient(url, credentials), time.time)
         return
+    if client == "query":
+        asking = QueryClient(Project(url, ("user", "secret"), {}), Budget(60), retry_seconds=0)
+        with suppress(ConnectorError):
+            asking.ask("cohorts/list", {})
+        asking.close()
+        return
     ways = {"attribute": by_attribute(), "partner": {}}
     config = {
         "delivery": "partner_cohort",
@@ -76,7 +85,7 @@ def send(client: str, url: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
-@pytest.mark.parametrize("client", ["mixpanel", "attribute", "partner"])
+@pytest.mark.parametrize("client", ["mixpanel", "query", "attribute", "partner"])
 def test_a_netrc_file_is_not_read(client, entry, recorder, monkeypatch, tmp_path) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text(f"{entry} login someone password {FOREIGN}\n")
@@ -91,10 +100,10 @@ def test_a_netrc_file_is_not_read(client, entry, recorder, monkeypatch, tmp_path
     assert foreign not in str(recorder.seen)
     for headers in recorder.seen:
         scheme = headers.get("Authorization", "").partition(" ")[0]
-        assert scheme == {"mixpanel": "Basic", "attribute": "Bearer", "partner": ""}[client]
+        assert scheme == SCHEMES[client]
 
 
-@pytest.mark.parametrize("client", ["mixpanel", "attribute", "partner"])
+@pytest.mark.parametrize("client", ["mixpanel", "query", "attribute", "partner"])
 def test_a_proxy_of_the_environment_is_used(client, recorder, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{recorder.server_port}")
     for name in ("no_proxy", "NO_PROXY"):
