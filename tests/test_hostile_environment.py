@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 from contextlib import suppress
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from braze_mixpanel.errors import ConnectorError
+from tap_braze_currents.bucket.store import Bucket
 from tap_mixpanel_cohorts.query.budget import Budget
 from tap_mixpanel_cohorts.query.client import Project, QueryClient
 from target_braze_cohorts.braze.client import make_client
@@ -33,7 +35,7 @@ class Recorder(BaseHTTPRequestHandler):
     """Notes the headers of each request."""
 
     def do_POST(self) -> None:
-        self.server.seen.append(dict(self.headers))  # type: ignore[attr-defined]
+        self.server.seen.append({**self.headers, "path": self.path})  # type: ignore[attr-defined]
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.send_header("Content-Length", "2")
@@ -82,6 +84,58 @@ def send(client: str, url: str, folder: Path) -> None:
     with suppress(ConnectorError):
         braze.probe()
     braze.close()
+
+
+AMBIENT = {
+    "AWS_ACCESS_KEY_ID": "FOREIGN-KEY",
+    "AWS_SECRET_ACCESS_KEY": "FOREIGN-SECRET",
+    "AWS_SESSION_TOKEN": "FOREIGN-TOKEN",
+    "AWS_SKIP_SIGNATURE": "true",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere",
+    "AWS_ROLE_ARN": "arn:aws:iam::1:role/foreign",
+    "AZURE_STORAGE_ACCOUNT_KEY": "RkVVRA==",
+    "AZURE_STORAGE_SAS_KEY": "sv=1&sig=FOREIGN-SAS",
+    "AZURE_STORAGE_TOKEN": "FOREIGN-BEARER",
+    "AZURE_CLIENT_ID": "FOREIGN-CLIENT",
+    "AZURE_CLIENT_SECRET": "FOREIGN-SECRET",
+    "AZURE_TENANT_ID": "FOREIGN-TENANT",
+    "AZURE_SKIP_SIGNATURE": "true",
+    "AZURE_STORAGE_USE_EMULATOR": "true",
+    "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere",
+    "GOOGLE_SERVICE_ACCOUNT": "/nowhere",
+    "GOOGLE_SKIP_SIGNATURE": "true",
+}
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "sent"),
+    [
+        ("s3://bucket/x", {"key": "OURKEY", "secret": "OURSECRET"}, "Credential=OURKEY/"),
+        ("s3://bucket/x", {"key": "OURKEY", "secret": "S", "token": "OURTOKEN"}, "OURTOKEN"),
+        ("s3://bucket/x", {"anon": True}, ""),
+        ("az://box/x", {"account_name": "ours", "account_key": "T1VSUw=="}, "SharedKey ours:"),
+        ("az://box/x", {"account_name": "ours", "sas_token": "sv=1&sig=OURSAS"}, "sig=OURSAS"),
+        ("az://box/x", {"account_name": "ours", "token": "OURBEARER"}, "Bearer OURBEARER"),
+        ("gs://bucket/x", {"token": "OURBEARER"}, "Bearer OURBEARER"),
+        ("gs://bucket/x", {"token": "anon"}, ""),
+    ],
+    ids=str,
+)
+def test_no_credential_of_the_environment_joins_the_one_that_is_set(
+    url, options, sent, recorder, monkeypatch
+) -> None:
+    for name, value in AMBIENT.items():
+        monkeypatch.setenv(name, value)
+    address = f"http://127.0.0.1:{recorder.server_port}"
+    with suppress(ConnectorError):
+        Bucket(url, {**options, "endpoint_url": address}).folders()
+    assert recorder.seen
+    for headers in recorder.seen:
+        said = str(headers)
+        assert "FOREIGN" not in said
+        assert sent in said
+        assert sent or "Authorization" not in headers.keys() | {k.title() for k in headers}
+    assert {name: os.environ[name] for name in AMBIENT} == AMBIENT
 
 
 @pytest.mark.parametrize("entry", ["default", "machine 127.0.0.1"])
