@@ -69,6 +69,10 @@ def wanted_values(plugin: str) -> dict[str, Any]:
             values[name] = not definition.get("default")
         elif "integer" in types and "string" not in types:
             values[name] = 7
+        elif "object" in types:
+            values[name] = {"key": "user", "region_name": "eu-west-1"}
+        elif "array" in types:
+            values[name] = ["one", "two"]
         else:
             values[name] = f"text of {name}"
     return values
