@@ -15,7 +15,8 @@ import trustme
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from tap_braze_currents.bucket.store import Bucket
 from tap_mixpanel_cohorts.query.budget import Budget
-from tap_mixpanel_cohorts.query.client import Project, QueryClient
+from tap_mixpanel_cohorts.query.client import QueryClient
+from tap_mixpanel_cohorts.query.connection import Project
 from target_braze_cohorts.braze.client import make_client
 from target_braze_cohorts.braze.connection_check import check_account as check_braze
 from target_mixpanel.sending.client import MixpanelClient, choose_credentials

@@ -24,7 +24,7 @@ from tap_mixpanel_cohorts.settings import HOSTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-ADDRESS_SETTINGS: Final = "region or api_url"
+ADDRESS_SETTINGS: Final = "region and api_url"
 """The settings that say where Mixpanel is, for messages."""
 TIMEOUTS: Final = (10.0, 180.0)
 """Seconds for a connection and for an answer: the query behind a page can take minutes."""
