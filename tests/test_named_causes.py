@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+import time
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,7 @@ SECONDS = (2.0, 2.0)
 
 def ask_mixpanel(url: str, folder: Path) -> None:
     credentials = choose_credentials(mixpanel_settings(None, folder))
-    check_mixpanel(MixpanelClient(url, credentials, timeouts=SECONDS))
+    check_mixpanel(MixpanelClient(url, credentials, timeouts=SECONDS), time.time)
 
 
 def ask_braze(url: str, folder: Path) -> None:
