@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 
-from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.rate_limit import SharedRateLimit
@@ -337,13 +337,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         if error is None and self._reader.is_empty and self._reader.is_file:
             self._resources.close()
             return  # a dead letter of a run that had nothing to keep
-        try:
-            with self._translating(), self._resources:
-                if self._sync is not None and (error is None or isinstance(error, InputError)):
-                    self._deliver(self._sync, cut=error is not None)
-                    error = error or self._sync.failure()
-        except ConnectorError as later:
-            error = error or later
+        with self._translating(), self._resources:
+            if self._sync is not None and (error is None or isinstance(error, InputError)):
+                self._deliver(self._sync, cut=error is not None)
+                error = error or self._sync.failure()
         if error is not None:
             raise error
         if not self.config["dry_run"]:

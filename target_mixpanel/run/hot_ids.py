@@ -17,8 +17,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from target_mixpanel.sending.batches import Batch
-
 MOST_EVENTS_A_DAY: Final = 200_000
 """Of one id, Mixpanel's limit."""
 EVERY: Final = 32
@@ -49,9 +47,14 @@ class HotIds:
         self._next = 0
         """Place of the next event to look at, in the next batch."""
 
-    def saw(self, batch: Batch) -> None:
-        """Count a batch of events, by their `time` and `distinct_id`."""
-        bodies, times, counts = batch.bodies, batch.times, self._counts
+    def saw(self, bodies: list[bytes], times: list[float]) -> None:
+        """Count a batch of events, by their `time` and `distinct_id`.
+
+        Args:
+            bodies: The JSON of each.
+            times: Their times in UNIX seconds.
+        """
+        counts = self._counts
         size = len(bodies)
         for place in range(self._next, size, EVERY):
             body = bodies[place]

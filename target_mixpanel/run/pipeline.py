@@ -113,7 +113,6 @@ class Pipeline:
         self.account = Account()
         self.dead_letter = dead_letter
         self.timeline = timeline
-        self._hot_ids = hot_ids
         self.has_written_state = False
         """Whether a STATE went out, which covers everything before it."""
         self.newest_imported = 0.0
@@ -126,6 +125,7 @@ class Pipeline:
             max_events=settings.batch_size,
             max_bytes=settings.batch_bytes,
             clock=clock.steady,
+            **({"look_at": hot_ids.saw} if hot_ids else {}),
         )
         self._ledger = Ledger()
         self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.where)
@@ -230,8 +230,6 @@ class Pipeline:
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
-        if self._hot_ids is not None:
-            self._hot_ids.saw(batch)
         self._sender.submit(batch, stopping=self._asked_to_stop)
         self.settle()
 
@@ -275,7 +273,8 @@ class Pipeline:
             name, event_time = batch.names[rejection.index], batch.times[rejection.index]
             self.account.reject(name, rejection.reason, was_imported=True)
             if rejection.reason not in self.account.explanations:
-                words = without_values(rejection.message, batch.bodies[rejection.index])
+                source, line = origins[rejection.index]
+                words = without_values(rejection.message, source.record_of(line))
                 self.account.explanations[rejection.reason] = f'Mixpanel says "{words}"'
             if self.timeline is not None:
                 self.timeline.take_back(name, event_time)

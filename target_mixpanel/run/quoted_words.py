@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.settings.redaction import masked
 
@@ -17,14 +15,14 @@ _SHORTEST_VALUE: Final = 3
 """Shorter values are found in any sentence."""
 
 
-def without_values(message: str, body: bytes) -> str:
-    """Return a message with … for each value of the event, which may be a person's.
+def without_values(message: str, record: Any) -> str:  # noqa: ANN401
+    """Return a message with … for each value of the record, which may be a person's.
 
     Args:
         message: What Mixpanel says of an event.
-        body: The event's JSON.
+        record: The record that the event was made of.
     """
-    values = {text for text in _texts(msgspec.json.decode(body)) if len(text) >= _SHORTEST_VALUE}
+    values = {text for text in _texts(record) if len(text) >= _SHORTEST_VALUE}
     for value in sorted(values, key=len, reverse=True):
         message = message.replace(value, "…")
     return one_line(masked(message), _MOST_CHARACTERS)

@@ -10,12 +10,10 @@ import pytest
 from target_mixpanel.mapping.event import Event
 from target_mixpanel.run import hot_ids
 from target_mixpanel.run.hot_ids import HotIds, masked_id
-from target_mixpanel.sending.batches import Batch, Source
 from tests.target_mixpanel.harness import TIME, opens, record, run, schema
 
 DAY = 86_400
 LIMIT = hot_ids.MOST_EVENTS_A_DAY
-SOURCE = Source("s", {}, whole_messages=False)
 
 
 def body_of(distinct_id: str, time: int) -> bytes:
@@ -27,11 +25,9 @@ def warnings_about(events: list[tuple[str, int]], batch_size: int = 2000) -> lis
     found: list[str] = []
     ids = HotIds(found.append)
     bodies = {event: body_of(*event) for event in set(events)}
-    for number, start in enumerate(range(0, len(events), batch_size)):
-        batch = Batch(number, 0.0)
-        for event in events[start : start + batch_size]:
-            batch.add("E", event[1], bodies[event], (SOURCE, b""))
-        ids.saw(batch)
+    for start in range(0, len(events), batch_size):
+        part = events[start : start + batch_size]
+        ids.saw([bodies[event] for event in part], [event[1] for event in part])
     return found
 
 
@@ -67,12 +63,8 @@ def test_events_of_nobody_are_none() -> None:
 def test_many_ids_do_not_fill_the_memory() -> None:
     ids = HotIds(lambda _: None)
     for number in range(200):
-        batch = Batch(number, 0.0)
-        for one in range(32 * 500):
-            batch.add(
-                "E", TIME, b'"distinct_id":"%d-%d","$insert_id":' % (number, one), (SOURCE, b"")
-            )
-        ids.saw(batch)
+        bodies = [b'"distinct_id":"%d-%d","$insert_id":' % (number, one) for one in range(32 * 500)]
+        ids.saw(bodies, [TIME] * len(bodies))
     assert len(ids._counts) <= hot_ids._MOST_COUNTERS + 500
 
 

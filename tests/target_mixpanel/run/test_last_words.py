@@ -66,9 +66,9 @@ def test_a_rule_of_the_target_explains_itself_once(tmp_path, caplog) -> None:
     ],
 )
 def test_the_values_of_an_event_are_not_quoted(message, left) -> None:
-    body = b'{"event":"E","properties":{"time":1790000000,"a":["anna@example.com"],"b":true}}'
-    assert without_values(message, body).startswith(left)
-    assert len(without_values(message, body)) <= 210
+    record = {"time": 1790000000, "a": ["anna@example.com"], "b": True, "c": None}
+    assert without_values(message, record).startswith(left)
+    assert len(without_values(message, record)) <= 210
 
 
 def test_the_first_error_is_raised_and_every_step_is_done() -> None:
