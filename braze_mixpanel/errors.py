@@ -13,7 +13,10 @@ or a customer's record.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class ConnectorError(Exception):
@@ -44,3 +47,15 @@ class StoppedError(ConnectorError):
     """SIGTERM or SIGINT ended the run before its input did."""
 
     exit_code = 143
+
+
+def run_all(*steps: Callable[[], object]) -> None:
+    """Run all steps, also after one fails, and raise the first error: it is the cause."""
+    first: BaseException | None = None
+    for step in steps:
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            first = first or error
+    if first is not None:
+        raise first

@@ -1,5 +1,15 @@
-"""`python -m tap_braze_currents`."""
+"""The command `tap-braze-currents`, also as `python -m tap_braze_currents`."""
 
-from tap_braze_currents.tap import TapBrazeCurrents
+from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
-TapBrazeCurrents.cli()
+
+def main() -> None:
+    """Run the command."""
+    end_quietly_at_interrupt()
+    from tap_braze_currents.tap import TapBrazeCurrents  # noqa: PLC0415 - takes time, see above
+
+    TapBrazeCurrents.cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
+from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
@@ -26,7 +27,6 @@ from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files, short_name, with_found
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.changes.command import changes_option
-from tap_braze_currents.given_files import json_of_option
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.run import Run, begin_run
@@ -180,11 +180,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         """Return the command, with `--changes` and a check of the files in its options."""
         command = super().get_singer_command()
         command.params.append(changes_option(cls))
-        for option in command.params:
-            if option.name in {"catalog", "state"}:
-                option.callback = json_of_option
-                option.is_eager = True  # --test needs the catalog
-        return command
+        return with_checked_files(command)
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
         """Log which selected streams have files, and emit one record of each.

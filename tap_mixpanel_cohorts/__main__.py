@@ -1,5 +1,15 @@
-"""Runs the tap as `python -m tap_mixpanel_cohorts`."""
+"""The command `tap-mixpanel-cohorts`, also as `python -m tap_mixpanel_cohorts`."""
 
-from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
+from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
-TapMixpanelCohorts.cli()
+
+def main() -> None:
+    """Run the command."""
+    end_quietly_at_interrupt()
+    from tap_mixpanel_cohorts.tap import TapMixpanelCohorts  # noqa: PLC0415 - takes time, see above
+
+    TapMixpanelCohorts.cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,8 +14,10 @@ from singer_sdk.tap_base import CliTestOptionValue
 from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
 from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
+from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
+from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
 from braze_mixpanel.summary.content import RunFacts, Stop
 from braze_mixpanel.tables import shortened, sum_of, text_table
 from tap_mixpanel_cohorts import settings
@@ -64,6 +66,11 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         self._counts = {"cohorts": 0, "members": 0}
         super().__init__(**options)
 
+    @classmethod
+    def get_singer_command(cls) -> click.Command:
+        """Return the command, with a check of the files in its options."""
+        return with_checked_files(super().get_singer_command())
+
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""
         return settings.find_problems(self.config)
@@ -76,8 +83,10 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         """Give out every cohort that is due: people, the cohort's record, STATE.
 
         Raises:
-            ConnectorError: A cohort did not come completely; all others were given out.
+            ConnectorError: A cohort did not come completely; all others were given out. Or a name
+                in the settings matches nothing.
         """
+        self._require_used_maps()
         began = datetime.now(timezone.utc)
         with ExitStack() as stack:
             source = self._source = self._open(stack)
@@ -110,6 +119,20 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             return
         cls(**options_of_config(ctx), message_writer=UnwrittenLines()).run_connection_test()
         ctx.exit()
+
+    def _require_used_maps(self) -> None:
+        """Refuse stream maps for streams or fields that do not exist, before any record.
+
+        Raises:
+            SettingsError: There are such maps.
+        """
+        use = MapUse(self.config.get("stream_maps"))
+        for stream in self.streams.values():
+            use.saw_stream(stream.name, stream.schema["properties"])
+        if unused := names_without_effect(
+            use.find_unused(), "No record was written. Correct the name or remove it."
+        ):
+            raise unused
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
         """Ask one query, or look into the inbox; log the cohorts, give out one without members.
@@ -168,6 +191,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             budget,
             client,
             connection,
+            progress,
             run,
         )
 
@@ -176,7 +200,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
                 API_SECRETS_END_ON,
             )
-        asked = [float(at) for at in self._progress.get("queries", [])]
+        asked = list(progress.moments(self._progress.get("queries")).values())
         self._client = client.QueryClient(
             connection.Project.from_settings(self.config),
             budget.Budget(self.config["query_budget"], asked),

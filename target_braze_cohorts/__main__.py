@@ -1,5 +1,15 @@
-"""`python -m target_braze_cohorts`."""
+"""The command `target-braze-cohorts`, also as `python -m target_braze_cohorts`."""
 
-from target_braze_cohorts.target import TargetBrazeCohorts
+from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
-TargetBrazeCohorts.cli()
+
+def main() -> None:
+    """Run the command."""
+    end_quietly_at_interrupt()
+    from target_braze_cohorts.target import TargetBrazeCohorts  # noqa: PLC0415 - takes time, see above
+
+    TargetBrazeCohorts.cli()
+
+
+if __name__ == "__main__":
+    main()

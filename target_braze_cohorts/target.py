@@ -334,6 +334,9 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
                 self._map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
             )
             error = error or self._maps.mistake()
+        if error is None and self._reader.is_empty and self._reader.is_file:
+            self._resources.close()
+            return  # a dead letter of a run that had nothing to keep
         with self._translating(), self._resources:
             if self._sync is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._sync, cut=error is not None)

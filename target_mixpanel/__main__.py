@@ -1,5 +1,15 @@
-"""`python -m target_mixpanel`."""
+"""The command `target-mixpanel`, also as `python -m target_mixpanel`."""
 
-from target_mixpanel.target import TargetMixpanel
+from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
-TargetMixpanel.cli()
+
+def main() -> None:
+    """Run the command."""
+    end_quietly_at_interrupt()
+    from target_mixpanel.target import TargetMixpanel  # noqa: PLC0415 - takes time, see above
+
+    TargetMixpanel.cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk import typing as th
@@ -12,6 +13,7 @@ from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
 from braze_mixpanel.settings.paths import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
+from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.summary.writer import SUMMARY_PATH
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
@@ -86,7 +88,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "event_names",
         th.ObjectType(additional_properties=th.StringType),
         default={},
-        description="Braze event type to another Mixpanel event name.",
+        description="Braze event type, or its stream, to another Mixpanel event name.",
     ),
     th.Property(
         "streams",
@@ -191,6 +193,12 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
         f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
         for name in CREDENTIAL_SETTINGS
         if (value := config.get(name)) and value != value.strip()
+    ]
+    names = Counter(stream_id(name) for name in config["event_names"])
+    mistakes += [
+        f"Setting event_names is wrong: it names {name} twice, as event type and as stream."
+        for name, count in names.items()
+        if count > 1
     ]
     try:
         base_url(config["region"], config.get("api_url"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -28,6 +26,7 @@ from braze_mixpanel.singer.message_reader import (
     is_unchanged,
     read_record,
     record_of,
+    require_input,
     require_schema,
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
@@ -42,10 +41,12 @@ from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.facts import run_facts
+from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
 from target_mixpanel.run.report_page import make_page
+from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.run.unused_names import find_unused_names
@@ -74,7 +75,6 @@ if TYPE_CHECKING:
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.batches import Origin
-    from target_mixpanel.sending.client import Credentials
     from target_mixpanel.sending.dry_run import DryRun
 
 FILTERED = "filtered by stream_maps"
@@ -87,6 +87,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     name = "target-mixpanel"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
     default_sink_class = MixpanelSink
+    dotted_texts = ("event_names",)
+    dotted_objects = ("streams",)
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
@@ -112,7 +114,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
-        self._mappers = StreamMappers(self.config, self._hold_state_back, self.logger)
+        self._mappers = StreamMappers(self.config, self._keep_state, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._is_reading = False
@@ -176,6 +178,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
                 grace_seconds=self.grace_seconds,
             ),
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
+            hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self._stopped_by is not None,
             while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             clock=self.clock,
@@ -209,7 +212,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         except SettingsError:
             self._check_files()
             return f"All is well: a dry run writes to {config['dry_run_path']} and sends nothing."
-        self._warn_of_api_secret(credentials)
+        if warning := api_secret_warning(credentials, self.clock.wall()):
+            self.logger.warning(warning)
         url = base_url(config["region"], config.get("api_url"))
         self._check_files()
         client = MixpanelClient(url, credentials, timeouts=CHECK_TIMEOUTS)
@@ -232,7 +236,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """Leave a stream out of this run, see `StreamMappers.leave_out`."""
         return self._mappers.leave_out(stream, error)
 
-    def _hold_state_back(self) -> None:
+    def _keep_state(self) -> None:
         self.pipeline.keep_state()
 
     # Messages
@@ -244,7 +248,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         else:
             client = self.client
             self.dead_letter.check()
-            self._warn_of_api_secret(client.credentials)
+            if warning := api_secret_warning(client.credentials, self.clock.wall()):
+                self.logger.warning(warning)
             self.logger.info("This run sends to %s, %s", client.url, client.credentials.where)
         if doubtful := doubtful_event_names(self.config["event_names"]):
             self.logger.warning(doubtful)
@@ -252,10 +257,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._require_going()  # the sender is made: from here on the handler itself ends the test
         self.sender.check_credentials()
         self._is_reading = True
-
-    def _warn_of_api_secret(self, credentials: Credentials) -> None:
-        if warning := api_secret_warning(credentials, self.clock.wall()):
-            self.logger.warning(warning)
 
     def _require_going(self) -> None:
         if self._stopped_by is not None:
@@ -344,25 +345,23 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def _end(self) -> None:
         error = self._reader.error
+        is_sound = error is None or isinstance(error, InputError | StoppedError)
         try:
-            if error is None or isinstance(error, InputError | StoppedError):
-                self.pipeline.finish()
-            else:
-                # The error of the reading is the one to report. What could not be sent comes again.
-                with suppress(ConnectorError):
-                    self.pipeline.finish(abandon_unsent=True)
+            self.pipeline.finish(abandon_unsent=not is_sound)
+        except ConnectorError as later:
+            # The first error is the cause. What could not be sent comes again.
+            if error is not None and is_sound:
+                self.logger.error("%s", later)  # noqa: TRY400
+            error = error or later
         finally:
             if error is None or self.pipeline.account.read:
                 self.progress.log_end()
+        if self._stopped_by is not None and (error is None or isinstance(error, StoppedError)):
+            raise self._stopped_error(self._stopped_by)
         if error is not None:
             raise error
-        if self._stopped_by is None and not self._schema_messages:
-            raise InputError(
-                "Nothing came in: no stream at all. Are streams selected in the tap (meltano "
-                "select TAP --list), and did it run without an error? Its output belongs on this "
-                "command's standard input."
-            )
-        self._require_going()
+        if not self._schema_messages:
+            require_input(self._reader)
         self._mappers.require_all_mapped()
         self.require_used_names()
 
@@ -371,17 +370,17 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         if unused := find_unused_names(self.config, self._map_use, self._mappers.event_types):
             raise unused
 
-    @staticmethod
-    def _stopped_error(signum: int) -> StoppedError:
-        return StoppedError(
-            f"Stopped by {signal.Signals(signum).name}: what was in flight is settled, and STATE "
-            "says how far it went. Run again for the rest."
+    def _stopped_error(self, signum: int) -> StoppedError:
+        return stopped_error(
+            signum,
+            under_way=self.pipeline.account.under_way,
+            has_written_state=self.pipeline.has_written_state,
+            dry_run=self.config["dry_run"],
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        begun = self._begun
-        retries = self.sender.retries if begun else 0
-        return make_page(ending, self.config, begun, retries=retries, now=self.clock.wall())
+        retries = self.sender.retries if self._begun else 0
+        return make_page(ending, self.config, self._begun, retries=retries, now=self.clock.wall())
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""

@@ -35,9 +35,10 @@ PLUGINS: Final[dict[str, type]] = {
     "target-mixpanel": TargetMixpanel,
     "target-braze-cohorts": TargetBrazeCohorts,
 }
-KINDS: Final = {"object": "object", "array": "array", "boolean": "boolean", "integer": "integer"}
-"""JSON type to Meltano's kind; numbers become strings, since Meltano fails on decimals given by
-the environment."""
+BOOLEANS: Final = (True, False, "true", "false", "True", "False", "1", "0")
+"""What Meltano takes for a boolean: in meltano.yml, and in the environment, where all is text."""
+NULLS_COUNT: Final = "stream_maps"
+"""The setting in which a null removes something."""
 SDK_SETTINGS: Final = (
     "stream_map",
     "stream_maps",
@@ -112,38 +113,51 @@ def is_own(name: str) -> bool:
     return not name.startswith(SDK_SETTINGS)
 
 
-def kind_of(definition: dict[str, Any]) -> str:
-    """Choose Meltano's kind for a setting."""
+def kind_of(name: str, definition: dict[str, Any]) -> str:
+    """Choose Meltano's kind for a setting, see `meltano_settings`.
+
+    Numbers with a fraction are text: Meltano fails on decimals given by the environment.
+    """
     types = definition.get("type", "string")
-    types = [types] if isinstance(types, str) else types
-    if "enum" in definition:
-        return "options"
+    if name == NULLS_COUNT:
+        return "object"
     if "string" in types:
         return "string"
-    return next((KINDS[name] for name in types if name in KINDS), "string")
+    if "boolean" in types:
+        return "options"
+    return "integer" if "integer" in types else "string"
 
 
 def meltano_settings(plugin: str) -> list[dict[str, Any]]:
     """Describe a plugin's settings for Meltano, keys in the order in which Meltano writes them.
 
-    Numbers, booleans and choices are declared as text, so that the plugin reads them: it reports a
-    wrong value in one line. Meltano would end in a stack trace, or read `DRY_RUN=ture` as false and
-    send.
+    The kinds are those with which no wrong value passes and none is shown (tried with 4.4.1):
+
+    - `integer`: `meltano config set` refuses what is no number, and stores a number.
+    - Booleans are `options`, whose values Meltano checks. It would read `DRY_RUN=ture` as false,
+      and send.
+    - Choices, ratios, objects and arrays are `string`, and the plugin reads them. Meltano's own
+      conversion shows a malformed object, its secrets too, in a stack trace, and reads
+      `["a" "b"]` as one text.
+    - `stream_maps` is an `object` with a processor all the same. Without the two, a null in
+      meltano.yml, which removes a field, is lost on its way to the plugin.
     """
     described = []
     for name, definition in settings_of(plugin).items():
-        kind = kind_of(definition)
-        if is_own(name) and kind in {"boolean", "integer", "options"}:
-            kind = "string"
+        kind = kind_of(name, definition)
+        choices: list[str | bool] = list(filter(None, definition.get("enum", [])))
+        if kind == "options":
+            choices = list(BOOLEANS)
         entry: dict[str, Any] = {"name": name, "kind": kind}
         default = definition.get("default")
         if default not in (None, {}, []):
-            entry["value"] = _text(default) if kind == "string" else default
+            entry["value"] = default
+        entry["label"] = _label(name)
         entry["description"] = _one_line(definition.get("description", ""))
-        if "enum" in definition:
-            entry["options"] = [
-                {"label": option, "value": option} for option in definition["enum"] if option
-            ]
+        if choices:
+            entry["options"] = [{"label": _label_of(each), "value": each} for each in choices]
+        if name == NULLS_COUNT:
+            entry["value_processor"] = "nest_object"
         if definition.get("secret"):
             entry["sensitive"] = True
         described.append(entry)
@@ -153,9 +167,7 @@ def meltano_settings(plugin: str) -> list[dict[str, Any]]:
 def hub_definition(plugin: str) -> dict[str, Any]:
     """Describe a plugin as MeltanoHub wants it: keys in order of the alphabet."""
     about = PLUGINS[plugin]._get_about_info()  # noqa: SLF001
-    settings = [
-        {**setting, "label": _label(setting["name"])} for setting in meltano_settings(plugin)
-    ]
+    settings = meltano_settings(plugin)
     definition = {
         **HUB[plugin],
         "capabilities": [capability.value for capability in about.capabilities],
@@ -247,8 +259,9 @@ def _label(name: str) -> str:
     return " ".join([first[:1].upper() + first[1:], *others])
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
-    return value if isinstance(value, str) else json.dumps(value)
+def _label_of(choice: str | bool) -> str:  # noqa: FBT001
+    """Label a choice; text that reads like a boolean keeps its quotes."""
+    return json.dumps(choice) if choice in BOOLEANS else str(choice)
 
 
 def _one_line(text: str) -> str:

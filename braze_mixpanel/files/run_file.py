@@ -156,8 +156,12 @@ class LocalRunFile:
         Raises:
             SettingsError: The disk is full, or the folder cannot be written to.
         """
+        is_first = self._file is None
         try:
-            self._opened().write(lines)
+            file = self._opened()
+            file.write(lines)
+            if is_first:
+                file.flush()  # a run that is killed leaves no empty file
         except OSError as error:
             raise self._cannot_write(error) from error
         self._is_dirty = True

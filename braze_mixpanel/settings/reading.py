@@ -1,8 +1,11 @@
-"""Reads settings from environment variables, and numbers and booleans from text."""
+"""Reads settings from environment variables, and values of other types from text."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from braze_mixpanel.sdk import TRUTHY, parse_environment_config
@@ -13,12 +16,17 @@ if TYPE_CHECKING:
 _TRUE_OR_FALSE: Final = frozenset({*TRUTHY, "false", "0", "no", "off", ""})
 
 
+_is_whole_number: Final = re.compile("[+-]?[0-9]{1,18}").fullmatch
+
+
 def parse_ratio(value: float | str) -> float:
     """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
 
     Raises:
         ValueError: It is not a number from 0 to 1.
     """
+    if isinstance(value, bool):
+        raise ValueError(value)  # noqa: TRY004 - one error for whatever is no ratio
     ratio = float(value)
     if not 0 <= ratio <= 1:
         raise ValueError(value)
@@ -40,6 +48,9 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
         text = os.environ.get(f"{prefix}{name.upper()}", "")
         if not text:
             continue
+        if text.lstrip().startswith(("[", "{")):
+            found[name] = text  # the SDK takes a malformed array for its old form, x,y,z
+            continue
         try:
             found |= parse_environment_config({"properties": {name: definition}}, prefix)
         except ValueError:
@@ -50,10 +61,11 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
 
 
 def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert booleans and whole numbers that were given as text.
+    """Convert booleans, whole numbers, arrays and objects that were given as text.
 
-    Meltano passes most settings as text (their kind in meltano.yml is string). Its own conversion
-    reads any unknown text as false, and ends in a stack trace for text that is not a number.
+    Meltano passes arrays and objects of the environment as text (their kind in meltano.yml is
+    string): its own conversion shows a malformed one, secrets included, in a stack trace, and
+    reads `["a" "b"]` as one text.
 
     Args:
         settings: Name → value.
@@ -65,10 +77,17 @@ def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[s
     read = dict(settings)
     for name, value in settings.items():
         types = schema["properties"].get(name, {}).get("type", ())
+        if isinstance(value, float) and value.is_integer() and "integer" in types:
+            read[name] = int(value)
         if not isinstance(value, str) or "string" in types:
             continue
         if "boolean" in types and value.lower() in _TRUE_OR_FALSE:
             read[name] = value.lower() in TRUTHY
-        elif "integer" in types and value.strip().lstrip("-").isdecimal():
+        elif "integer" in types and _is_whole_number(value.strip()):
             read[name] = int(value)
+        elif ("object" in types or "array" in types) and not value.strip():
+            del read[name]  # a variable that is set to nothing
+        elif "object" in types or "array" in types:
+            with suppress(ValueError, RecursionError):
+                read[name] = json.loads(value)
     return read

@@ -130,6 +130,14 @@ def is_pipe(source: IO[Any]) -> bool:
     return _pipe_descriptor(source) is not None
 
 
+def is_regular_file(source: IO[Any]) -> bool:
+    """Return whether the input is a file on a disk."""
+    try:
+        return stat.S_ISREG(os.fstat(source.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def discard(source: IO[Any], seconds: float) -> None:
     """Read and drop what is left in a pipe, so that its writer can end normally.
 

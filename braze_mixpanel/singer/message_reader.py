@@ -20,7 +20,7 @@ from braze_mixpanel.singer.lenient_json import (
     TooManyValuesError,
     decode_leniently,
 )
-from braze_mixpanel.singer.line_blocks import line_blocks
+from braze_mixpanel.singer.line_blocks import is_regular_file, line_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
@@ -130,6 +130,27 @@ def require_schema(stream: str, known: Container[str]) -> None:
         )
 
 
+def require_input(reader: SingerLineReader) -> None:
+    """Check, at the end of an input without streams, that this may be so.
+
+    Raises:
+        InputError: The tap wrote no stream. An empty file is none of a tap: it may be a dead letter
+            to be replayed, of a run that had nothing to keep.
+    """
+    if reader.is_empty and reader.is_file:
+        return
+    if reader.is_empty:
+        raise InputError(
+            "The input is empty. If the tap failed, its own message says why: fix that first. Its "
+            "output belongs on this command's standard input."
+        )
+    raise InputError(
+        "Nothing came in: no stream at all. Are streams selected in the tap (meltano select TAP "
+        "--list), and did it run without an error? Its output belongs on this command's standard "
+        "input."
+    )
+
+
 def is_unchanged(maps: Sequence[StreamMap]) -> bool:
     """Return whether the stream maps of a stream leave its records unchanged."""
     only = maps[0]
@@ -190,6 +211,10 @@ class SingerLineReader(GenericSingerReader[bytes]):
         self._around, self._translating = around, translating
         self._is_used = is_used
         self.error: ConnectorError | None = None
+        self.is_empty = True
+        """Whether no line has come."""
+        self.is_file = False
+        """Whether the input is a regular file, and not what another program writes now."""
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
 
@@ -212,6 +237,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
+        self.is_file = is_regular_file(source)
         with self._around():
             try:
                 with self._translating():
@@ -228,6 +254,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
     ) -> None:
         self.begin()
         for lines in line_blocks(source, while_waiting=self._between_blocks):
+            self.is_empty = False
             self._process_block(lines, callbacks, counts)
             self._between_blocks()
 

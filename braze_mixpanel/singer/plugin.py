@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 from singer_sdk.exceptions import ConfigValidationError
@@ -16,6 +16,12 @@ from singer_sdk.plugin_base import SingerCommand
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import SingerPlugin, options_of_config, quiet_sdk
+from braze_mixpanel.settings.dotted_keys import (
+    find_ambiguous_maps,
+    join_keys_of_objects,
+    join_keys_of_texts,
+    restore_stream_maps,
+)
 from braze_mixpanel.settings.environment import misspelt_variables, unread_variables
 from braze_mixpanel.settings.mistakes import find_mistakes
 from braze_mixpanel.settings.reading import read_texts, settings_in_environment
@@ -126,6 +132,10 @@ class ConnectorPlugin(SingerPlugin):
     reads_input = False
     most_seconds_to_stop = GRACE_SECONDS
     """How long the command may take to end after SIGTERM, whatever a server does."""
+    dotted_texts: ClassVar[tuple[str, ...]] = ()
+    """Settings that are objects of texts, whose keys may have dots."""
+    dotted_objects: ClassVar[tuple[str, ...]] = ()
+    """Settings that are objects of objects, whose keys may have dots."""
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -191,12 +201,16 @@ class ConnectorPlugin(SingerPlugin):
             context.command.take_plugin(self)
         schema, config = self.config_jsonschema, self.changeable_config
         self.append_builtin_config(schema)
-        config.update(read_texts(config, schema))
+        texts = read_texts(config, schema)
+        config.clear()
+        config.update(self._with_whole_keys(texts))
         protect_logs(secret_values(config, schema) | secrets_in_environment(os.environ))
         prefix, properties = self.environment_prefix(), schema["properties"]
         unread = ", ".join(unread_variables(prefix, properties, config))
         errors, warnings = misspelt_variables(prefix, properties, config)
         errors += find_mistakes(config, schema, prefix)
+        maps = config.get("stream_maps")
+        errors += find_ambiguous_maps(maps if isinstance(maps, dict) else {}, os.environ)
         errors += self.check_settings() if not errors else []
         errors += filter(None, [find_summary_problem(config)])
         if unread:
@@ -212,6 +226,19 @@ class ConnectorPlugin(SingerPlugin):
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run; called at any time, also before it began."""
         return RunFacts()
+
+    @classmethod
+    def _with_whole_keys(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """Join the keys that Meltano splits at their dots."""
+        restore = {
+            "stream_maps": restore_stream_maps,
+            **dict.fromkeys(cls.dotted_texts, join_keys_of_texts),
+            **dict.fromkeys(cls.dotted_objects, join_keys_of_objects),
+        }
+        return {
+            name: restore[name](value) if name in restore and isinstance(value, dict) else value
+            for name, value in config.items()
+        }
 
     def check_settings(self) -> list[str]:
         """Find what a schema cannot say, such as two settings that need each other.

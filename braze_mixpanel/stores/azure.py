@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from obstore.store import AzureStore
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.ambient import without_other_credentials
 from braze_mixpanel.stores.options import (
     Options,
     client_options,
@@ -109,7 +110,8 @@ def open_azure(
             "Azure needs the storage account: set account_name or connection_string in "
             f"{use.options}."
         )
-    return AzureStore(container, **store)
+    with without_other_credentials("AZURE_", store):
+        return AzureStore(container, **store)
 
 
 def read_connection_string(text: str, use: Use) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from obstore.store import GCSStore
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.ambient import without_other_credentials
 from braze_mixpanel.stores.options import (
     Options,
     client_options,
@@ -87,7 +88,8 @@ def open_google(bucket: str, given: Mapping[str, Any], use: Use) -> GCSStore:
     path = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     if path and not store.keys() & _CREDENTIALS:
         store.update(_key_file(path, use))
-    return GCSStore(bucket, **store)
+    with without_other_credentials("GOOGLE_", store):
+        return GCSStore(bucket, **store)
 
 
 def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:

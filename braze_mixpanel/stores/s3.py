@@ -11,6 +11,7 @@ import requests
 from obstore.store import S3Store
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.ambient import without_other_credentials
 from braze_mixpanel.stores.aws_profiles import profile_of
 from braze_mixpanel.stores.options import (
     Options,
@@ -166,7 +167,8 @@ def open_s3(bucket: str, given: Mapping[str, Any], use: Use) -> S3Store:
         store["endpoint"] = address
     store.update(options.rest(_OWN))
     parts.finish()
-    return S3Store(bucket, **store)
+    with without_other_credentials("AWS_", store):
+        return S3Store(bucket, **store)
 
 
 def find_region(bucket: str, service: str = "https://s3.amazonaws.com") -> str:
@@ -181,7 +183,10 @@ def find_region(bucket: str, service: str = "https://s3.amazonaws.com") -> str:
     """
     try:
         answer = requests.head(
-            f"{service}/{bucket}", timeout=_SECONDS_TO_FIND_THE_REGION, allow_redirects=False
+            f"{service}/{bucket}",
+            timeout=_SECONDS_TO_FIND_THE_REGION,
+            allow_redirects=False,
+            auth=lambda request: request,  # without it, requests takes a password from a netrc file
         )
     except requests.RequestException:
         return "us-east-1"

@@ -20,7 +20,8 @@ _URL = re.compile(r"https?://\S+")
 _IN_TIME = re.compile(r" in [\d.]+[nµm]?s\b.*?(?= - )", re.DOTALL)
 _CAUSES = re.compile(
     r'message: "([^"]*)"|error: "([^"]*)"|kind: (Timeout|Connect|Decode|Body)\b'
-    r"|InvalidCertificate\(\s*(\w+)|(dns error)|(IncompleteMessage|TimedOut|ConnectionReset)"
+    r"|InvalidCertificate\(\s*(\w+)|(dns error)|(ProxyAuthRequired|TunnelUnsuccessful)"
+    r"|(IncompleteMessage|TimedOut|ConnectionReset)"
 )
 _NO_REGION = "redirect without LOCATION"
 _BAD_SEGMENT = re.compile(r'[Pp]ath "(.*)"(?: contained|: Encountered)')
@@ -87,6 +88,8 @@ def _no_answer(text: str, dump: str, kind: str) -> ServiceError:
     said = f"{reason} ({', '.join(causes[:4])})" if causes else reason
     if "InvalidCertificate" in dump:
         return ServiceError(said[:_LONGEST], "InvalidCertificate")
+    if "ProxyAuthRequired" in dump:
+        return ServiceError(said[:_LONGEST], "ProxyAuthRequired")
     if _TOKEN_REQUEST.search(text):
         return ServiceError(f"no credentials were found ({said})"[:_LONGEST], "NoCredentialsError")
     if "builder error" in text:

@@ -50,6 +50,13 @@ _RULES = (
     ),
     _Rule(
         SettingsError,
+        "407 proxyauthrequired",
+        (),
+        "{url} cannot be reached: the proxy refuses to connect without a login ({text}). Put its "
+        "user and password into HTTPS_PROXY, or exempt the host in NO_PROXY.",
+    ),
+    _Rule(
+        SettingsError,
         "userprojectmissing requesterpays",
         (),
         "{url} cannot be {done}: {text}. Set requester_pays in {options}.",
@@ -141,7 +148,8 @@ _RULES = (
         "incompletereaderror incompleteread httpclienterror servicerequesterror "
         "serviceresponseerror transporterror checksumerror",
         ("connect", "timeout", "timed out", "getaddrinfo", "unavailable", "slowdown", "payload"),
-        "{url} cannot be reached: {text}. Run again later.",
+        "{url} cannot be reached: {text}. Check the network, a proxy (HTTPS_PROXY), and the "
+        "address in storage_url or endpoint_url. Run again later.",
     ),
 )
 """The first with the error's codes counts, else the first with its words."""

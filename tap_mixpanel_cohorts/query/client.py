@@ -20,7 +20,7 @@ from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
-from tap_mixpanel_cohorts.query.connection import Connection
+from tap_mixpanel_cohorts.query.connection import ADDRESS_SETTINGS, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -214,7 +214,10 @@ def _give_up(kind: type[UnansweredError], reason: str, how_long: str) -> Unanswe
 def _message(status: int, content: bytes) -> str:
     """Give the status and Mixpanel's words, without what it repeats of the request."""
     if status == 0:
-        return f"no answer: {content.decode()}"
+        return (
+            f"no answer: {content.decode()}; check the network, a proxy (HTTPS_PROXY), and "
+            f"{ADDRESS_SETTINGS}"
+        )
     answer = json_object(content)
     words = answer.get("error") or answer.get("message") or ""
     shown = " ".join(words.split()) if isinstance(words, str) else ""

@@ -13,13 +13,19 @@ import requests
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.http.bounded_session import AnswerTooLargeError, BoundedSession
-from braze_mixpanel.http.failures import raising_permanent_failures
+from braze_mixpanel.http.failures import (
+    describe_no_answer,
+    raising_permanent_failures,
+    require_no_detour,
+)
 from braze_mixpanel.http.response_headers import retry_after_seconds
 from tap_mixpanel_cohorts.settings import HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+ADDRESS_SETTINGS: Final = "region and api_url"
+"""The settings that say where Mixpanel is, for messages."""
 TIMEOUTS: Final = (10.0, 180.0)
 """Seconds for a connection and for an answer: the query behind a page can take minutes."""
 REST_SECONDS: Final = 60.0
@@ -106,7 +112,7 @@ class Connection:
         url = f"{self._project.url}/api/query/{path}"
         body = urlencode(fields).encode()
         try:
-            with raising_permanent_failures(url, "region and api_url"), self._session() as session:
+            with raising_permanent_failures(url, ADDRESS_SETTINGS), self._session() as session:
                 answer = session.post(url, body, dict(self._project.parameters))
         except AnswerTooLargeError as error:
             raise SettingsError(
@@ -114,7 +120,8 @@ class Connection:
                 "page_size or fewer profile_properties."
             ) from error
         except requests.RequestException as error:
-            return Answer(0, 0.0, type(error).__name__.encode())
+            return Answer(0, 0.0, describe_no_answer(error).encode())
+        require_no_detour(answer.status, self._project.url, ADDRESS_SETTINGS)
         wait = retry_after_seconds(answer.headers.get("Retry-After"))
         return Answer(answer.status, wait, answer.content)
 

@@ -62,6 +62,7 @@ class _Page(NamedTuple):
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
+_NULL: Final = msgspec.Raw(b"null")
 
 
 class CohortPages:
@@ -80,6 +81,8 @@ class CohortPages:
         self._client = client
         self._names = tuple(profile_properties)
         self._page_size = page_size
+        self.properties_seen: set[str] = set()
+        """Those of `profile_properties` that a member has had."""
 
     def read(self, cohort_id: int | str) -> Spool:
         """Read all members of a cohort.
@@ -208,7 +211,9 @@ class CohortPages:
             who = _id_text(member.distinct_id)
             record: dict[str, Any] = {"cohort_id": cohort_id, "distinct_id": who}
             for name in self._names:
-                record[name] = member.properties.get(name)
+                value = record[name] = member.properties.get(name)
+                if value is not None and value != _NULL:
+                    self.properties_seen.add(name)
             ids.append(who)
             lines.append(_encode(record))
         lines.append(b"")

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import logging
 import math
-from datetime import datetime, timezone
+from contextlib import suppress
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.identifiers import exact_count, id_text, is_absent, is_meaningless
 from braze_mixpanel.singer.lenient_json import decode_leniently
+from braze_mixpanel.times import UnreadableTimeError, read_plausible_time
 from tap_mixpanel_cohorts.query.budget import fitting_interval
 from tap_mixpanel_cohorts.query.client import RefusedError, UnansweredError
 from tap_mixpanel_cohorts.query.pages import CohortPages, IncompleteError
-from tap_mixpanel_cohorts.reading.cohort import MEMBERS, Reading
+from tap_mixpanel_cohorts.query.progress import moments
+from tap_mixpanel_cohorts.reading.cohort import MEMBERS, Reading, cohort_number
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from braze_mixpanel.errors import ConnectorError
     from tap_mixpanel_cohorts.query.client import QueryClient
 
+TRIES_OF_THE_LIST: Final = 3
 _LIST: Final = "cohorts/list"
 _log = logging.getLogger("tap-mixpanel-cohorts")
+
+
+class _CutListError(TemporaryError):
+    """The list of cohorts is cut off or of another form."""
 
 
 class QueriedCohorts:
@@ -53,9 +61,9 @@ class QueriedCohorts:
         self._pages = CohortPages(
             client, profile_properties=profile_properties, page_size=page_size
         )
-        self._read: dict[str, float] = {
-            str(cohort): float(moment) for cohort, moment in (progress.get("read") or {}).items()
-        }
+        self._read = moments(progress.get("read"))
+        self._names = tuple(profile_properties)
+        self._members = 0
         self.incomplete: dict[str, str] = {}
         """Cohorts that did not come completely → why."""
 
@@ -70,19 +78,25 @@ class QueriedCohorts:
             TemporaryError: No answer came.
         """
         try:
-            body = self._client.ask(_LIST, {})
+            listed = self._ask_for_list()
         except RefusedError as error:
             raise SettingsError(
                 f"Mixpanel does not list the cohorts of this project: {error}. Check project_id, "
                 "workspace_id and region."
             ) from error
-        listed = _read_list(body)
         chosen, unknown = choose(
             [Named(str(cohort["id"]), str(cohort["name"])) for cohort in listed], self._wanted
         )
         if unknown:
             raise SettingsError(f"Setting cohorts: the project has no {'; no '.join(unknown)}")
         return [cohort for cohort in listed if str(cohort["id"]) in chosen]
+
+    def _ask_for_list(self) -> list[dict[str, Any]]:
+        """Ask for the list, and again if it comes cut off."""
+        for _ in range(TRIES_OF_THE_LIST - 1):
+            with suppress(_CutListError):
+                return _read_list(self._client.ask(_LIST, {}))
+        return _read_list(self._client.ask(_LIST, {}))
 
     def plan(self, cohorts: Sequence[Mapping[str, Any]]) -> int:
         """Log beforehand what the run takes, and which schedule that fits.
@@ -124,6 +138,7 @@ class QueriedCohorts:
                 self.incomplete[str(cohort["id"])] = str(error).rstrip(".")
                 continue
             self._client.hurry(on=False)
+            self._members += spool.received
             self._read[str(cohort["id"])] = round(self._client.now(), 3)
             yield Reading(
                 MEMBERS,
@@ -132,15 +147,22 @@ class QueriedCohorts:
                 self.final_progress(),
             )
 
-    def failure(self) -> TemporaryError | None:
-        """Give what did not come; None if everything did."""
-        if not self.incomplete:
-            return None
-        cohorts = "; ".join(f"{cohort} ({why})" for cohort, why in self.incomplete.items())
-        return TemporaryError(
-            f"These cohorts did not come completely and were not sent: {cohorts}. The others were; "
-            "run again later."
-        )
+    def failure(self) -> ConnectorError | None:
+        """Give what did not come, or which property no member has; None if all is well."""
+        if self.incomplete:
+            cohorts = "; ".join(f"{cohort} ({why})" for cohort, why in self.incomplete.items())
+            return TemporaryError(
+                f"These cohorts did not come completely and were not sent: {cohorts}. The others "
+                "were; run again later."
+            )
+        missing = [name for name in self._names if name not in self._pages.properties_seen]
+        if missing and self._members:
+            return SettingsError(
+                f"Setting profile_properties: none of the {self._members} members has "
+                f"{', '.join(missing)}. Correct the name, as Mixpanel spells it, or remove it. "
+                "All members were sent all the same."
+            )
+        return None
 
     def final_progress(self) -> dict[str, Any]:
         """Give what STATE says now."""
@@ -149,48 +171,53 @@ class QueriedCohorts:
 
 
 def _read_list(body: bytes) -> list[dict[str, Any]]:
-    """Read the list of cohorts.
+    """Read the list of cohorts; one that has no id costs that cohort.
 
     Raises:
         TemporaryError: The answer is no such list.
     """
     try:
         content: Any = decode_leniently(body)
-        return [_record(cohort) for cohort in content]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise TemporaryError(
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, list):
+        raise _CutListError(
             "Mixpanel's list of cohorts is cut off or of another form: run again later, and check "
             "api_url if it stays so."
-        ) from None
+        )
+    records = [record for cohort in content if (record := _record(cohort)) is not None]
+    if len(records) < len(content):
+        _log.warning(
+            "%d of %d entries in Mixpanel's list of cohorts have no id and are left out.",
+            len(content) - len(records),
+            len(content),
+        )
+    return records
 
 
-def _record(cohort: dict[str, Any]) -> dict[str, Any]:
+def _record(cohort: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
+    number = id_text(cohort.get("id")) if isinstance(cohort, dict) else None
+    if number is None or is_meaningless(number):
+        return None
+    project = id_text(cohort.get("project_id"))
     return {
-        "id": int(cohort["id"]),
-        "name": str(cohort.get("name") or cohort["id"]),
+        "id": cohort_number(number),
+        "name": id_text(cohort.get("name")) or number,
         "description": cohort.get("description"),
-        "created": _created(cohort.get("created")),
-        "count": _whole(cohort.get("count")),
-        "is_visible": _whole(cohort.get("is_visible")),
-        "project_id": _whole(cohort.get("project_id")),
+        "created": _created(cohort.get("created"), number),
+        "count": exact_count(cohort.get("count")),
+        "is_visible": exact_count(cohort.get("is_visible")),
+        "project_id": None if project is None else cohort_number(project),
     }
 
 
-def _created(text: object) -> str | None:
+def _created(value: Any, number: str) -> str | None:  # noqa: ANN401 - JSON
     """Write Mixpanel's "2019-03-19 23:49:51", which is UTC, as ISO 8601."""
-    try:
-        moment = msgspec.convert(text, datetime)
-    except msgspec.ValidationError:
+    if is_absent(value):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+    try:
+        moment = read_plausible_time(value)
+    except UnreadableTimeError as error:
+        _log.warning("Cohort %s: created is left out: %s.", number, error)
+        return None
     return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _whole(value: object) -> int | None:
-    if not isinstance(value, int | float | str):
-        return None
-    try:
-        return int(value)
-    except (ValueError, OverflowError):
-        return None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from braze_mixpanel.errors import SettingsError
 from tap_mixpanel_cohorts.inbox.database import (
     database_errors,
     make_engine,
@@ -76,8 +77,9 @@ class PushedCohorts:
         rows = connection.execute(sa.select(cohorts).order_by(cohorts.c.sequence)).all()
         self._newest = max((row.sequence for row in rows), default=0)
         named = [Named(row.cohort_id, row.name) for row in rows]
-        chosen, unknown = choose(named, wanted)
-        self._warnings = [f"Setting cohorts: the inbox has no {line}" for line in unknown]
+        chosen, self._unknown = choose(named, wanted)
+        self._knows_cohorts = bool(rows)
+        self._warnings = [f"Setting cohorts: the inbox has no {line}" for line in self._unknown]
         before, _ = choose(named, self._progress.get("cohorts"))
         passed, ahead = self._progress.get("sequence", 0), self._progress.get("ahead", {})
         self._due = []
@@ -124,8 +126,14 @@ class PushedCohorts:
             progress = self._state(self._newest, {}) if last else self._state(None, ahead)
             yield self._reading(row, since, progress)
 
-    def failure(self) -> None:
-        """Give what went wrong: nothing can, short of the database."""
+    def failure(self) -> SettingsError | None:
+        """Give which cohort of the settings was never pushed; None before the first push."""
+        if not (self._unknown and self._knows_cohorts):
+            return None
+        return SettingsError(
+            f"Setting cohorts: the inbox has no {'; no '.join(self._unknown)}. Correct it, or add "
+            "the cohort's sync in Mixpanel. All others were given out."
+        )
 
     def final_progress(self) -> dict[str, Any]:
         """Give what STATE says when everything is out."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
+from braze_mixpanel.identifiers import id_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,7 +35,7 @@ def choose(
         return {cohort.id for cohort in there}, []
     chosen: set[str] = set()
     unknown = []
-    for entry in map(str, wanted):
+    for entry in (id_text(one) or str(one) for one in wanted):
         # A number is an id first; only if there is none such is it a name.
         found = {cohort.id for cohort in there if cohort.id == entry.strip()} or {
             cohort.id for cohort in there if cohort.name == entry

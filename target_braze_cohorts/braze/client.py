@@ -12,7 +12,12 @@ import msgspec
 import requests
 
 from braze_mixpanel.http.bounded_session import BoundedSession
-from braze_mixpanel.http.failures import raising_permanent_failures
+from braze_mixpanel.http.failures import (
+    describe_no_answer,
+    is_cut_short,
+    raising_permanent_failures,
+    require_no_detour,
+)
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.rate_limit import RateLimit, read_rate_limit
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
@@ -177,7 +182,10 @@ class BrazeClient(abc.ABC):
             with raising_permanent_failures(self.endpoint, ADDRESS_SETTINGS):
                 response = self._session().post(f"{self.endpoint}{path}", data)
         except requests.RequestException as error:
-            return BrazeAnswer(0, f"{type(error).__name__} at {self.endpoint}")
+            return BrazeAnswer(0, f"{describe_no_answer(error)} at {self.endpoint}")
+        require_no_detour(response.status, self.endpoint, ADDRESS_SETTINGS)
+        if response.status < _FIRST_REDIRECT and is_cut_short(response.content):
+            return BrazeAnswer(0, f"an answer that was cut short at {self.endpoint}")
         content = json_object(response.content)
         refused, unnamed = _errors(content)
         now = http_date(response.headers.get("Date", "")) or self._now()

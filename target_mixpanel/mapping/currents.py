@@ -23,16 +23,18 @@ from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.lenient_json import UNREADABLE
 from target_mixpanel.mapping.event import (
     NOBODY,
+    RESERVED_NAMES,
     Event,
     SkippedEvent,
     id_or_wrong,
+    name_is_reserved,
     name_is_taken,
     time_or_wrong,
 )
 from target_mixpanel.mapping.placeholders import is_test_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Record = dict[str, Any]
 
@@ -101,6 +103,12 @@ def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def _known_types_by_stream() -> Mapping[str, str]:
     return {stream_id(event_type): event_type for event_type in documented_mapping()}
+
+
+def find_unknown_types(event_types: Iterable[str]) -> list[str]:
+    """Return those that the mapping does not have, as event type or stream id, in any case."""
+    known = _known_types_by_stream()
+    return [event_type for event_type in event_types if stream_id(event_type) not in known]
 
 
 def event_type_of_stream(stream: str) -> str | None:
@@ -184,12 +192,13 @@ class CurrentsMapper:
                 types in `ALWAYS_ANONYMOUS`, all but `skip` mean `nobody`.
             test_events: Whether to `skip` or `send` what "Send Test Events" writes.
             property_set: `documented` or `all`.
-            event_names: Event type → another Mixpanel event name; for custom events it stands
-                before the event's own name, and may be empty.
+            event_names: Event type or stream id → another Mixpanel event name; for custom events
+                it stands before the event's own name, and may be empty.
             project_token: Sent as the property `token` where there is one.
         """
         self.event_type = event_type
-        name = (event_names or {}).get(event_type)
+        names = {stream_id(key): name for key, name in (event_names or {}).items()}
+        name = names.get(stream_id(event_type))
         self.event = event_name(event_type) if name is None else name
         self.remarks: list[str] = []
         self._prefix = PROPERTY_PREFIXES.get(event_type)
@@ -262,6 +271,8 @@ class CurrentsMapper:
                 continue
             if field in properties:
                 self.remarks.append(name_is_taken(field))
+            elif field in RESERVED_NAMES:
+                self.remarks.append(name_is_reserved(field))
             else:
                 properties[field] = value
 

@@ -42,6 +42,9 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 NOBODY: Final = "distinct_id is empty, the event belongs to no user"
 """Remark on an event that has no user."""
+RESERVED_NAMES: Final = frozenset({"$ignore", "bucket", "$bucket", "token"})
+"""Properties that change what Mixpanel does with an event, without an error: it drops the event,
+hides others, or assigns it to another project. Only the target itself sends `token`."""
 NOT_MAPPED: Final = "the stream cannot be mapped"
 """Reason why the records of a whole stream are left out."""
 
@@ -70,6 +73,11 @@ def id_or_wrong(value: object) -> object:
 def name_is_taken(field: str) -> str:
     """Return the remark for a field of the record whose name the target uses itself."""
     return f"property {field} of the record left out, the name is taken"
+
+
+def name_is_reserved(field: str) -> str:
+    """Return the remark for a field of the record that is one of `RESERVED_NAMES`."""
+    return f"property {field} of the record left out, Mixpanel reserves the name"
 
 
 class Mapper(Protocol):

@@ -6,12 +6,13 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
+from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from target_mixpanel.mapping.currents import (
     CurrentsMapper,
     documented_mapping,
     event_type_of_annotation,
     event_type_of_stream,
+    find_unknown_types,
 )
 from target_mixpanel.mapping.other_streams import OtherStreamMapper
 
@@ -63,11 +64,6 @@ def choose_mapper(
     )
 
 
-def unknown_event_types(event_types: Iterable[str]) -> list[str]:
-    """Return the event types that the mapping does not have; Braze may have added them since."""
-    return [event_type for event_type in event_types if event_type not in documented_mapping()]
-
-
 def doubtful_event_names(event_types: Iterable[str]) -> str | None:
     """Find event types in the setting `event_names` that the mapping does not have.
 
@@ -79,8 +75,9 @@ def doubtful_event_names(event_types: Iterable[str]) -> str | None:
     """
     known = documented_mapping()
     doubtful = []
-    for event_type in unknown_event_types(event_types):
-        close = difflib.get_close_matches(event_type, known, n=1)
+    for event_type in find_unknown_types(event_types):
+        names = known if "." in event_type else [stream_id(name) for name in known]
+        close = difflib.get_close_matches(event_type, names, n=1)
         doubtful.append(event_type + (f" (did you mean {close[0]}?)" if close else ""))
     if not doubtful:
         return None

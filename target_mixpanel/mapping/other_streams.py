@@ -12,9 +12,11 @@ from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.identifiers import id_text, whole_numbers
 from target_mixpanel.mapping.event import (
     NOBODY,
+    RESERVED_NAMES,
     Event,
     RejectedEvent,
     id_or_wrong,
+    name_is_reserved,
     name_is_taken,
     time_or_wrong,
 )
@@ -105,6 +107,8 @@ class OtherStreamMapper:
                 continue
             if field in properties:
                 self.remarks.append(name_is_taken(field))
+            elif field in RESERVED_NAMES:
+                self.remarks.append(name_is_reserved(field))
             else:
                 properties[field] = value
         return Event(name, properties)

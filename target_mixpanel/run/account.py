@@ -27,6 +27,8 @@ class Account:
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.rejected_count = 0
         """The sum of `rejected`, kept because it is needed after each batch."""
+        self.explanations: dict[str, str] = {}
+        """Reason of a rejection → what it means, or Mixpanel's own words about the first event."""
         self.remarks: Counter[tuple[str, str]] = Counter()
         """Notes on events that were sent all the same."""
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from braze_mixpanel.errors import run_all
 from braze_mixpanel.times import EARLIEST_SECONDS
 from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import (
@@ -35,6 +36,7 @@ from target_mixpanel.mapping.rules import (
 from target_mixpanel.run.account import Account
 from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.ledger import Ledger, State
+from target_mixpanel.run.quoted_words import without_values
 from target_mixpanel.run.rejection_guard import RejectionGuard
 from target_mixpanel.sending.batches import Batch, Batcher, Origin, Source
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_mixpanel.mapping.fast_lane import Prepared
+    from target_mixpanel.run.hot_ids import HotIds
     from target_mixpanel.run.timeline import Timeline
     from target_mixpanel.sending.batch_sender import BatchSender
     from target_mixpanel.sending.delivery import Delivered
@@ -80,7 +83,7 @@ class PipelineSettings:
 class Pipeline:
     """Checks, batches and settles; every record ends up in exactly one place of the account."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is another part that a test replaces
         self,
         sender: BatchSender,
         dead_letter: DeadLetter,
@@ -88,6 +91,7 @@ class Pipeline:
         settings: PipelineSettings,
         *,
         timeline: Timeline | None = None,
+        hot_ids: HotIds | None = None,
         stopping: Callable[[], bool] = lambda: False,
         while_waiting: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
@@ -100,6 +104,7 @@ class Pipeline:
             write_state: Takes a STATE when it is safe.
             settings: Those of the target.
             timeline: Counts what was imported when, for a report; None if none is wanted.
+            hot_ids: Looks for ids with too many events; None if nobody wants to know.
             stopping: Whether a signal has asked the run to stop.
             while_waiting: Called between blocks, and several times a second while batches wait
                 for Mixpanel.
@@ -108,6 +113,8 @@ class Pipeline:
         self.account = Account()
         self.dead_letter = dead_letter
         self.timeline = timeline
+        self.has_written_state = False
+        """Whether a STATE went out, which covers everything before it."""
         self.newest_imported = 0.0
         """Time of the newest imported event in UNIX seconds, 0 if there is none."""
         self._sender, self._write_state = sender, write_state
@@ -118,6 +125,7 @@ class Pipeline:
             max_events=settings.batch_size,
             max_bytes=settings.batch_bytes,
             clock=clock.steady,
+            **({"look_at": hot_ids.saw} if hot_ids else {}),
         )
         self._ledger = Ledger()
         self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.where)
@@ -218,6 +226,7 @@ class Pipeline:
 
     def _reject(self, rejected: RejectedEvent, origin: Origin) -> None:
         self.account.reject(rejected.event, rejected.reason)
+        self.account.explanations.setdefault(rejected.reason, rejected.message)
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
@@ -251,6 +260,7 @@ class Pipeline:
             self.dead_letter.flush()
             self._write_state(state)
             self._state_covers = self._ledger.covered
+            self.has_written_state = True
 
     def _count(self, delivered: Delivered) -> None:
         """Count a batch as imported, then correct that for each rejection."""
@@ -262,6 +272,10 @@ class Pipeline:
         for rejection in delivered.rejections:
             name, event_time = batch.names[rejection.index], batch.times[rejection.index]
             self.account.reject(name, rejection.reason, was_imported=True)
+            if rejection.reason not in self.account.explanations:
+                source, line = origins[rejection.index]
+                words = without_values(rejection.message, source.record_of(line))
+                self.account.explanations[rejection.reason] = f'Mixpanel says "{words}"'
             if self.timeline is not None:
                 self.timeline.take_back(name, event_time)
             self._dead_letter(
@@ -294,16 +308,16 @@ class Pipeline:
             ConnectorError: Why not everything could be delivered.
         """
         self._abandoned = abandon_unsent
-        try:
-            if not self._is_stopped():
-                self._batcher.flush()
-            self._sender.drain(self._may_go_on)
-        finally:
-            self._input_ended = True
-            try:
-                self.settle()
-            finally:
-                self.dead_letter.close()
+        run_all(self._deliver_rest, self._settle_at_end, self.dead_letter.close)
+
+    def _deliver_rest(self) -> None:
+        if not self._is_stopped():
+            self._batcher.flush()
+        self._sender.drain(self._may_go_on)
+
+    def _settle_at_end(self) -> None:
+        self._input_ended = True
+        self.settle()
 
     def _is_stopped(self) -> bool:
         return self._abandoned or self._stopping()

@@ -107,6 +107,9 @@ class ProgressLog:
         ]
         if forecast is not None:
             lines.append(forecast.basis())
+        lines += [
+            f"{reason}: {words}" for reason, words in sorted(account.explanations.items()) if words
+        ]
         if self._dry_run is not None:
             holds = "holds the events" if self._dry_run.whole else "is not whole"
             lines.append(f"Dry run, nothing was sent: {self._dry_run.where} {holds}. STATE stays.")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.stream_map_names import names_without_effect, unmatched_names
-from target_mixpanel.mapping.mapper_choice import unknown_event_types
+from target_mixpanel.mapping.currents import find_unknown_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,12 +25,15 @@ def find_unused_names(
         map_use: What `stream_maps` had an effect on.
         mapped: Stream after stream maps → its event type; empty for a stream of another tap.
     """
-    unknown = unknown_event_types(config["event_names"])
+    came = {stream_id(event_type): event_type for event_type in mapped.values()}
+    unknown = [
+        name for name in find_unknown_types(config["event_names"]) if stream_id(name) not in came
+    ]
     return names_without_effect(
         [
             *map_use.find_unused(),
             *unmatched_names("streams", config["streams"], mapped),
-            *unmatched_names("event_names", unknown, mapped.values()),
+            *unmatched_names("event_names", unknown, came.values()),
         ],
         "All events were delivered all the same. Correct the name or remove it.",
     )

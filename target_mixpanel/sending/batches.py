@@ -156,6 +156,7 @@ class Batcher:
         max_events: int,
         max_bytes: int,
         clock: Callable[[], float],
+        look_at: Callable[[list[bytes], list[float]], object] = lambda *_: None,
     ) -> None:
         """Start with no open batch.
 
@@ -165,8 +166,9 @@ class Batcher:
             max_bytes: Most bytes of one request body before compression; a single event that is
                 larger goes alone.
             clock: Seconds, for the age of the open batch.
+            look_at: Called with the events of a batch, each as JSON, and their times.
         """
-        self._submit = submit
+        self._submit, self._look_at = submit, look_at
         self._max_events, self._max_bytes, self._clock = max_events, max_bytes, clock
         self._open: _OpenBatch | None = None
         self._last_number = -1
@@ -219,4 +221,5 @@ class Batcher:
         batch = self._open
         if batch is not None and self._clock() - batch.opened_at >= older_than:
             self._open = None
+            self._look_at(batch.bodies, batch.times)
             self._submit(batch.close())

@@ -11,7 +11,12 @@ import requests
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.http.bounded_session import BoundedSession
-from braze_mixpanel.http.failures import raising_permanent_failures
+from braze_mixpanel.http.failures import (
+    describe_no_answer,
+    is_cut_short,
+    raising_permanent_failures,
+    require_no_detour,
+)
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
 from braze_mixpanel.http.safe_url import is_safe_url
@@ -53,6 +58,7 @@ class MixpanelAnswer(NamedTuple):
         retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
         problem: For status 0, what went wrong with the connection.
         date: Mixpanel's clock in UNIX seconds; 0 if the answer does not say.
+        is_cut: Whether the body ends too early.
     """
 
     status: int
@@ -60,6 +66,7 @@ class MixpanelAnswer(NamedTuple):
     retry_after: float = 0.0
     problem: str = ""
     date: float = 0.0
+    is_cut: bool = False
 
 
 class Credentials(NamedTuple):
@@ -194,18 +201,20 @@ class MixpanelClient:
             The answer; a failed connection is an answer with status 0.
 
         Raises:
-            SettingsError: Nothing at that URL can ever answer.
+            SettingsError: Nothing at that URL can ever answer, or something else answers.
         """
         try:
             with raising_permanent_failures(self.url, ADDRESS_SETTINGS):
                 answer = self._session().post(f"{self.url}/import", body, self._parameters)
         except requests.RequestException as error:
-            return MixpanelAnswer(0, {}, problem=type(error).__name__)
+            return MixpanelAnswer(0, {}, problem=describe_no_answer(error))
+        require_no_detour(answer.status, self.url, ADDRESS_SETTINGS)
         return MixpanelAnswer(
             answer.status,
             json_object(answer.content),
             retry_after_seconds(answer.headers.get("Retry-After")),
             date=http_date(answer.headers.get("Date", "")),
+            is_cut=is_cut_short(answer.content) or not answer.content.strip(),
         )
 
     def abort(self) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
 from braze_mixpanel.http.adaptive_concurrency import AdaptiveGate, ConcurrencyLimit
 from braze_mixpanel.http.credentials_check import probe_before_run
-from braze_mixpanel.http.failures import credentials_refused
+from braze_mixpanel.http.failures import credentials_refused, unreachable
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
 from target_mixpanel.mapping.event import Event
@@ -21,6 +21,7 @@ from target_mixpanel.mapping.rules import MAX_SECONDS_AHEAD
 from target_mixpanel.sending.batch_queue import MOST_BYTES_HELD, BatchQueue
 from target_mixpanel.sending.client import ADDRESS_SETTINGS
 from target_mixpanel.sending.outcomes import (
+    NO_ANSWER,
     OK,
     CredentialsRefused,
     FinalOutcome,
@@ -333,10 +334,11 @@ class BatchDelivery:
             return None
 
         def failure(how_long: str) -> TemporaryError:
-            return TemporaryError(
-                f"{self.client.url}: {outcome.message}, {how_long}. The run ends here; what "
-                "Mixpanel has not taken is sent again in the next."
-            )
+            result = "The run ends here; what Mixpanel has not taken is sent again in the next."
+            what = f"{outcome.message}, {how_long}"
+            if answer.status == NO_ANSWER:
+                return unreachable(self.client.url, what, address=ADDRESS_SETTINGS, result=result)
+            return TemporaryError(f"{self.client.url}: {what}. {result}")
 
         return TryAgain(outcome.message, outcome.seconds, failure)
 

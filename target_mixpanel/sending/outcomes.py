@@ -82,6 +82,8 @@ def interpret(answer: MixpanelAnswer, sent: int) -> Outcome:
         sent: How many events were in the request.
     """
     status = answer.status
+    if status in (OK, BAD_REQUEST) and answer.is_cut:
+        return Retry(f"{status}, an answer that was cut short", answer.retry_after)
     if status in (OK, BAD_REQUEST):
         return _read_counts(answer, sent)
     words = describe(answer)
@@ -99,6 +101,8 @@ def _read_counts(answer: MixpanelAnswer, sent: int) -> Outcome:
     if answer.status == OK:
         if imported == sent:
             return Settled()
+        if imported is None:
+            return Unknown(f"200, and it does not say how many of {sent} events were imported")
         return Unknown(f"it says that only {imported} of {sent} events were imported")
     failures = _failures(answer.body, sent)
     if failures is None:

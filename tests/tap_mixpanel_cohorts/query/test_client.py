@@ -115,7 +115,7 @@ def test_failures_end_after_so_many_tries_where_the_caller_says_so(make, mixpane
         (403, SettingsError, "the service account, its role in the project and project_id"),
         (402, SettingsError, "mixpanel-cohort-inbox"),
         (400, RefusedError, "400: no such thing"),
-        (302, RefusedError, "302"),
+        (302, SettingsError, "redirects.*302"),
     ],
 )
 def test_what_no_retry_changes_ends_at_once(make, mixpanel, status, error, words):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -176,3 +177,34 @@ def test_a_plan_without_the_query_api_is_one_line_that_names_the_inbox(mixpanel,
     done = run_tap(tmp_path, config(mixpanel))
     assert done.code == 78
     assert "mixpanel-cohort-inbox" in done.error
+
+
+def test_a_property_that_no_member_has_is_named_after_all_were_sent(mixpanel, tmp_path):
+    done = run_tap(tmp_path, config(mixpanel, profile_properties=["$braze_external_di"]))
+    assert done.code == 78
+    assert "none of the" in done.error
+    assert "$braze_external_di" in done.error
+    assert known(done)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"singer_state": state},
+        lambda state: {"completed": {"singer_state": state}},
+        lambda state: {"type": "STATE", "value": state},
+        lambda state: {"bookmarks": {**state["bookmarks"], "cohort_members": None}},
+    ],
+)
+def test_a_state_in_another_wrapping_is_the_same_state(mixpanel, tmp_path, wrap):
+    tight = config(mixpanel, query_budget=9, retry_seconds=0)
+    state = {"bookmarks": {"cohorts": {"queries": [int(time.time())] * 9, "read": {}}}}
+    done = run_tap(tmp_path, tight, wrap(state))
+    assert done.code == 75
+    assert "query budget of 9 an hour is spent" in done.log
+
+
+def test_a_state_of_no_known_shape_is_refused(mixpanel, tmp_path):
+    done = run_tap(tmp_path, config(mixpanel), {"streams": {"cohorts": 1}})
+    assert done.code == 78
+    assert "has no bookmarks" in done.error

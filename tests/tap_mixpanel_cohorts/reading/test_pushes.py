@@ -249,3 +249,17 @@ def test_a_database_without_an_inbox_is_one_line(tmp_path):
     done = run_tap(tmp_path, config(f"sqlite:///{tmp_path}/other.db"))
     assert done.code == 78
     assert "holds no inbox" in done.error
+
+
+def test_a_cohort_of_the_settings_that_was_never_pushed_is_named_after_the_others(
+    server, db, tmp_path
+):
+    nothing_yet = run_tap(tmp_path, config(db, cohorts=["VPI"])).ok()
+    assert not nothing_yet.records
+    sync = sync_to(server)
+    sync.cohort(1000, "VIP").people = people("u1")
+    assert sync.run(1000)
+    done = run_tap(tmp_path, config(db, cohorts=["VIP", "VPI"]))
+    assert done.code == 78
+    assert "no cohort 'VPI': did you mean 'VIP'" in done.error
+    assert [record["distinct_id"] for record in done.of("cohort_members")] == ["u1"]

@@ -17,6 +17,7 @@ from target_mixpanel.mapping.currents import (
     documented_mapping,
     event_name,
     event_type_of_stream,
+    find_unknown_types,
     name_in_documented_style,
 )
 from target_mixpanel.mapping.event import Event, SkippedEvent
@@ -250,6 +251,22 @@ def test_event_names_can_be_chosen() -> None:
     bare = {"users.behaviors.CustomEvent": ""}
     record = {**RECORD, "name": "signed up"}
     assert mapped("users.behaviors.CustomEvent", record, event_names=bare).event == "signed up"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "users.messages.email.Open",
+        "users_messages_email_open",
+        "users.messages.email.open",
+        "Users_Messages_Email_Open",
+    ],
+)
+def test_event_names_takes_the_event_type_or_its_stream(key: str) -> None:
+    assert (
+        mapped("users.messages.email.Open", RECORD, event_names={key: "Opened"}).event == "Opened"
+    )
+    assert not find_unknown_types([key])
 
 
 @pytest.mark.parametrize("event_type", GOLDEN)

@@ -211,7 +211,6 @@ def test_credentials_that_stop_working_stop_the_run(mixpanel, tmp_path) -> None:
         faults.Miscount(),
         faults.Garbage(),
         faults.Answer(404),
-        faults.Answer(302, {"Location": "https://example.com"}),
         faults.Answer(202),
     ],
     ids=repr,
@@ -222,6 +221,16 @@ def test_an_answer_that_nobody_documented_stops_the_run_and_holds_state_back(
     mixpanel.policy = [None, fault]
     result = run(THREE, mixpanel, tmp_path)
     assert type(result.error) is ConnectorError
+    assert result.states == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_names_the_address_and_gets_no_credentials(mixpanel, tmp_path, status) -> None:
+    mixpanel.policy = [None, faults.Answer(status, {"Location": "https://example.com"})]
+    result = run(THREE, mixpanel, tmp_path)
+    assert isinstance(result.error, SettingsError)
+    assert "redirects" in str(result.error)
+    assert "api_url" in str(result.error)
     assert result.states == []
 
 

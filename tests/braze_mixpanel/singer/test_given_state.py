@@ -7,7 +7,7 @@ import json
 import pytest
 
 from braze_mixpanel.errors import SettingsError
-from tap_braze_currents.planning.given_state import plain_state
+from braze_mixpanel.singer.given_state import plain_state
 
 STATE = {"bookmarks": {"users_messages_email_open": {"version": 1}}}
 

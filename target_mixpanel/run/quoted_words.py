@@ -1,0 +1,39 @@
+"""Quotes Mixpanel's words about an event without the event's own values. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.settings.redaction import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_CHARACTERS: Final = 200
+_SHORTEST_VALUE: Final = 3
+"""Shorter values are found in any sentence."""
+
+
+def without_values(message: str, record: Any) -> str:  # noqa: ANN401
+    """Return a message with … for each value of the record, which may be a person's.
+
+    Args:
+        message: What Mixpanel says of an event.
+        record: The record that the event was made of.
+    """
+    values = {text for text in _texts(record) if len(text) >= _SHORTEST_VALUE}
+    for value in sorted(values, key=len, reverse=True):
+        message = message.replace(value, "…")
+    return one_line(masked(message), _MOST_CHARACTERS)
+
+
+def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
