@@ -89,9 +89,13 @@ class Bench:
 
 
 @contextlib.contextmanager
-def running_sink() -> Iterator[str]:
-    """Start the sink in its own process; gives its URL."""
-    argv = [sys.executable, "-m", "bench.sink"]
+def running_sink(delay: float = 0.0) -> Iterator[str]:
+    """Start the sink in its own process; gives its URL.
+
+    Args:
+        delay: Seconds to each answer.
+    """
+    argv = [sys.executable, "-m", "bench.sink", str(delay)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
         assert process.stdout is not None
         try:

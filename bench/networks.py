@@ -1,8 +1,11 @@
 """The plugins behind a network: `python -m bench.networks`.
 
-Small files behind 40 ms a request, and a run with nothing new over a busy bucket. The store is a
-stand-in in a process of its own, so that its processor time is not the tap's. Then deliveries to a
-slow Braze, see `braze_deliveries`.
+- `tap`: small files behind 40 ms a request; over a busy bucket a run with nothing new, and one that
+  has its last two hours to read.
+- `mixpanel`: tap and target before a Mixpanel that answers after 1 s and 2 s.
+- `braze`: deliveries to a slow Braze, see `braze_deliveries`.
+
+Each service is a stand-in in a process of its own, so that its processor time is not the plugins'.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench import slow_mixpanel
 from bench.braze_deliveries import DELIVERIES, print_deliveries
 from bench.slow_buckets import NOW, PREFIX, open_hours
 from braze_mixpanel.singer.currents_streams import stream_id
@@ -25,10 +30,13 @@ from tap_braze_currents.bucket.layout import parse_path, to_hour
 from tap_braze_currents.planning.bookmark import Bookmark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TAP = Path(sys.executable).parent / "tap-braze-currents"
-_HEADINGS = ("run", "seconds", "CPU", "files/s", "CPU ms/file", "LIST", "HEAD", "GET", "STATE kB")
+_HEADINGS = (
+    *("run", "seconds", "CPU", "files/s", "CPU ms/file", "LIST", "HEAD", "GET"),
+    *("STATEs", "STATE kB", "STATE %"),
+)
 
 
 class Store:
@@ -61,12 +69,14 @@ def serving(kind: str, files: int) -> Iterator[Store]:
         yield Store(process, url, int(count))
 
 
-def state_of_open_hours(files: int) -> dict[str, Any]:
-    """Make the STATE of a tap that has read the whole bucket."""
+def state_of_open_hours(files: int, *, unread_hours: int = 0) -> dict[str, Any]:
+    """Make the STATE of a tap that has read the bucket, but for its last hours."""
     bookmarks: dict[str, Bookmark] = {}
+    last = to_hour(NOW - timedelta(hours=unread_hours))
     for event_type, key in open_hours(files):
-        bookmark = bookmarks.setdefault(event_type, Bookmark())
-        bookmark.mark_read(parse_path(key))
+        path = parse_path(key)
+        if path.hour <= last:
+            bookmarks.setdefault(event_type, Bookmark()).mark_read(path)
     for bookmark in bookmarks.values():
         bookmark.begin_run(NOW, "", 48)
         bookmark.seal(48, to_hour(NOW))
@@ -94,23 +104,26 @@ def run(name: str, store: Store, folder: Path, *arguments: str) -> None:
         f"{files / seconds:,.0f}" if files else "",
         f"{1000 * cpu / files:.2f}" if files else "",
         *(str(counts[kind]) for kind in ("LIST", "HEAD", "GET")),
+        str(len(states)),
         f"{len(states[-1]) / 1000:,.0f}" if states else "",
+        f"{100 * sum(map(len, states)) / max(1, sum(map(len, lines))):.1f}" if files else "",
     )
     print("  ".join(f"{cell:>12}" for cell in row), flush=True)
 
 
-def main() -> None:
-    """Measure and print a table."""
-    parser = argparse.ArgumentParser()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the part `tap`."""
     parser.add_argument("--small-files", type=int, default=200, help="of each of 54 types")
     parser.add_argument("--files-an-hour", type=int, default=36, help="of each of 54 types")
-    args = parser.parse_args()
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Print the rows of the part `tap`."""
     print("  ".join(f"{cell:>12}" for cell in _HEADINGS))
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        folder = Path(place)
         catalog = folder / "catalog.json"
-        (folder / "config.json").write_text("{}")
-        for kind, files in (("small", args.small_files), ("idle", args.files_an_hour)):
+        for kind, files in (("small", args.small_files), ("open", args.files_an_hour)):
             with serving(kind, files) as store:
                 options = {"endpoint_url": store.url, "key": "key", "secret": "secret"}
                 settings = {
@@ -122,12 +135,41 @@ def main() -> None:
                 run(f"{kind}: discover", store, folder, "--discover")
                 catalog.write_bytes((folder / "out").read_bytes())
                 arguments = ["--catalog", str(catalog)]
-                if kind == "idle":
+                if kind == "small":
+                    run(f"{kind}: {store.files:,} files", store, folder, *arguments)
+                    continue
+                for name, unread_hours in (("idle", 0), ("busy", 2)):
                     state = folder / "state.json"
-                    state.write_text(json.dumps(state_of_open_hours(files)))
-                    arguments += ["--state", str(state)]
-                run(f"{kind}: {store.files:,} files", store, folder, *arguments)
-    print_deliveries(DELIVERIES)
+                    known = state_of_open_hours(files, unread_hours=unread_hours)
+                    state.write_text(json.dumps(known))
+                    run(
+                        f"{name}: {store.files:,} files",
+                        store,
+                        folder,
+                        *arguments,
+                        "--state",
+                        str(state),
+                    )
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "tap": measure,
+    "mixpanel": slow_mixpanel.measure,
+    "braze": lambda _args: print_deliveries(DELIVERIES),
+}
+
+
+def main() -> None:
+    """Measure and print a table for each part."""
+    parser = argparse.ArgumentParser(prog="python -m bench.networks")
+    parser.add_argument("--only", choices=_PARTS, help="one part")
+    add_arguments(parser)
+    slow_mixpanel.add_arguments(parser)
+    args = parser.parse_args()
+    for name, part in _PARTS.items():
+        if args.only in {None, name}:
+            print(f"\n{name}", flush=True)
+            part(args)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 It runs as its own process, so that its processor time is not the pipeline's. It must open each
 body to answer with the right count, as a target may check it; that takes about a second and a
 half a million events, which the report gives.
+
+`python -m bench.sink SECONDS` answers each import so much later, as a real service does.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 
@@ -17,6 +20,7 @@ from isal import igzip
 
 _lock = threading.Lock()
 _totals = {"requests": 0, "events": 0, "wire_bytes": 0, "plain_bytes": 0}
+_delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
 
 
 def _count(body: bytes) -> int:
@@ -41,6 +45,8 @@ def _answer(head: bytes, body: bytes) -> tuple[bytes, bytes]:
         failed = [{"index": 0, "$insert_id": "", "field": "properties.time", "message": "required"}]
         refusal = {"code": 400, "failed_records": failed, "num_records_imported": 0}
         return b"400 Bad Request", json.dumps(refusal).encode()
+    if _delay:
+        time.sleep(_delay)
     return b"200 OK", b'{"code":200,"num_records_imported":%d,"status":"OK"}' % events
 
 

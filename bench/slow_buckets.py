@@ -50,7 +50,7 @@ def open_hours(files: int) -> Iterator[tuple[str, str]]:
                 offsets[partition] += numbers.randrange(200, 900)
 
 
-KINDS = {"small": small_files, "idle": open_hours}
+KINDS = {"small": small_files, "open": open_hours}
 
 
 def contents() -> dict[str, bytes]:

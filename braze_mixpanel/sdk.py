@@ -13,8 +13,10 @@ import os
 import sys
 from abc import abstractmethod
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+import singer_sdk
 from singer_sdk import Stream, Target
 
 # The SDK's list of words for "true", and its reader of one environment variable. If they move: both
@@ -64,6 +66,7 @@ __all__ = [
     "file_in",
     "options_of_config",
     "parse_environment_config",
+    "quiet_sdk",
 ]
 
 
@@ -84,6 +87,38 @@ def options_of_config(ctx: click.Context) -> dict[str, Any]:
     """Return the arguments for a plugin's constructor that the option `--config` stands for."""
     given = ctx.params.get("config") or ConfigInput()
     return {"config": given.config, "parse_env_config": given.parse_env}
+
+
+SDK_FOLDER = str(Path(singer_sdk.__file__).parent)
+
+
+class _WithoutSdkLines(logging.Filter):
+    """Drops what the SDK's own code logs at level INFO about itself, but for its version.
+
+    Its lines, such as "Skipping parse of env var settings...", go to the plugin's logger. They say
+    nothing that the plugins do not say with numbers. With the level DEBUG all of them are there.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a line is logged."""
+        return (
+            record.levelno != logging.INFO
+            or not record.pathname.startswith(SDK_FOLDER)
+            or record.funcName == "print_version"
+            or logging.getLogger().isEnabledFor(logging.DEBUG)
+        )
+
+
+_without_sdk_lines = _WithoutSdkLines()
+
+
+def quiet_sdk(logger: logging.Logger) -> None:
+    """Log no lines of the SDK about itself.
+
+    Args:
+        logger: The plugin's.
+    """
+    logger.addFilter(_without_sdk_lines)
 
 
 class PluginArguments(TypedDict, total=False):

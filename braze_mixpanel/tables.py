@@ -7,7 +7,42 @@ from typing import TYPE_CHECKING, Final
 from braze_mixpanel.clean_text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    Row = tuple[str | int, ...]
+
+LOGGED_ROWS: Final = 40
+"""Rows of a table in the log; the report has them all."""
+
+
+def shortened(
+    rows: Sequence[Row],
+    rank: Callable[[Row], tuple[int, ...]],
+    rest_of: Callable[[Sequence[Row]], Row],
+    most: int = LOGGED_ROWS,
+) -> list[Row]:
+    """Keep the rows that matter most, and sum the others up in one.
+
+    Args:
+        rows: All rows of a table.
+        rank: What matters about a row, such as a tuple of numbers: the largest stay.
+        rest_of: Makes one row of those that are left out.
+        most: How many rows remain, the sum included.
+
+    Returns:
+        The rows in their order, then the sum; all rows if they are no more than `most`.
+    """
+    if len(rows) <= most:
+        return list(rows)
+    by_rank = sorted(range(len(rows)), key=lambda place: rank(rows[place]), reverse=True)
+    kept = set(by_rank[: most - 1])
+    rest = [row for place, row in enumerate(rows) if place not in kept]
+    return [*(rows[place] for place in sorted(kept)), rest_of(rest)]
+
+
+def sum_of(rows: Sequence[Row], column: int) -> int:
+    """Add up a column of whole numbers."""
+    return sum(int(row[column]) for row in rows)
 
 
 MOST_ROWS: Final = 200

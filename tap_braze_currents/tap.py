@@ -15,7 +15,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
-from braze_mixpanel.singer.line_writer import LineWriter
+from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
 from braze_mixpanel.summary.content import RunFacts
@@ -23,7 +23,7 @@ from braze_mixpanel.tables import text_table
 from tap_braze_currents import settings
 from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
-from tap_braze_currents.catalog.discovery import newest_files, with_found
+from tap_braze_currents.catalog.discovery import newest_files, short_name, with_found
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.changes.command import changes_option
 from tap_braze_currents.given_files import json_of_option
@@ -162,7 +162,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Run `--test` with the given catalog, and exit; the SDK ignores the catalog here."""
+        """Run `--test` with the given catalog and a table for its output; the SDK's has neither."""
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
@@ -170,7 +170,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         if file := ctx.params.get("catalog"):
             with file:
                 catalog = json.load(file)
-        tap = cls(**options_of_config(ctx), catalog=catalog)
+        options = options_of_config(ctx)
+        tap = cls(**options, catalog=catalog, message_writer=UnwrittenLines())
         tap.run_connection_test()
         ctx.exit()
 
@@ -186,14 +187,14 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         return command
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
-        """Emit one record of each selected stream that has a file.
+        """Log which selected streams have files, and emit one record of each.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
         """
         streams = [stream for stream in self._currents_streams.values() if stream.selected]
         samples = self.samples
-        found = [(s.name, samples[s.name].path) for s in streams if s.name in samples]
+        found = [(s.name, short_name(samples[s.name])) for s in streams if s.name in samples]
         self.logger.info(
             "%d of %d selected streams have files:\n%s",
             len(found),

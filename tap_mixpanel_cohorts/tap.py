@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities, TapCapabilities
+from singer_sdk.tap_base import CliTestOptionValue
 
 from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from braze_mixpanel.sdk import options_of_config
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
-from braze_mixpanel.singer.line_writer import LineWriter
+from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.summary.content import RunFacts, Stop
+from braze_mixpanel.tables import shortened, sum_of, text_table
 from tap_mixpanel_cohorts import settings
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 from tap_mixpanel_cohorts.streams import CohortStream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    import click
 
     from tap_mixpanel_cohorts.query.client import QueryClient
     from tap_mixpanel_cohorts.query.run import QueriedCohorts
@@ -97,8 +102,17 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 )
         self._covers_until = began
 
+    @classmethod
+    def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
+        """Run `--test`, log the cohorts as a table, and exit."""
+        if value != CliTestOptionValue.All.value:
+            super().cb_test(ctx, param, value)
+            return
+        cls(**options_of_config(ctx), message_writer=UnwrittenLines()).run_connection_test()
+        ctx.exit()
+
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
-        """Ask one query, or look into the inbox; gives out one cohort without its members.
+        """Ask one query, or look into the inbox; log the cohorts, give out one without members.
 
         Raises:
             ConnectorError: The source cannot be read.
@@ -112,6 +126,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 queried = cast("QueriedCohorts", source)
                 records = queried.list_cohorts()
                 queried.plan(records)
+                self.logger.info("A run reads these cohorts:\n%s", _cohort_table(records))
             stream = self._cohort_streams[COHORTS]
             stream.write_schema()
             for record in records[:1]:
@@ -230,6 +245,18 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         self._is_stopped = True
         if not self._is_writing:
             raise StoppedError(_STOPPED)
+
+
+def _cohort_table(records: Sequence[dict[str, Any]]) -> str:
+    rows = [(str(one["id"]), str(one.get("name")), int(one.get("count") or 0)) for one in records]
+    return text_table(
+        ("cohort", "name", "members"),
+        shortened(
+            rows,
+            rank=lambda row: (int(row[2]),),
+            rest_of=lambda rest: ("…", f"and {len(rest)} more", sum_of(rest, 2)),
+        ),
+    )
 
 
 if __name__ == "__main__":

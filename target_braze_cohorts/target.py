@@ -29,11 +29,7 @@ from braze_mixpanel.singer.message_reader import (
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
-from braze_mixpanel.singer.stream_map_names import (
-    MapUse,
-    is_closed,
-    names_without_effect,
-)
+from braze_mixpanel.singer.stream_map_names import MapUse, is_closed, names_without_effect
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake
@@ -100,14 +96,15 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         Args:
             arguments: Those of the SDK's `Target`.
         """
+        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        self._sync: Sync | None = None
+        self._covers_until: datetime | None = None
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._resources = ExitStack()
-        self._sync: Sync | None = None
         self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._began: datetime | None = None
-        self._covers_until: datetime | None = None
         self._streams: dict[str, dict[str, Any]] = {}
         self._maps = MappedRecords()
         self._closed: dict[str, bool] = {}
@@ -373,8 +370,8 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         """Return what the summary says of the run."""
         return run_facts(
             self.result,
-            dry_run=self.config["dry_run"],
-            dead_letter=self.rejects.where if "rejects" in vars(self) else None,
+            dry_run=self.config.get("dry_run") is True,
+            dead_letter=self.rejects.where if self._intake else None,
             state_covers_until=self._covers_until,
         )
 

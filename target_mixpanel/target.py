@@ -107,6 +107,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         Args:
             arguments: Those of the SDK's `Target`.
         """
+        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        self._begun: Pipeline | None = None
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._schema_messages: dict[str, dict[str, Any]] = {}
@@ -114,7 +116,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._is_reading = False
-        self._begun: Pipeline | None = None
         self._report = ReportWriter(
             self.config, self.config_jsonschema, self._report_page, self.logger
         )
@@ -144,14 +145,13 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         """What takes batches: Mixpanel, or the file of a dry run."""
         if self.dry_run is not None:
             return self.dry_run
-        config = self.config
         return BatchDelivery(
             self.client,
-            concurrency=config["concurrency"],
-            retry_seconds=config["retry_seconds"],
+            concurrency=self.config["concurrency"],
+            retry_seconds=self.config["retry_seconds"],
             logger=self.logger,
             waits=self.retry_waits,
-            wall=self.clock.wall,
+            clock=self.clock,
         )
 
     @cached_property
@@ -177,6 +177,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             ),
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             stopping=lambda: self._stopped_by is not None,
+            while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             clock=self.clock,
         )
 
@@ -237,6 +238,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     # Messages
 
     def _begin(self) -> None:
+        _ = self.progress  # its time begins here
         if self.dry_run is not None:
             self.dry_run.open()
         else:
@@ -262,7 +264,6 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def _between_blocks(self) -> None:
         self._require_going()
         self.pipeline.between_blocks()
-        self.progress.log_if_due()
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
         """Set up the stream's maps, sinks and lane."""
@@ -384,17 +385,16 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""
-        begun = self._begun
         return run_facts(
-            begun,
-            retries=self.sender.retries if begun else 0,
+            self._begun,
+            retries=self.sender.retries if self._begun else 0,
             now=self.clock.wall(),
-            dry_run=self.config["dry_run"],
+            dry_run=self.config.get("dry_run") is True,
         )
 
     def handle_signal(self, signum: int) -> None:
         """End the reading at the next block of lines; the pipeline asks `_stopped_by` too."""
         end_at_second_signal(self._stopped_by, signum)
         self._stopped_by = signum
-        if not self._is_reading and "sender" in vars(self):
+        if not self._is_reading and self._begun is not None:
             self.sender.abort(str(self._stopped_error(signum)))

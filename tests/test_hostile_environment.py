@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ def send(client: str, url: str, folder: Path) -> None:
     if client == "mixpanel":
         credentials = choose_credentials(mixpanel_settings(None, folder))
         with suppress(ConnectorError):
-            check_account(MixpanelClient(url, credentials))
+            check_account(MixpanelClient(url, credentials), time.time)
         return
     ways = {"attribute": by_attribute(), "partner": {}}
     config = {

@@ -79,6 +79,17 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
             sys.stdout.buffer.flush()
 
 
+class UnwrittenLines(LineWriter):
+    """Takes messages like `LineWriter` and writes none, for `--test`: people read its output."""
+
+    def write_lines(self, lines: bytes) -> None:
+        """Count the bytes."""
+        self.bytes_written += len(lines)
+
+    def flush(self) -> None:
+        """Do nothing: no line waits."""
+
+
 @contextmanager
 def _guarded() -> Iterator[None]:
     try:

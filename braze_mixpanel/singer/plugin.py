@@ -15,7 +15,7 @@ from singer_sdk.plugin_base import SingerCommand
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
-from braze_mixpanel.sdk import SingerPlugin, options_of_config
+from braze_mixpanel.sdk import SingerPlugin, options_of_config, quiet_sdk
 from braze_mixpanel.settings.environment import misspelt_variables, unread_variables
 from braze_mixpanel.settings.mistakes import find_mistakes
 from braze_mixpanel.settings.reading import read_texts, settings_in_environment
@@ -129,7 +129,8 @@ class ConnectorPlugin(SingerPlugin):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the SDK's command, with one-line errors."""
+        """Return the SDK's command, with one-line errors and a short log."""
+        quiet_sdk(cls.logger)
         command = super().get_singer_command()
         one_line = OneLineErrorCommand(
             name=command.name,

@@ -71,6 +71,11 @@ def find_newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[lis
     return [*newest, *([file] for file in flat[:_NEWEST_FILES])]
 
 
+def short_name(file: RemoteFile) -> str:
+    """Name a file by its hour; by its name where the folders say no hour."""
+    return file.key.hour or file.path.rpartition("/")[2]
+
+
 def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     """Open the newest file of each event type; in a flat folder, the newest hundred files.
 

@@ -11,8 +11,11 @@ The state of a stream:
     read               files read in the hours still open (`coded_names` says how they are written)
     pending            listed files that are not read yet, whatever their hour: they were broken, or
                        too young when their hour was sealed
-    late               files of sealed hours that were read after their hour may have been sealed; a
-                       sweep need not read them again
+    late               files of sealed hours that a sweep, or a run that had them pending, has read;
+                       the next sweep need not read them again
+    in_doubt           files that were read while their hour was open, though their time of
+                       modification does not prove it; no sweep need read them again. null once
+                       there were too many: the bucket was copied, and a sweep reads them again
     paths              files read in another layout, each by its path: without hours nothing can be
                        sealed, so this list grows with the bucket
     shared             files of another layout that hold events of several streams (JSON), or only
@@ -45,6 +48,8 @@ CLOCKS_DIFFER_BY = timedelta(minutes=10)
 """Allowed between this machine's clock and the clock of the bucket's service."""
 MOST_LATE_FILES = 1000
 """The oldest are forgotten beyond it; another sweep reads them again."""
+MOST_FILES_IN_DOUBT = 100
+"""Beyond it none is named: the times of modification of a copied bucket are all new."""
 MOST_PENDING_FILES = 1000
 """Beyond it the hours of unread files stay open instead."""
 
@@ -79,6 +84,7 @@ class Bookmark:
         """(folder, hour) → names."""
         self._pending: set[FileKey] = set()
         self._late: set[FileKey] = set()
+        self._in_doubt: set[FileKey] | None = set()
         self._paths: set[str] = set()
 
     @classmethod
@@ -126,6 +132,8 @@ class Bookmark:
         self._read = decode_names(state.get("read", []))
         self._pending = _keys(state.get("pending", []))
         self._late = _keys(state.get("late", []))
+        doubtful = state.get("in_doubt", [])
+        self._in_doubt = None if doubtful is None else _keys(doubtful)
         self._paths = set(texts(state.get("paths", [])))
         self.shared = {
             str(entry["path"]): texts(entry["event_types"]) for entry in state.get("shared", [])
@@ -146,6 +154,7 @@ class Bookmark:
             "read": encode_names(self._read),
             "pending": _listed(self._pending),
             "late": _listed(self._late),
+            "in_doubt": None if self._in_doubt is None else _listed(self._in_doubt),
             "paths": sorted(self._paths),
             "shared": [
                 {"path": path, "event_types": types} for path, types in sorted(self.shared.items())
@@ -165,9 +174,12 @@ class Bookmark:
         known = self.shortest_lookback
         self.shortest_lookback = lookback_hours if known is None else min(known, lookback_hours)
 
-    def extend_back_to(self, start_hour: str) -> None:
-        """Note that a sweep has looked at all hours from this one on; empty: at all hours."""
+    def mark_swept(self, start_hour: str) -> None:
+        """Note that a sweep has read everything from this hour on; empty: from the first on."""
         self.start_hour = min(self.start_hour, start_hour)
+        if self._in_doubt is None:
+            # The next sweep of a copied bucket reads all of it again, these few files or not.
+            self._late.clear()
 
     def is_done(self, key: FileKey) -> bool:
         """Return whether a file need not be read."""
@@ -205,6 +217,7 @@ class Bookmark:
             bool(key.hour)
             and key.hour <= self.sealed_hour
             and key not in self._late
+            and key not in (self._in_doubt or ())
             and self.may_be_late(key, modified)
         )
 
@@ -227,7 +240,7 @@ class Bookmark:
 
         Args:
             key: The file.
-            late: Its hour may have been sealed before it arrived.
+            late: By its time of modification, its hour may have been sealed before it arrived.
             event_types: All types in a file that holds several.
         """
         self._pending.discard(key)
@@ -240,7 +253,11 @@ class Bookmark:
         self.newest_hour = max(self.newest_hour, key.hour)
         if key.hour > self.sealed_hour:
             self._read.setdefault((key.folder, key.hour), set()).add(key.name)
-        if late:
+            if late and self._in_doubt is not None:
+                self._in_doubt.add(key)
+                if len(self._in_doubt) > MOST_FILES_IN_DOUBT:
+                    self._in_doubt = None
+        elif late:
             self._late.add(key)
             for forgotten in sorted(self._late)[: -self._most_late_files]:
                 self._late.discard(forgotten)

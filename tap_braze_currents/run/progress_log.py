@@ -78,31 +78,59 @@ class ProgressLines:
         )
 
 
+class ProgressLog:
+    """Logs a line every few seconds, from a thread of its own, and one about the whole run."""
+
+    def __init__(self, timer: Callable[[], float], begun_at: float, every: float) -> None:
+        """Prepare; `logging_progress` starts the thread.
+
+        Args:
+            timer: The present time in seconds.
+            begun_at: When the run began, by the timer.
+            every: Seconds between two lines.
+        """
+        self._timer, self._begun_at, self._every = timer, begun_at, every
+        self._lines = ProgressLines(begun_at)
+        self._run: Measured | None = None
+        self._ended = threading.Event()
+
+    def follow(self, run: Measured) -> None:
+        """Report this run from now on; until then the bucket is being listed."""
+        self._run = run
+
+    def report(self) -> None:
+        """Log a line every few seconds until `end`."""
+        while not self._ended.wait(self._every):
+            now = self._timer()
+            if self._run is None:
+                logger.info("Listing the bucket, for %.0f s so far.", now - self._begun_at)
+            else:
+                logger.info("%s", self._lines.line(self._run.done(), now))
+
+    def end(self) -> None:
+        """Log the closing line, unless the run was so short that there was no other line."""
+        self._ended.set()
+        now = self._timer()
+        if self._run is not None and now - self._begun_at >= self._every:
+            logger.info("%s", self._lines.closing_line(self._run.done(), now))
+
+
 @contextmanager
-def logged_progress(
-    run: Measured, timer: Callable[[], float], begun_at: float, every: float
-) -> Iterator[None]:
-    """Log a line every few seconds as long as the block runs, and one at its end.
+def logging_progress(
+    timer: Callable[[], float], begun_at: float, every: float
+) -> Iterator[ProgressLog]:
+    """Log how far a run is as long as the block runs, also while it waits.
 
     Args:
-        run: What is reported.
         timer: The present time in seconds.
         begun_at: When the run began, by the timer.
         every: Seconds between two lines.
     """
-    lines = ProgressLines(begun_at)
-    ended = threading.Event()
-
-    def report() -> None:
-        while not ended.wait(every):
-            logger.info("%s", lines.line(run.done(), timer()))
-
-    thread = threading.Thread(target=report, name="progress")
+    log = ProgressLog(timer, begun_at, every)
+    thread = threading.Thread(target=log.report, name="progress")
     thread.start()
     try:
-        yield
+        yield log
     finally:
-        ended.set()
+        log.end()
         thread.join()
-        if (done := run.done()).files:
-            logger.info("%s", lines.closing_line(done, timer()))

@@ -22,7 +22,7 @@ from tap_braze_currents.bucket.reading_ahead import fetch_ahead
 from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
-from tap_braze_currents.run.progress_log import Done, logged_progress
+from tap_braze_currents.run.progress_log import Done, logging_progress
 from tap_braze_currents.run.resuming import resume
 from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
@@ -82,25 +82,25 @@ def begin_run(
         ThreadPoolExecutor(conditions.reading_threads, "read"),
     )
     listing, reading = pools
+    every = conditions.seconds_between_reports
     try:
-        now = conditions.clock()
-        folders = bucket.folders()
-        in_folders = chain.from_iterable(folders.integrations.values())
-        progress = resume(streams, set(in_folders), state, limits, now, conditions)
-        bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
-        plan = plan_files(bucket, folders, limits, bookmarks, now, listing)
-        run = Run(
-            plan=plan,
-            progress=progress,
-            state=state,
-            write_state=write_state,
-            read_file=lambda file: conditions.read_file(bucket, file),
-            pool=reading,
-            conditions=conditions,
-            pace=StatePace(conditions, bytes_written, begun_at),
-        )
-        every = conditions.seconds_between_reports
-        with logged_progress(run, conditions.timer, begun_at, every):
+        with logging_progress(conditions.timer, begun_at, every) as log:
+            now = conditions.clock()
+            folders = bucket.folders()
+            in_folders = chain.from_iterable(folders.integrations.values())
+            progress = resume(streams, set(in_folders), state, limits, now, conditions)
+            bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
+            run = Run(
+                plan=plan_files(bucket, folders, limits, bookmarks, now, listing),
+                progress=progress,
+                state=state,
+                write_state=write_state,
+                read_file=lambda file: conditions.read_file(bucket, file),
+                pool=reading,
+                conditions=conditions,
+                pace=StatePace(conditions, bytes_written, begun_at),
+            )
+            log.follow(run)
             yield run
     finally:
         # A thread inside the store's library while the interpreter ends would abort the process.
@@ -273,7 +273,7 @@ class Run:
         """After a sweep that left nothing unread, every hour from its start has been looked at."""
         for progress in self._progress.values():
             if not (self._is_stopped or self._errors or progress.unread):
-                progress.bookmark.extend_back_to(self._plan.limits.start_hour)
+                progress.bookmark.mark_swept(self._plan.limits.start_hour)
 
     def _log_summary(self) -> None:
         rows = [
@@ -283,10 +283,16 @@ class Run:
         ]
         if rows:
             logger.info("What was read:\n%s", progress_table(rows, self._plan.now))
-        if unsettled := self._plan.by_path.unsettled:
-            logger.info("%d files that are listed by path are too young.", unsettled)
         if quiet := len(self._progress) - len(rows):
             logger.info("%d selected streams have nothing new.", quiet)
+        young = sum(len(waiting.unsettled) for _, waiting in rows) + self._plan.by_path.unsettled
+        if young:
+            logger.info(
+                "Files that wait because they are younger than settle_seconds: %d. Run again in %d "
+                "seconds, or set settle_seconds to 0 if nothing writes to the bucket.",
+                young,
+                self._plan.limits.settle_seconds,
+            )
 
     def _planned(self) -> Iterator[tuple[str, RemoteFile]]:
         """Chain the streams, so that the first files of one are fetched while another is read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from braze_mixpanel.tables import text_table
+from braze_mixpanel.tables import shortened, sum_of, text_table
 from tap_braze_currents.bucket.layout import to_datetime
 from tap_braze_currents.catalog.event_types import registry
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tap_braze_currents.planning.files_to_read import Waiting
 
 _HEADINGS = ("stream", "files", "records", "newest hour", "hours behind", "still waiting")
+NOTHING_WAITS = "none"
 
 
 @dataclass
@@ -103,11 +104,31 @@ class StreamProgress:
 def progress_table(streams: Iterable[tuple[StreamProgress, Waiting]], now: datetime) -> str:
     """Return a table of what was read and what was not, one line a stream.
 
+    Of many streams, those with files that wait or failed and the largest have lines of their own,
+    and one line sums up the others, with the newest hour of them all.
+
     Args:
         streams: The progress of each, and the files that are left for later runs.
         now: When the run began.
     """
-    return text_table(_HEADINGS, [_row(progress, waiting, now) for progress, waiting in streams])
+    rows = [_row(progress, waiting, now) for progress, waiting in streams]
+    return text_table(
+        _HEADINGS,
+        shortened(rows, rank=lambda row: (row[-1] != NOTHING_WAITS, int(row[2])), rest_of=_rest),
+    )
+
+
+def _rest(rows: Sequence[tuple[str | int, ...]]) -> tuple[str | int, ...]:
+    """Sum up streams that have no line of their own."""
+    newest = max(rows, key=lambda row: str(row[3]))
+    waiting = sum(row[-1] != NOTHING_WAITS for row in rows)
+    return (
+        f"… and {len(rows)} more",
+        sum_of(rows, 1),
+        sum_of(rows, 2),
+        *newest[3:5],
+        f"in {waiting} of them" if waiting else NOTHING_WAITS,
+    )
 
 
 def _row(progress: StreamProgress, waiting: Waiting, now: datetime) -> tuple[str | int, ...]:
@@ -131,4 +152,4 @@ def _left(progress: StreamProgress, waiting: Waiting) -> str:
         "unreadable": len(progress.unread),
     }
     left = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
-    return (left or "none") + (" or more" if waiting.more else "")
+    return (left or NOTHING_WAITS) + (" or more" if waiting.more else "")

@@ -74,7 +74,7 @@ class ProgressLines:
         if rate and done.planned > done.sent:
             text += f", about {(done.planned - done.sent) / rate:,.0f} s left"
         if done.pause:
-            text += f"; waiting {done.pause:,.0f} s for Braze"
+            text += f"; next request in {done.pause:,.0f} s"
         return f"{text}; {done.in_flight} requests in flight, {done.retries} retries."
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
-from braze_mixpanel.tables import text_table
+from braze_mixpanel.tables import shortened, text_table
 from target_mixpanel.run.estimate import DAYS_A_MONTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from target_mixpanel.run.estimate import Estimate
 
@@ -54,38 +54,23 @@ class Account:
             self.imported[event] -= 1
 
     def table(self, *, dry_run: bool = False, estimate: Estimate | None = None) -> str:
-        """Return the closing table: one line for each event name, the sums last.
+        """Return the closing table: a line for each event name, the sums last.
+
+        Of many event names, those with rejected records and the largest have lines of their own,
+        and one line sums up the others.
 
         Args:
             dry_run: Whether events were only mapped.
             estimate: Adds columns with the events a day and a month.
         """
-        why = {
-            what: by_event(counts)
-            for what, counts in (
-                ("skipped,", self.skipped),
-                ("rejected,", self.rejected),
-                ("note:", self.remarks),
-            )
-        }
         outcomes = ("mapped" if dry_run else "imported", "skipped", "rejected")
         expected = ("a day", "a month") if estimate else ()
-        rows = [
-            (
-                event,
-                self.read[event],
-                self.imported[event],
-                why["skipped,"].get(event, _NOTHING).total(),
-                why["rejected,"].get(event, _NOTHING).total(),
-                *((estimate.a_day(event), estimate.a_month(event)) if estimate else ()),
-                "; ".join(
-                    f"{what} {reason}: {count}"
-                    for what, events in why.items()
-                    for reason, count in sorted(events.get(event, _NOTHING).items())
-                ),
-            )
-            for event in sorted(self.read)
-        ]
+        row = self._rows(estimate)
+        rows = shortened(
+            [row(event, [event]) for event in sorted(self.read)],
+            rank=lambda one: (int(one[4]), int(one[1])),
+            rest_of=lambda rest: row(f"… and {len(rest)} more", [str(one[0]) for one in rest]),
+        )
         total = (
             "total",
             self.read.total(),
@@ -96,6 +81,41 @@ class Account:
             f"not settled: {self.under_way}" if self.under_way else "",
         )
         return text_table(("event", "read", *outcomes, *expected, "why"), [*rows, total])
+
+    def _rows(
+        self, estimate: Estimate | None
+    ) -> Callable[[str, Collection[str]], tuple[str | int, ...]]:
+        """Return what makes a row of the closing table for one or more events."""
+        why = {
+            what: by_event(counts)
+            for what, counts in (
+                ("skipped,", self.skipped),
+                ("rejected,", self.rejected),
+                ("note:", self.remarks),
+            )
+        }
+
+        def row(title: str, events: Collection[str]) -> tuple[str | int, ...]:
+            reasons: dict[str, Counter[str]] = {what: Counter() for what in why}
+            for what, by_name in why.items():
+                for event in events:
+                    reasons[what].update(by_name.get(event, _NOTHING))
+            per_day = (estimate.a_day, estimate.a_month) if estimate else ()
+            return (
+                title,
+                sum(self.read[event] for event in events),
+                sum(self.imported[event] for event in events),
+                reasons["skipped,"].total(),
+                reasons["rejected,"].total(),
+                *(sum(map(rate, events)) for rate in per_day),
+                "; ".join(
+                    f"{what} {reason}: {count}"
+                    for what, counts in reasons.items()
+                    for reason, count in sorted(counts.items())
+                ),
+            )
+
+        return row
 
 
 def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:

@@ -17,10 +17,12 @@ class Clock:
     Attributes:
         wall: UNIX seconds, to compare with the times of events. It may jump.
         steady: Seconds from any start, to measure waits. It never jumps.
+        sleep: Waits so many seconds.
     """
 
     wall: Callable[[], float] = time.time
     steady: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
 
 
 SYSTEM_CLOCK: Final = Clock()

@@ -89,6 +89,7 @@ class Pipeline:
         *,
         timeline: Timeline | None = None,
         stopping: Callable[[], bool] = lambda: False,
+        while_waiting: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Connect the parts; nothing is sent or written yet.
@@ -100,6 +101,8 @@ class Pipeline:
             settings: Those of the target.
             timeline: Counts what was imported when, for a report; None if none is wanted.
             stopping: Whether a signal has asked the run to stop.
+            while_waiting: Called between blocks, and several times a second while batches wait
+                for Mixpanel.
             clock: For the rules about an event's time, and for waits.
         """
         self.account = Account()
@@ -108,6 +111,7 @@ class Pipeline:
         self.newest_imported = 0.0
         """Time of the newest imported event in UNIX seconds, 0 if there is none."""
         self._sender, self._write_state = sender, write_state
+        self._while_waiting = while_waiting
         self._stopping, self._clock, self._grace_seconds = stopping, clock, settings.grace_seconds
         self._batcher = Batcher(
             self._submit,
@@ -199,6 +203,7 @@ class Pipeline:
         self._now, self.latest = self._read_clock()
         self._batcher.flush(older_than=LINGER_SECONDS)
         self.settle()
+        self._while_waiting()
 
     def _read_clock(self) -> tuple[float, float]:
         """Read the clock once for a block of records.
@@ -216,8 +221,12 @@ class Pipeline:
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
-        self._sender.submit(batch, stopping=self._stopping)
+        self._sender.submit(batch, stopping=self._asked_to_stop)
         self.settle()
+
+    def _asked_to_stop(self) -> bool:
+        self._while_waiting()
+        return self._stopping()
 
     # Outcomes and STATE out
 
@@ -249,13 +258,14 @@ class Pipeline:
         self.account.settle(batch.names)
         if self.timeline is not None:
             self.timeline.add(batch.names, batch.times)
+        origins = batch.origins() if delivered.rejections else []
         for rejection in delivered.rejections:
             name, event_time = batch.names[rejection.index], batch.times[rejection.index]
             self.account.reject(name, rejection.reason, was_imported=True)
             if self.timeline is not None:
                 self.timeline.take_back(name, event_time)
             self._dead_letter(
-                batch.origins[rejection.index],
+                origins[rejection.index],
                 rejection.reason,
                 field=rejection.field,
                 message=rejection.message,
@@ -301,6 +311,7 @@ class Pipeline:
     def _may_go_on(self) -> bool:
         """Settle finished batches, and return whether there is time to wait for more."""
         self.settle()
+        self._while_waiting()
         if self._give_up_at is None:
             if not self._is_stopped():
                 return True

@@ -26,7 +26,10 @@ _MOST_NAMED = 100
 
 
 class ProgressLog:
-    """Logs a line every ten seconds and the closing table, both as the SDK's metrics too."""
+    """Logs a line every ten seconds and the closing table, both as the SDK's metrics too.
+
+    How many events will come is not known, so no line says when the run will end.
+    """
 
     def __init__(
         self,
@@ -52,31 +55,56 @@ class ProgressLog:
         self._logger, self._metrics_logger = logger, metrics_logger
         self._clock = clock
         self._started = self._last_line = clock.steady()
+        self._last_imported = 0
 
     def log_if_due(self) -> None:
         """Log a line if the last one is ten seconds old."""
         now = self._clock.steady()
         if now - self._last_line < INTERVAL_SECONDS:
             return
-        self._last_line = now
         imported = self._pipeline.account.imported.total()
-        lag = self._clock.wall() - self._pipeline.newest_imported if imported else 0.0
+        rate = (imported - self._last_imported) / (now - self._last_line)
+        self._last_line, self._last_imported = now, imported
         self._logger.info(
-            "%d imported, %.0f a second, %d requests in flight, %d retries, "
-            "newest event %.0f s old",
-            imported,
-            imported / (now - self._started),
+            "%s events imported, %s a second; %d requests in flight%s, %d sent again%s",
+            f"{imported:,}",
+            f"{rate:,.0f}",
             self._sender.in_flight,
+            self._pause(),
             self._sender.retries,
-            lag,
+            self._age(),
         )
         self._measure("imported", imported, {})
 
+    def _pause(self) -> str:
+        seconds = self._sender.paused_for
+        return f", the next in {seconds:.0f} s" if seconds else ""
+
+    def _age(self) -> str:
+        newest = self._pipeline.newest_imported
+        return f"; newest event {self._clock.wall() - newest:,.0f} s old" if newest else ""
+
+    def _log_whole_run(self) -> None:
+        seconds = self._clock.steady() - self._started
+        if seconds < INTERVAL_SECONDS:
+            return
+        imported = self._pipeline.account.imported.total()
+        self._logger.info(
+            "%s events imported in %s s: %s a second, %d requests sent again",
+            f"{imported:,}",
+            f"{seconds:,.1f}",
+            f"{imported / seconds:,.0f}",
+            self._sender.retries,
+        )
+
     def log_end(self) -> None:
-        """Log the closing table, and the places of the files that the run wrote."""
+        """Log the closing table, the files that the run wrote, and the figures of a long run."""
         account, dead_letter = self._pipeline.account, self._pipeline.dead_letter
         forecast = self._estimate()
-        lines = [account.table(dry_run=self._dry_run is not None, estimate=forecast)]
+        table = account.table(dry_run=self._dry_run is not None, estimate=forecast)
+        lines = [
+            f"What became of every record:\n{table}" if account.read else "No record was read."
+        ]
         if forecast is not None:
             lines.append(forecast.basis())
         if self._dry_run is not None:
@@ -95,7 +123,8 @@ class ProgressLog:
             most = Counter(dict(reasons.most_common(_MOST_NAMED)))
             events = {one_line(name): why for name, why in by_event(most).items()}
             self._measure(outcome, reasons.total(), {"by_event": events})
-        self._logger.info("What became of every record:\n%s", "\n".join(lines))
+        self._logger.info("%s", "\n".join(lines))
+        self._log_whole_run()
 
     def _estimate(self) -> Estimate | None:
         """Estimate the events a day and a month; only a dry run does."""

@@ -22,6 +22,10 @@ class BatchSender(Protocol):
     def in_flight(self) -> int:
         """How many requests have no answer at this moment."""
 
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds nothing is sent, after a failure."""
+
     def check_credentials(self) -> None:
         """Raise an error, before anything is read, if Mixpanel would accept nothing."""
 

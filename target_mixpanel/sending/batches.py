@@ -9,6 +9,7 @@ import msgspec
 
 from braze_mixpanel.singer.lenient_json import UNREADABLE
 from braze_mixpanel.singer.message_reader import read_record
+from target_mixpanel.sending.request_body import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,23 +70,80 @@ Origin = tuple[Source, bytes]
 
 @dataclass
 class Batch:
-    """The events of one request, in order, as parallel lists; `number` counts all batches."""
+    """The events of one request, closed and packed.
+
+    Dozens of batches wait for their answers at once. As thousands of small objects each they would
+    need several times the memory, so a batch is a few blocks of bytes.
+
+    Attributes:
+        number: Counts all batches.
+        names: The events' names, in order.
+        times: Their times in UNIX seconds.
+        events: The JSON of each, one a line; empty once `body` has packed them.
+        sources: Where each came from.
+        lines: The line that each came from, one a line.
+    """
+
+    number: int
+    names: list[str]
+    times: list[float]
+    events: bytes
+    sources: list[Source]
+    lines: bytes
+    _body: bytes = b""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+        return len(self.names)
+
+    @property
+    def bytes_held(self) -> int:
+        """How many bytes the events and their lines have together."""
+        return len(self.events) + len(self.lines)
+
+    def body(self, start: int, end: int) -> bytes:
+        """Return the body of a request with some of the events.
+
+        All of them are packed once, and kept only like that: retries need nothing else.
+        """
+        if not self._body:
+            self._body = pack(self.events)
+            self.events = b""
+        if (start, end) == (0, len(self)):
+            return self._body
+        return pack(b"\n".join(unpack(self._body)[start:end]))
+
+    def origins(self) -> list[Origin]:
+        """Return the record of each event as it came."""
+        return list(zip(self.sources, self.lines.split(b"\n"), strict=True))
+
+
+@dataclass
+class _OpenBatch:
+    """The events that are to make a batch, as parallel lists."""
 
     number: int
     opened_at: float
     names: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
-    origins: list[Origin] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
     size: int = _BYTES_BETWEEN
 
     def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
-        """Append one event: its name, its time in UNIX seconds, its JSON and its origin."""
+        source, line = origin
         self.names.append(name)
         self.times.append(time)
         self.bodies.append(body)
-        self.origins.append(origin)
+        self.sources.append(source)
+        self.lines.append(line)
         self.size += len(body) + _BYTES_BETWEEN
+
+    def close(self) -> Batch:
+        # No JSON here holds a newline: the input was split at them, and msgspec escapes them.
+        events, lines = b"\n".join(self.bodies), b"\n".join(self.lines)
+        return Batch(self.number, self.names, self.times, events, self.sources, lines)
 
 
 class Batcher:
@@ -110,7 +168,7 @@ class Batcher:
         """
         self._submit = submit
         self._max_events, self._max_bytes, self._clock = max_events, max_bytes, clock
-        self._open: Batch | None = None
+        self._open: _OpenBatch | None = None
         self._last_number = -1
 
     @property
@@ -126,7 +184,7 @@ class Batcher:
             batch = None
         if batch is None:
             self._last_number += 1
-            batch = self._open = Batch(self._last_number, self._clock())
+            batch = self._open = _OpenBatch(self._last_number, self._clock())
         batch.add(name, time, body, origin)
         if len(batch.bodies) >= self._max_events:
             self.flush()
@@ -149,7 +207,8 @@ class Batcher:
                 batch.names += names
                 batch.times += times
                 batch.bodies += bodies
-                batch.origins += [(source, line) for line in lines]
+                batch.sources += [source] * len(lines)
+                batch.lines += lines
                 batch.size += size
                 continue
             for name, time, body, line in zip(names, times, bodies, lines, strict=True):
@@ -160,4 +219,4 @@ class Batcher:
         batch = self._open
         if batch is not None and self._clock() - batch.opened_at >= older_than:
             self._open = None
-            self._submit(batch)
+            self._submit(batch.close())

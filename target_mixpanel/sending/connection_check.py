@@ -32,7 +32,7 @@ def check_account(client: MixpanelClient, now: Callable[[], float]) -> str:
         TemporaryError: Mixpanel cannot be reached or is busy.
     """
     answer = ask_again_if_busy(
-        lambda: client.import_events([PROBE]),
+        lambda: client.import_events(PROBE),
         has_answered=lambda answer: answer.status != NO_ANSWER,
         is_busy=lambda answer: isinstance(interpret(answer, 1), Retry),
     )

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import queue
 import threading
-import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError, TemporaryError
+from braze_mixpanel.http.adaptive_concurrency import AdaptiveGate, ConcurrencyLimit
 from braze_mixpanel.http.credentials_check import probe_before_run
 from braze_mixpanel.http.failures import credentials_refused
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
 from target_mixpanel.mapping.event import Event
 from target_mixpanel.mapping.rules import MAX_SECONDS_AHEAD
+from target_mixpanel.sending.batch_queue import MOST_BYTES_HELD, BatchQueue
 from target_mixpanel.sending.client import ADDRESS_SETTINGS
 from target_mixpanel.sending.outcomes import (
     OK,
@@ -32,18 +31,20 @@ from target_mixpanel.sending.outcomes import (
     describe,
     interpret,
 )
+from target_mixpanel.sending.request_body import pack
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
+    from target_mixpanel.run.clock import Clock
     from target_mixpanel.sending.batches import Batch
     from target_mixpanel.sending.client import Credentials, MixpanelAnswer
 
-PROBE = msgspec.json.encode(Event("$braze_mixpanel_probe", {}))
+PROBE = pack(msgspec.json.encode(Event("$braze_mixpanel_probe", {})))
 """Without `time` it cannot be imported: Mixpanel answers 400 to good credentials, 401 to bad."""
-_WAITING_BATCHES = 2
-"""Batches ready beside those in flight, so that no sender waits for the reader."""
+FIRST_CONCURRENCY: Final = 16
+"""Requests in flight at first. Source: Mixpanel advises 10 to 20 concurrent clients."""
 _LOOK_AROUND_SECONDS = 0.2
 
 
@@ -80,8 +81,8 @@ class ImportClient(Protocol):
     url: str
     credentials: Credentials
 
-    def import_events(self, events: Sequence[bytes]) -> MixpanelAnswer:
-        """Send events in one request."""
+    def import_events(self, body: bytes) -> MixpanelAnswer:
+        """Send the events of a body in one request."""
 
     def abort(self) -> None:
         """End the requests that are under way."""
@@ -126,30 +127,38 @@ class BatchDelivery:
         concurrency: int,
         retry_seconds: float,
         logger: logging.Logger,
+        clock: Clock,
         waits: Callable[[], Iterator[float]] = retry_waits,
-        wall: Callable[[], float] = time.time,
-        clock: Callable[[], float] = time.monotonic,
+        most_bytes: int = MOST_BYTES_HELD,
     ) -> None:
-        """Prepare; the threads start with the first batch.
+        """Prepare; threads start when batches wait for them.
 
         Args:
             client: Sends one request.
-            concurrency: Most requests in flight.
+            concurrency: Most requests in flight; how many there are adapts to the answers.
             retry_seconds: How long one batch is retried after its first failure.
             logger: Logs each retry.
+            clock: For waits and dates.
             waits: Gives the waits between the attempts of one request.
-            wall: UNIX seconds.
-            clock: Seconds that only grow.
+            most_bytes: Bound on the batches held at once, see `MOST_BYTES_HELD`.
         """
         self.client = client
-        self._wall = wall
+        self._clock = clock
         self._retry_seconds = retry_seconds
-        self._concurrency = concurrency
-        self._loop = SendLoop(client.url, logger=logger, waits=waits, clock=clock)
-        self._waiting: queue.Queue[Batch | None] = queue.Queue(maxsize=_WAITING_BATCHES)
+        self._gate = AdaptiveGate(ConcurrencyLimit(concurrency, FIRST_CONCURRENCY))
+        self._loop = SendLoop(
+            client.url,
+            logger=logger,
+            waits=waits,
+            clock=clock.steady,
+            sleep=clock.sleep,
+            gate=self._gate,
+        )
+        self._queue = BatchQueue(most_bytes)
         self._finished: deque[Delivered] = deque()
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
 
     @property
     def retries(self) -> int:
@@ -161,6 +170,11 @@ class BatchDelivery:
         """How many requests have no answer at this moment."""
         return self._loop.in_flight
 
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds no request starts, after a failure."""
+        return self._loop.paused_for
+
     def check_credentials(self) -> None:
         """Ask Mixpanel whether it knows the credentials, with an event that it cannot import.
 
@@ -170,11 +184,11 @@ class BatchDelivery:
         """
         answer = probe_before_run(
             self._loop,
-            lambda: self.client.import_events([PROBE]),
+            lambda: self.client.import_events(PROBE),
             lambda got: self._judge(got, 1),
             self._retry_seconds,
         )
-        require_good_probe(answer, self.client.credentials, self._wall())
+        require_good_probe(answer, self.client.credentials, self._clock.wall())
 
     def abort(self, message: str) -> None:
         """Send nothing more, and end what is under way; a signal handler may call it.
@@ -195,14 +209,12 @@ class BatchDelivery:
         Raises:
             ConnectorError: What made a sender stop.
         """
-        self._start()
         while not stopping():
             self._raise_failure()
-            try:
-                self._waiting.put(batch, timeout=_LOOK_AROUND_SECONDS)
-            except queue.Full:
-                continue
-            return
+            is_taken = self._queue.put(batch, _LOOK_AROUND_SECONDS)
+            self._start_sender()
+            if is_taken:
+                return
 
     def finished(self) -> Iterator[Delivered]:
         """Take the batches that are done, in the order in which they became so."""
@@ -219,42 +231,33 @@ class BatchDelivery:
         Raises:
             ConnectorError: What made a sender stop.
         """
-        # One None for each thread means that there are no more batches.
-        ends = len(self._threads)
-        while any(thread.is_alive() for thread in self._threads) and go_on():
-            if ends:
-                with suppress(queue.Full):
-                    self._waiting.put_nowait(None)
-                    ends -= 1
-                    continue
+        self._queue.close()
+        while go_on():
             busy = next((thread for thread in self._threads if thread.is_alive()), None)
-            if busy:
-                busy.join(_LOOK_AROUND_SECONDS)
+            if busy is None:
+                break
+            busy.join(_LOOK_AROUND_SECONDS)
         self._loop.stop("The run has ended.")
         self._raise_failure()
 
-    def _start(self) -> None:
-        if self._threads:
-            return
-        self._threads = [
-            threading.Thread(target=self._send_batches, name=f"sender-{n}", daemon=True)
-            for n in range(self._concurrency)
-        ]
-        for thread in self._threads:
-            thread.start()
+    def _start_sender(self) -> None:
+        """Start one more thread if a batch waits for one and the limit allows it."""
+        with self._starting:
+            if self._queue.lacks_senders and len(self._threads) < self._gate.limit:
+                name = f"sender-{len(self._threads)}"
+                thread = threading.Thread(target=self._send_batches, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _send_batches(self) -> None:
-        while not self._loop.is_stopped:
-            try:
-                batch = self._waiting.get(timeout=_LOOK_AROUND_SECONDS)
-            except queue.Empty:
-                continue
+        while not (self._loop.is_stopped or self._queue.has_ended):
+            batch = self._queue.take(_LOOK_AROUND_SECONDS)
             if batch is None:
-                return
+                continue
             try:
                 self._finished.append(Delivered(batch, self._deliver(batch)))
             except StoppedError:  # by `drain` or by another sender's failure
@@ -263,16 +266,18 @@ class BatchDelivery:
                 self._failure = self._failure or error
                 self._loop.stop("Another sender has failed.")
                 return
+            self._queue.settled(batch)
+            self._start_sender()  # the answer may have raised the limit
 
     def _deliver(self, batch: Batch) -> list[Rejection]:
         """Send a batch until each event has an outcome, in halves where it must be."""
         rejections: list[Rejection] = []
         patience = Patience(self._retry_seconds, "retry_seconds")
-        parts = [(0, len(batch.bodies))]
+        parts = [(0, len(batch))]
         while parts:
             start, end = parts.pop()
-            answer, outcome = self._send(batch.bodies[start:end], patience)
-            at = datetime.fromtimestamp(self._wall(), timezone.utc).isoformat()
+            answer, outcome = self._send(batch.body(start, end), end - start, patience)
+            at = datetime.fromtimestamp(self._clock.wall(), timezone.utc).isoformat()
             match outcome:
                 case Settled(failures):
                     rejections += [
@@ -309,11 +314,12 @@ class BatchDelivery:
                     )
         return rejections
 
-    def _send(self, events: list[bytes], patience: Patience) -> tuple[MixpanelAnswer, FinalOutcome]:
-        """Send events, again after temporary failures, until their request has its answer."""
-        sent = len(events)
+    def _send(
+        self, body: bytes, sent: int, patience: Patience
+    ) -> tuple[MixpanelAnswer, FinalOutcome]:
+        """Send a body with so many events, again after temporary failures."""
         answer = self._loop.send(
-            lambda: self.client.import_events(events),
+            lambda: self.client.import_events(body),
             judge=lambda got: self._judge(got, sent),
             patience=patience,
         )

@@ -25,6 +25,7 @@ class DryRun:
         """
         self.retries = 0
         self.in_flight = 0
+        self.paused_for = 0.0
         self.whole = True
         """Whether the file holds all events that were mapped."""
         self._finished: list[Delivered] = []
@@ -69,7 +70,7 @@ class DryRun:
         """
         del stopping
         try:
-            self._file.write(b"\n".join(batch.bodies) + b"\n")
+            self._file.write(batch.events + b"\n")
         except ConnectorError:
             self.whole = False
             raise

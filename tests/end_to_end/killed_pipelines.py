@@ -48,7 +48,7 @@ class KilledPipeline:
     A subclass is one source: it says what the tap's settings are and what can be killed besides.
     """
 
-    kills = ("tap", "target", "late target", "braze", "no state", "")
+    kills = ("tap", "tap", "tap", "target", "late target", "braze", "no state", "")
 
     def __init__(self, folder: Path, braze: FakeBraze, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -187,7 +187,7 @@ class KilledPipeline:
         if what in {"late target", "inbox"}:
             timer.start()
         self.run(
-            tap_bytes=self.chance.randrange(4000) if what == "tap" else None,
+            tap_bytes=self.chance.randrange(900, 6000) if what == "tap" else None,
             keeps_state=what != "no state",
         )
         timer.cancel()
@@ -219,19 +219,22 @@ class KilledPipeline:
 def relay(
     source: subprocess.Popen[bytes], target: subprocess.Popen[bytes], most: int | None
 ) -> None:
-    """Carry the tap's output to the target, and kill the tap after so many bytes."""
+    """Carry the tap's output to the target, and kill the tap after so many bytes.
+
+    An even number ends between two lines, which looks to the target like the end of a good run.
+    """
     assert source.stdout
     assert target.stdin
     try:
-        while block := source.stdout.read1(500):
-            target.stdin.write(block[:most])
+        left = most
+        for line in source.stdout:
+            if left is not None and left < len(line):
+                source.kill()
+                target.stdin.write(b"" if most % 2 == 0 else line[:left])
+                break
+            target.stdin.write(line)
             target.stdin.flush()
-            if most is not None:
-                most -= len(block)
-                if most <= 0:
-                    break
-        if most is not None:
-            source.kill()
+            left = None if left is None else left - len(line)
     except BrokenPipeError:  # the target was killed
         source.kill()
     finally:

@@ -82,9 +82,18 @@ def test_a_test_run_keeps_to_the_catalog(tmp_path):
 
     done = command(tmp_path, "--test", "--catalog", catalog)
 
-    messages = map(json.loads, done.stdout.splitlines())
-    assert [m["stream"] for m in messages if m["type"] == "RECORD"] == [STREAM]
-    assert "1 of 1 selected streams have files" in done.stderr
+    assert done.stdout == ""
+    _, _, table = done.stderr.partition("1 of 1 selected streams have files:\n")
+    assert [line.split()[0] for line in table.splitlines()[:2]] == ["stream", STREAM]
+    assert CUSTOM not in done.stderr
+
+
+def test_a_test_run_of_every_type_prints_a_short_table_and_no_records(tmp_path):
+    done = command(tmp_path, "--test", bucket=Path(__file__).parents[2] / "sample_bucket")
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert len(done.stderr.splitlines()) < 120
+    assert len(done.stderr) < 9_000
 
 
 @pytest.mark.parametrize(

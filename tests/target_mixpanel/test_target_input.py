@@ -243,7 +243,7 @@ def test_a_dry_run_writes_exactly_what_is_sent(mixpanel, tmp_path) -> None:
 def test_dry_runs_that_begin_in_the_same_second_keep_a_file_each(tmp_path) -> None:
     first, second = (dry_run(tmp_path, "target-mixpanel") for _ in range(2))
     for sender, body in ((first, b"1"), (second, b"2")):
-        sender.submit(Batch(0, 0.0, bodies=[body]))
+        sender.submit(Batch(0, ["Open"], [0.0], body, [], b""))
         sender.drain(lambda: True)
     assert (Path(first.where).read_bytes(), Path(second.where).read_bytes()) == (b"1\n", b"2\n")
 

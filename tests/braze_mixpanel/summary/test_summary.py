@@ -350,3 +350,23 @@ def test_every_plugin_has_the_same_fields(summaries, mixpanel, braze, bucket, tm
     assert len({tuple(summary) for summary in runs}) == 1
     assert {summary["version"] for summary in runs} == {1}
     assert STREAM not in json.dumps(runs[0]["counts"])
+
+
+@pytest.mark.parametrize(
+    ("plugin", "config"),
+    [
+        ("target-mixpanel", {"region": "mars"}),
+        ("target-mixpanel", {"no_such_setting": 1}),
+        ("target-mixpanel", {"dry_run": "perhaps"}),
+        ("target-braze-cohorts", {}),
+        ("target-braze-cohorts", {"dry_run": "perhaps"}),
+        ("tap-braze-currents", {}),
+        ("tap-braze-currents", {"storage_url": "s3://"}),
+        ("tap-mixpanel-cohorts", {}),
+    ],
+)
+def test_wrong_settings_of_any_kind_leave_a_summary(plugin, config, summaries):
+    summary = summaries.of(plugin, config)
+    assert (summary["plugin"], summary["outcome"]) == (plugin, "settings")
+    assert summary["cause"]
+    assert summary["dry_run"] is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import itertools
 import re
 import shutil
 import socket
@@ -16,14 +17,14 @@ import obstore
 import pytest
 import requests
 
-from braze_mixpanel.errors import ConnectorError, SettingsError
+from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.stores.azure import open_azure
 from braze_mixpanel.stores.folder import StoreFolder
 from braze_mixpanel.stores.use import Use
 from tap_braze_currents.bucket.open_store import CURRENTS
 from tests.currents_generator import generate
-from tests.fakes.fake_buckets import FakeBuckets, serving
+from tests.fakes.fake_buckets import FakeBuckets, Refusal, serving
 from tests.tap_braze_currents.conftest import make_tap, tap_of
 from tests.tap_braze_currents.cutting_proxy import proxy_before
 
@@ -91,6 +92,21 @@ def test_connections_cut_in_the_middle_of_an_object_are_tried_again(kind, fake, 
 
     assert fake.cuts == 0
     assert len(output.of("RECORD")) == 60
+
+
+@pytest.mark.parametrize("kind", ["gcs", "azure_fake"])
+def test_a_throttled_service_is_asked_again_and_then_is_temporary(kind, fake, run_tap, request):
+    url = "gs://company/prod" if kind == "gcs" else "az://company/prod"
+    options = request.getfixturevalue(kind)
+    throttled = Refusal(429, "rateLimitExceeded") if kind == "gcs" else Refusal(503, "ServerBusy")
+    numbers = itertools.count()
+    fake.refuse = lambda _request: throttled if next(numbers) % 3 == 0 else None
+
+    assert len(run_tap(url, tap_class=TAP, storage_options=options).of("RECORD")) == 60
+
+    fake.refuse = lambda _request: throttled
+    error = error_of(url, {**options, "retry_config": {"max_retries": 1}})
+    assert isinstance(error, TemporaryError)
 
 
 def test_an_azure_listing_goes_on_where_the_bookmark_ends(azure_fake, fake, run_tap):

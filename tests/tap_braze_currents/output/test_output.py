@@ -191,6 +191,7 @@ def test_the_whole_output_of_one_small_file(tmp_path, run_tap):
                 "read": [],
                 "pending": [],
                 "late": [],
+                "in_doubt": [],
                 "paths": ["one.avro"],
                 "shared": [],
             }

@@ -37,7 +37,7 @@ def write(path, event_id, event_type=OPEN):
 def put(root, hour, *, event_type=OPEN, at=None):
     """Write a file of one event, whose id is `h` and the hour's number."""
     moment = FIRST + timedelta(hours=hour)
-    path = write(root / file_key(event_type, moment, offset=hour), f"h{hour}", event_type)
+    path = write(root / file_key(event_type, moment, offset=int(2 * hour)), f"h{hour}", event_type)
     os.utime(path, ((at or moment).timestamp(),) * 2)
     return path
 

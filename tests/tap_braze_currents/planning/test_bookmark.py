@@ -186,7 +186,7 @@ class BucketMachine(RuleBasedStateMachine):
         coming=st.lists(COMING, min_size=3, max_size=8),
     )
     def start(self, lookback, limit, with_faults, coming):
-        self.root = Path(tempfile.mkdtemp(prefix="machine"))
+        self.open_bucket()
         self.settings = {"lookback_hours": lookback, "settle_seconds": 60}
         if limit:
             self.settings["max_files_per_run"] = limit
@@ -213,6 +213,22 @@ class BucketMachine(RuleBasedStateMachine):
             catalog["streams"] = [s for s in catalog["streams"] if s["stream"] in streams]
             BucketMachine.catalog = catalog
 
+    def open_bucket(self):
+        self.root = Path(tempfile.mkdtemp(prefix="machine"))
+        self.storage = {"storage_url": str(self.root)}
+
+    def store_file(self, key, content, modified):
+        path = self.root / key
+        # Moved into place: no listing may see it before it is whole and has its time.
+        draft = self.root.parent / f"{self.root.name}.draft"
+        draft.write_bytes(content)
+        os.utime(draft, (modified.timestamp(),) * 2)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.replace(path)
+
+    def close_bucket(self):
+        shutil.rmtree(self.root)
+
     def put_file(self, coming):
         event_type, hours_ago, age = coming
         number = str(len(self.files))
@@ -222,14 +238,8 @@ class BucketMachine(RuleBasedStateMachine):
             "name": event_type,
             "fields": [{"name": "id", "type": "string"}],
         }
-        path = self.root / key
         modified = self.now - timedelta(seconds=age)
-        # Moved into place: no listing may see it before it is whole and has its time.
-        draft = self.root.parent / f"{self.root.name}.draft"
-        draft.write_bytes(avro_file(schema, [{"id": number}]))
-        os.utime(draft, (modified.timestamp(),) * 2)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.replace(path)
+        self.store_file(key, avro_file(schema, [{"id": number}]), modified)
         self.files[number] = File(event_type, parse_path(key).hour, modified)
         return number
 
@@ -278,7 +288,6 @@ class BucketMachine(RuleBasedStateMachine):
             mock.patch.object(sys, "stdout", out),
         ):
             tap = make_tap(
-                self.root,
                 state=json.loads(json.dumps(self.state)),
                 tap_class=TAP,
                 conditions=RunConditions(
@@ -286,6 +295,7 @@ class BucketMachine(RuleBasedStateMachine):
                 ),
                 catalog=json.loads(json.dumps(self.catalog)),
                 sweep=sweep,
+                **self.storage,
                 **self.settings,
             )
             if crash_after is not None:
@@ -362,12 +372,12 @@ class BucketMachine(RuleBasedStateMachine):
                 assert sealed <= shift(newest, -self.shortest_lookback - 1)
 
     def teardown(self):
-        if hasattr(self, "root"):
+        if hasattr(self, "storage"):
             for sweep in (False, True):
                 self.everything_settled_is_emitted_in_the_end(sweep=sweep)
             if not self.with_faults:
                 self.nothing_is_emitted_twice_without_a_crash()
-            shutil.rmtree(self.root)
+            self.close_bucket()
 
 
 TestBucketMachine = pytest.mark.slow(BucketMachine.TestCase)

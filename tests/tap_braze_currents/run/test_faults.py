@@ -175,12 +175,14 @@ def test_a_file_deleted_after_it_was_listed_is_skipped(tmp_path, caplog):
     assert "was deleted after it was listed" in caplog.text
 
 
-def test_young_files_wait(tmp_path, run_tap):
+def test_young_files_wait_and_the_last_line_says_so(tmp_path, run_tap, caplog):
+    caplog.set_level(logging.INFO)
     generate(tmp_path, events=20, types=[OPEN], hours=1)
     for path in tmp_path.rglob("*.avro"):
         path.touch()
 
     first = run_tap(tmp_path, tap_class=TAP, settle_seconds=3600)
+    assert "younger than settle_seconds: 1. Run again in 3600 seconds" in caplog.messages[-1]
     second = run_tap(tmp_path, tap_class=TAP, state=first.state)
 
     assert first.of("RECORD") == []

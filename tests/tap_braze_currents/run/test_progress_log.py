@@ -7,6 +7,7 @@ import threading
 import time
 
 from tap_braze_currents.bucket.reading_ahead import read_object
+from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.run.progress_log import Done, ProgressLines
 from tests.currents_generator import generate
@@ -58,3 +59,30 @@ def test_a_run_that_waits_for_the_store_says_so_all_the_same(tmp_path, caplog):
     assert reported.is_set()
     assert "0 of 2" in caplog.text
     assert "2 files with 4 records read in" in caplog.text
+
+
+def test_a_run_that_lists_for_long_says_so(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    generate(tmp_path, events=4, types=[OPEN])
+    folders = Bucket.folders
+
+    def list_slowly(bucket):
+        deadline = time.monotonic() + 10
+        while "Listing the bucket" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return folders(bucket)
+
+    monkeypatch.setattr(Bucket, "folders", list_slowly)
+    conditions = RunConditions(seconds_between_reports=0.05)
+    make_tap(tmp_path, tap_class=tap_of(OPEN), conditions=conditions).sync_all()
+
+    assert "Listing the bucket, for 0 s so far." in caplog.text
+
+
+def test_a_short_run_logs_no_progress(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    generate(tmp_path, events=4, types=[OPEN])
+    make_tap(tmp_path, tap_class=tap_of(OPEN)).sync_all()
+
+    assert "What was read" in caplog.text
+    assert "a second" not in caplog.text

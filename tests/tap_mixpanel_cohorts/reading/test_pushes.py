@@ -164,6 +164,29 @@ def test_a_cohort_that_was_not_chosen_before_comes_as_a_list(server, db, tmp_pat
     assert second.of("cohorts")[0]["count"] == 1
 
 
+def test_state_never_says_more_than_is_out(server, db, tmp_path):
+    sync = sync_to(server)
+    for number in (1, 2, 3):
+        sync.cohort(number).people = people("a", "b")
+        assert sync.run(number)
+    state, sequence = None, 0
+    for newcomer in ("c", "d"):  # first as lists, then as changes
+        done = run_tap(tmp_path, config(db), state).ok()
+        cohorts_out = 0
+        for message in done.messages:
+            if message["type"] == "RECORD":
+                cohorts_out += message["stream"] == "cohorts"
+            elif message["type"] == "STATE":
+                progress = message["value"]["bookmarks"]["cohorts"]
+                has_passed_all = progress["sequence"] != sequence
+                assert (3 if has_passed_all else len(progress["ahead"])) == cohorts_out
+        assert cohorts_out == 3
+        state, sequence = done.state, progress["sequence"]
+        for number in (1, 2, 3):
+            sync.cohort(number).people[newcomer] = {}
+            assert sync.run(number)
+
+
 def test_a_full_refresh_gives_every_complete_list_and_names_the_others(server, db, tmp_path):
     sync = sync_to(server, page_size=2)
     sync.cohort(1, "Whole").people = people("a", "b")

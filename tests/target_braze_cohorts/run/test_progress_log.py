@@ -40,7 +40,7 @@ def test_while_people_are_sent_a_line_gives_the_latest_rate_and_the_end():
 def test_while_braze_asks_to_wait_a_line_says_how_long_and_promises_no_end():
     lines = ProgressLines(0.0)
     line = lines.line(Done(5, is_read=True, sent=0, planned=9, pause=42.0), 10.0)
-    waiting = "waiting 42 s for Braze"
+    waiting = "next request in 42 s"
     assert line == f"0 of 9 people sent, 0 a second; {waiting}; 0 requests in flight, 0 retries."
 
 

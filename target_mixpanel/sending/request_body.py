@@ -1,0 +1,37 @@
+"""The body of a request to `/import`: a JSON array of events, compressed with gzip."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from isal import isal_zlib
+
+_COMPRESSION_LEVEL: Final = 1
+"""Half the bytes of level 0 and a tenth of the time of gzip's usual level 6."""
+_GZIP: Final = 31
+"""`wbits` for a gzip header."""
+_PIECE_BYTES: Final = 64 << 10
+
+_decode_events = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def pack(events: bytes) -> bytes:
+    """Make the body of a request.
+
+    Args:
+        events: The JSON of each, one a line, without other newlines.
+    """
+    # Piece by piece: whole copies in dozens of threads would keep a lot of memory.
+    packer = isal_zlib.compressobj(_COMPRESSION_LEVEL, isal_zlib.DEFLATED, _GZIP)
+    packed = [packer.compress(b"[")]
+    for start in range(0, len(events), _PIECE_BYTES):
+        piece = events[start : start + _PIECE_BYTES]
+        packed.append(packer.compress(piece.replace(b"\n", b",")))
+    packed += [packer.compress(b"]"), packer.flush()]
+    return b"".join(packed)
+
+
+def unpack(body: bytes) -> list[bytes]:
+    """Return the JSON of each event in a body that `pack` made."""
+    return [bytes(event) for event in _decode_events(isal_zlib.decompress(body, _GZIP))]
