@@ -134,7 +134,13 @@ def _is_text(name: str) -> bool:
 
 
 def _sortable(entry: os.DirEntry[str]) -> tuple[str, os.DirEntry[str]]:
-    return (entry.name + "/" if entry.is_dir() else entry.name), entry
+    try:
+        is_folder = entry.is_dir()
+    except OSError as error:  # a link to itself
+        if error.errno != errno.ELOOP:
+            raise
+        is_folder = False
+    return (entry.name + "/" if is_folder else entry.name), entry
 
 
 def _described(entry: os.DirEntry[str]) -> StoredObject | None:

@@ -32,6 +32,7 @@ from tap_braze_currents.formats.avro_container import (
 from tap_braze_currents.formats.block_codecs import decompressor
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import TEXT_BYTES, UNPACKED_BYTES
+from tap_braze_currents.formats.quiet_panics import quiet_panics
 from tap_braze_currents.formats.records import Rows, Selection, convert, encode_lines, fits
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ class _Decoder:
         columns = self._names if mark_field in self._names else [*self._names, mark_field]
         container = one_block_container(self._layout, [*parts, mark_record], count + 1)
         try:
-            frame = pl.read_avro(io.BytesIO(container), columns=columns)
+            with quiet_panics():
+                frame = pl.read_avro(io.BytesIO(container), columns=columns)
         except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
             return None  # fastavro reads it, or knows a better reason why not
         if frame.height != count + 1 or frame[mark_field][-1] != _MARK:

@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from braze_mixpanel.clean_text import lines
+
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -25,7 +27,7 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
-        return _encode(line).decode()
+        return lines(_encode(line).decode())  # JSON keeps bidirectional marks and C1 characters
 
 
 def log_to_stderr() -> None:

@@ -114,6 +114,14 @@ def test_records_beyond_the_claim_are_not_lost_in_silence(missing):
         read(container(PLAIN, b"deflate", [(2000 - missing, rows)]))
 
 
+def test_a_decoder_that_panics_writes_nothing_but_the_one_error(capfd):
+    huge = b"\xfe" + b"\xff" * 8 + b"\x01"  # a text of 2**63 - 1 bytes
+    with pytest.raises(BrokenFileError, match="cannot be decoded"):
+        read(container(PLAIN, b"null", [(2001, ROW * 1000 + huge + ROW * 1000)]))
+
+    assert capfd.readouterr().err == ""
+
+
 def test_a_file_claims_no_more_records_than_events_take_bytes():
     data = container(schema(ID), b"deflate", [(9_000_000, bytes(9_000_000))])
 
