@@ -20,7 +20,8 @@ The state of a stream:
                        sealed, so this list grows with the bucket
     shared             files of another layout that hold events of several streams (JSON), or only
                        of streams that are not selected: their event types, so that no run opens
-                       the file again just to learn them
+                       the file again just to learn them. One of the streams remembers all types
+                       of a file, the others remember none
 
 Every part is always present and none is a mapping: Meltano merges the state of a `--full-refresh`
 into the old one, mapping by mapping, and entries dropped on purpose would return.
@@ -77,7 +78,7 @@ class Bookmark:
         self.sealed_hour = ""
         self.newest_hour = ""
         """The newest hour from which a file was read."""
-        self.shared: dict[str, list[str]] = {}
+        self._shared: dict[str, list[str]] = {}
         self._most_late_files = most_late_files
         self._most_pending_files = most_pending_files
         self._read: dict[tuple[str, str], set[str]] = {}
@@ -135,7 +136,7 @@ class Bookmark:
         doubtful = state.get("in_doubt", [])
         self._in_doubt = None if doubtful is None else _keys(doubtful)
         self._paths = set(texts(state.get("paths", [])))
-        self.shared = {
+        self._shared = {
             str(entry["path"]): texts(entry["event_types"]) for entry in state.get("shared", [])
         }
         self.newest_hour = max(
@@ -157,7 +158,7 @@ class Bookmark:
             "in_doubt": None if self._in_doubt is None else _listed(self._in_doubt),
             "paths": sorted(self._paths),
             "shared": [
-                {"path": path, "event_types": types} for path, types in sorted(self.shared.items())
+                {"path": path, "event_types": types} for path, types in sorted(self._shared.items())
             ],
         }
 
@@ -184,7 +185,7 @@ class Bookmark:
     def is_done(self, key: FileKey) -> bool:
         """Return whether a file need not be read."""
         if not key.hour:
-            return key.name in self._paths or key.name in self.shared
+            return key.name in self._paths or key.name in self._shared
         # A sealed hour is done as a whole, except for the files that are named as pending.
         if key in self._pending:
             return False
@@ -234,17 +235,18 @@ class Bookmark:
         return sorted(self._pending)
 
     def mark_read(
-        self, key: FileKey, *, late: bool = False, event_types: Sequence[str] = ()
+        self, key: FileKey, *, late: bool = False, event_types: Sequence[str] | None = None
     ) -> None:
         """Note that every record of a file has been written.
 
         Args:
             key: The file.
             late: By its time of modification, its hour may have been sealed before it arrived.
-            event_types: All types in a file that holds several.
+            event_types: What to remember of the types in a file that holds several, see
+                `FilesByPath.types_to_remember`; None for a file of one type.
         """
         self._pending.discard(key)
-        if not key.hour and event_types:
+        if not key.hour and event_types is not None:
             self.mark_shared(key, event_types)
             return
         if not key.hour:
@@ -264,7 +266,15 @@ class Bookmark:
 
     def mark_shared(self, key: FileKey, event_types: Iterable[str]) -> None:
         """Note which event types a file of another layout holds: this stream is done with it."""
-        self.shared[key.name] = sorted(event_types)
+        self._shared[key.name] = sorted(event_types)
+
+    def shared_types(self, key: FileKey) -> list[str] | None:
+        """Return the event types that this stream remembers of a file with several, see `shared`.
+
+        Returns:
+            None if the stream has not read the file, or it is a file of one type.
+        """
+        return self._shared.get(key.name)
 
     def mark_failed(self, key: FileKey) -> None:
         """Note that a file could not be read; the next run begins with it."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError
@@ -105,36 +106,49 @@ class FilesByPath:
         for name in selected:
             if not self._bookmarks[name].is_done(file.key):
                 self.files[name].append(file)
-        if event_types and not selected and self._bookmarks:
-            # No selected stream has events in it. Any one of them can remember that, so that the
-            # next run does not open the file again.
-            next(iter(self._bookmarks.values())).mark_shared(file.key, event_types)
+        if (
+            event_types
+            and self._bookmarks
+            and not any(file in self.files[name] for name in selected)
+        ):
+            # No stream is to read it, since none with events in it is selected, or because the one
+            # that remembered its event types no longer is. Any stream can remember them, so that
+            # the next run does not open the file again.
+            name = next(iter(selected or self._bookmarks))
+            self._bookmarks[name].mark_shared(file.key, event_types)
 
     def _as_selected(self, event_type: str) -> str:
         """Return an event type in the spelling under which its stream is selected."""
         return self._spelled.get(stream_id(event_type), event_type)
 
-    def shared(self, key: FileKey) -> list[str]:
-        """Return all event types of a JSON file, empty for files of a single one."""
-        return self._shared.get(key.name, [])
+    def types_to_remember(self, key: FileKey) -> list[str] | None:
+        """Return what a stream that has read a file is to remember of the event types in it.
+
+        Returns:
+            All types for the first stream that asks, none for the others: if each of n streams
+            remembered n types, STATE would grow with their square. None for files of one type.
+        """
+        types = self._shared.get(key.name)
+        if types:
+            self._shared[key.name] = []
+        return types
 
     def _is_to_be_read(self, file: RemoteFile) -> bool:
         if self._youngest and file.modified and file.modified > self._youngest:
             self.unsettled += 1
             return False
-        path = file.key.name
-        for bookmark in self._bookmarks.values():
-            shared = bookmark.shared.get(path)
-            if shared is not None:
-                # An earlier run saw its event types: has a selected stream not read it yet?
-                return any(
-                    not self._bookmarks[name].is_done(file.key)
-                    for name in map(self._as_selected, shared)
-                    if name in self._bookmarks
-                )
-            if bookmark.is_done(file.key):
-                return False
-        return True
+        bookmarks = self._bookmarks.values()
+        known = [types for one in bookmarks if (types := one.shared_types(file.key)) is not None]
+        if any(known):
+            # An earlier run saw its event types: has a selected stream not read it yet?
+            return any(
+                not self._bookmarks[name].is_done(file.key)
+                for name in map(self._as_selected, chain.from_iterable(known))
+                if name in self._bookmarks
+            )
+        # Of a file with several types that no selected stream remembers, nobody knows who has not
+        # read it. A file of one type is done when its stream has read it.
+        return bool(known) or not any(one.is_done(file.key) for one in bookmarks)
 
     def _event_types(self, file: RemoteFile) -> list[str]:
         """Return the event types in a file; none, and an error noted, if it cannot be read."""

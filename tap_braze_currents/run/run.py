@@ -188,7 +188,7 @@ class Run:
                     key,
                     fetched.file.modified,
                     was_pending=key in self._plan.pending_keys(event_type),
-                    event_types=self._plan.by_path.shared(key),
+                    event_types=self._plan.by_path.types_to_remember(key),
                 )
             self._pace.add_records(progress.records - records_before)
             del fetched  # frees the content before the next file is fetched

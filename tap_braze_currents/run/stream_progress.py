@@ -55,7 +55,7 @@ class StreamProgress:
         modified: datetime | None,
         *,
         was_pending: bool,
-        event_types: Sequence[str],
+        event_types: Sequence[str] | None,
     ) -> None:
         """Note that every record of a file has been written.
 
@@ -63,7 +63,7 @@ class StreamProgress:
             key: The file.
             modified: When the store last wrote it.
             was_pending: An earlier run could not read it; it came before the listed files.
-            event_types: All types in a file that holds several.
+            event_types: What to remember of the types in a file, see `Bookmark.mark_read`.
         """
         if key.hour and key.hour <= self.bookmark.sealed_hour:
             self.late += 1
