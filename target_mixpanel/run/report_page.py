@@ -222,7 +222,7 @@ def _sums(counts: Counter[tuple[str, str]]) -> Counter[str]:
 
 def _reasons(account: Account) -> Table:
     rows = [
-        (outcome, reason, events.total(), _most(events))
+        (outcome, _explained(reason, account), events.total(), _most(events))
         for outcome, counts in (
             ("rejected", account.rejected),
             ("skipped", account.skipped),
@@ -237,6 +237,12 @@ def _reasons(account: Account) -> Table:
         headings=("Outcome", "Reason", "Records", "Events"),
         rows=rows,
     )
+
+
+def _explained(reason: str, account: Account) -> str:
+    """Add the words of the first such case, Mixpanel's own if it rejected the event."""
+    words = account.explanations.get(reason)
+    return f"{reason}: {words}" if words else reason
 
 
 def _most(events: Counter[str]) -> str:
