@@ -67,7 +67,8 @@ def run(arguments: list[str], **variables: str) -> int:
         command,
         stdout=sys.stderr if variables else None,
         stderr=pipe,
-        env={**os.environ, **variables},
+        # A logging.yaml of the project would decide the format of the lines that are read here.
+        env={**os.environ, "MELTANO_CLI_LOG_CONFIG": "", **variables},
         text=True,
         errors="replace",
     ) as process:

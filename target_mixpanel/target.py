@@ -379,8 +379,9 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        retries = self.sender.retries if self._begun else 0
-        return make_page(ending, self.config, self._begun, retries=retries, now=self.clock.wall())
+        retries, streams = self.sender.retries if self._begun else 0, self._schema_messages
+        now, begun = self.clock.wall(), self._begun
+        return make_page(ending, self.config, begun, retries=retries, now=now, streams=streams)
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
@@ -26,6 +27,7 @@ AnswerT = TypeVar("AnswerT")
 _STEP_SECONDS: Final = 0.25
 """How soon a waiting sender notices a stop."""
 _SECOND: Final = 1.0
+_MINUTE: Final = 60
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,9 @@ class SendLoop:
         self.requests = 0
         """Requests sent, retries included."""
         self.retries = 0
+        self.retries_by_minute: Counter[int] = Counter()
+        """Minute of the run → how many requests were sent again."""
+        self._began_at = clock()
         self.in_flight = 0
         """Requests without an answer at this moment."""
         self._service, self._logger = service, logger
@@ -250,6 +255,7 @@ class SendLoop:
             raise again.failure(how_long)
         with self._lock:
             self.retries += 1
+            self.retries_by_minute[int((self._clock() - self._began_at) // _MINUTE)] += 1
         self._logger.warning("%s: %s; retrying in %.0f s", self._service, again.reason, pause)
         self._pause.extend(pause)
 

@@ -34,6 +34,10 @@ _MOST_BARS: Final = 100
 _FAR_APART: Final = 0.005
 """The share of events at either end that may be left out to shorten the chart."""
 _SIZE: Final = (1040, 280)
+_NARROW_SIZE: Final = (330, 220)
+_TICKS: Final = 9
+_NARROW_TICKS: Final = 4
+"""On a phone, where the wide chart would be too small to read."""
 _TIME_FORMAT: Final = {
     "minutes": "%H:%M",
     "hours": "%H:%M",
@@ -167,8 +171,13 @@ def _series(by_name: Counter[str]) -> list[Series]:
     return series
 
 
-def draw(bars: Bars) -> str:
+def draw(bars: Bars, *, is_narrow: bool = False) -> str:
     """Draw the bars.
+
+    Args:
+        bars: The bars.
+        is_narrow: Whether to draw them for a phone. A page has both drawings and shows one; this
+            one is hidden from readers of screens, which have the other.
 
     Returns:
         An SVG element. Its texts and lines use the page's custom properties `--muted` and `--line`
@@ -176,31 +185,37 @@ def draw(bars: Bars) -> str:
     """
     import vl_convert  # noqa: PLC0415 - an optional extra, and half a second
 
-    svg: str = vl_convert.vegalite_to_svg(_specification(bars))
+    svg: str = vl_convert.vegalite_to_svg(_specification(bars, is_narrow=is_narrow))
     ET.register_namespace("", _SVG)
     root = ET.fromstring(svg)  # noqa: S314 - our own, with all texts escaped
     for element in root.iter():
         label = element.attrib.pop("aria-label", None)
-        if label and element.get("aria-roledescription") == "bar":
+        if is_narrow:
+            element.attrib.pop("aria-roledescription", None)
+        elif label and element.get("aria-roledescription") == "bar":
             ET.SubElement(element, f"{{{_SVG}}}title").text = label
+    if is_narrow:
+        root.set("aria-hidden", "true")
+        return ET.tostring(root, encoding="unicode")
     root.set("role", "img")
     root.set("aria-label", "Events over time, by type")
     return ET.tostring(root, encoding="unicode")
 
 
-def _specification(bars: Bars) -> dict[str, Any]:
+def _specification(bars: Bars, *, is_narrow: bool) -> dict[str, Any]:
     """Return the chart in Vega-Lite."""
+    width, height = _NARROW_SIZE if is_narrow else _SIZE
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": _SIZE[0],
-        "height": _SIZE[1],
+        "width": width,
+        "height": height,
         "autosize": {"type": "fit", "contains": "padding"},
         "padding": 4,
         "background": None,
         "data": {"values": _rows(bars)},
         "mark": {"type": "bar", "binSpacing": 1},
         "encoding": {
-            "x": _time_axis(bars),
+            "x": _time_axis(bars, _NARROW_TICKS if is_narrow else _TICKS),
             "x2": {"field": "end"},
             "y": _COUNT_AXIS,
             "color": _colours(bars),
@@ -225,7 +240,7 @@ def _rows(bars: Bars) -> list[dict[str, Any]]:
     ]
 
 
-def _time_axis(bars: Bars) -> dict[str, Any]:
+def _time_axis(bars: Bars, ticks: int) -> dict[str, Any]:
     begins = [begin for _, begin in bars.counts]
     time_range = [min(begins) * 1000, (max(begins) + bars.width) * 1000]
     return {
@@ -237,7 +252,7 @@ def _time_axis(bars: Bars) -> dict[str, Any]:
             **_BARE_AXIS,
             "grid": False,
             "labelOverlap": True,
-            "tickCount": 9,
+            "tickCount": ticks,
             "format": _TIME_FORMAT,
         },
     }

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from braze_mixpanel.clean_text import one_line
@@ -20,12 +21,33 @@ if TYPE_CHECKING:
 NEEDED: Final = ("jinja2", "vl_convert")
 """Modules of the extra `report`."""
 
+INDEX: Final = "index.html"
+"""The page in a folder of reports that leads to the others."""
 _MOST_CHARACTERS: Final = 2000
 """Of one text of the page, such as the failure."""
 _MOST_ROWS: Final = 1000
 """Of one table: users choose the names of custom events, and there is one row each."""
 
-Cell = str | int
+
+@dataclass(frozen=True)
+class Link:
+    """A text that leads to another file.
+
+    Attributes:
+        text: What is shown.
+        href: A relative address or a `file://` URL; empty where a browser cannot open it.
+    """
+
+    text: str
+    href: str = ""
+
+
+Cell = str | int | Link
+
+
+def link_to(where: str) -> Link:
+    """Link a file or folder of this machine; of a store there is only the address to read."""
+    return Link(where, "" if "://" in where else Path(where).absolute().as_uri())
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,7 @@ class Table:
         rows: The cells of each row; a column of whole numbers is aligned to the right.
         total: The cells of a last row in bold; empty for no such row.
         note: Shown beside the title.
+        unbroken: Headings of columns whose cells stay on one line, such as ids.
     """
 
     title: str
@@ -56,6 +79,7 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     total: Sequence[Cell] = ()
     note: str = ""
+    unbroken: Sequence[str] = ()
 
     @property
     def numeric(self) -> list[bool]:
@@ -67,12 +91,87 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Listing:
+    """Texts or links with a label each.
+
+    Attributes:
+        title: Shown above.
+        rows: Label and content.
+    """
+
+    title: str
+    rows: Sequence[tuple[str, str | Link]]
+
+
+@dataclass(frozen=True)
 class OverTime:
     """Counts for the chart, see `chart.arrange`."""
 
     title: str
     counts: Mapping[tuple[str, int], int]
     width: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one group of people changes in a run.
+
+    Attributes:
+        name: Of the group.
+        kept: Who was there and stays.
+        added: Who enters.
+        removed: Who leaves.
+    """
+
+    name: str
+    kept: int
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A bar for each group: who stays, enters and leaves."""
+
+    title: str
+    rows: Sequence[Change]
+
+    @property
+    def largest(self) -> int:
+        """The length of the longest bar, at least 1."""
+        return max([1, *(row.kept + row.added + row.removed for row in self.rows)])
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a trend.
+
+    Attributes:
+        label: When it was and how it ended.
+        href: Its page.
+        done: What it did, such as imported events.
+        failed: What it could not do, such as rejected events.
+        is_good: Whether it ended well.
+    """
+
+    label: str
+    href: str
+    done: int
+    failed: int
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A column for each of the last runs, oldest first."""
+
+    title: str
+    runs: Sequence[Run]
+
+    @property
+    def largest(self) -> int:
+        """The height of the highest column, at least 1."""
+        return max([1, *(run.done + run.failed for run in self.runs)])
 
 
 @dataclass(frozen=True)
@@ -88,6 +187,13 @@ class Page:
         over_time: The chart, if there is one.
         tables: The tables below the chart.
         notes: Sentences, for example where the dead letter is.
+        plugin: Whose run it was; part of the name of a page that is kept.
+        is_dry_run: Whether nothing was sent; the page says so first.
+        lists: Such as the files that the run wrote.
+        changes: The chart of groups, if there is one.
+        trends: Charts of the last runs.
+        done: What the run did, for the trend.
+        failed: What it could not do, for the trend.
     """
 
     title: str
@@ -98,6 +204,13 @@ class Page:
     tables: Sequence[Table]
     over_time: OverTime | None = None
     notes: Sequence[str] = field(default=())
+    plugin: str = ""
+    is_dry_run: bool = False
+    lists: Sequence[Listing] = field(default=())
+    changes: Changes | None = None
+    trends: Sequence[Trend] = field(default=())
+    done: int = 0
+    failed: int = 0
 
 
 def find_report_problem(report_path: str | None) -> str | None:
@@ -116,7 +229,14 @@ def find_report_problem(report_path: str | None) -> str | None:
             "Setting report_path needs libraries that are not installed: "
             'pip install "braze-mixpanel[report]"'
         )
-    return report_file(report_path).problem()
+    return report_file(
+        f"{report_path.rstrip('/')}/{INDEX}" if is_folder(report_path) else report_path
+    ).problem()
+
+
+def is_folder(report_path: str) -> bool:
+    """Return whether reports are kept: the setting ends with a slash or is a folder."""
+    return report_path.endswith("/") or ("://" not in report_path and Path(report_path).is_dir())
 
 
 def report_file(report_path: str, options: Mapping[str, Any] | None = None) -> WholeFile:
@@ -135,8 +255,13 @@ def report_file(report_path: str, options: Mapping[str, Any] | None = None) -> W
     )
 
 
-def render(page: Page) -> str:
-    """Make the HTML."""
+def render(page: Page, *, index: str = "") -> str:
+    """Make the HTML.
+
+    Args:
+        page: Its content.
+        index: The address of the page about all runs; empty if there is none.
+    """
     from braze_mixpanel.report import chart  # noqa: PLC0415 - loads an XML parser
 
     page = cast("Page", _cleaned(page))
@@ -145,6 +270,8 @@ def render(page: Page) -> str:
         page=page,
         bars=bars,
         svg=chart.draw(bars) if bars else "",
+        narrow_svg=chart.draw(bars, is_narrow=True) if bars else "",
+        index=index,
         bar_width=chart.width_name(bars.width) if bars else "",
     )
 
@@ -183,4 +310,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = lambda value: f"{value:,}"
+    environment.tests["link"] = lambda value: isinstance(value, Link)
     return environment.get_template("page.html.j2")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
-from braze_mixpanel.report.page import render, report_file
+from braze_mixpanel.report.page import is_folder, render, report_file
 from braze_mixpanel.settings.redaction import redact, secret_values
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ REPORT_PATH: th.Property[str] = th.Property(
     th.StringType,
     description=(
         "File for a report of each run, or its URL in a store: one HTML page without event data or "
-        'ids of people; needs pip install "braze-mixpanel[report]". The next run writes it anew.'
+        'ids of people; needs pip install "braze-mixpanel[report]". The next run writes it anew. '
+        "With a folder (a slash at the end), each run's page is kept, with a page about all runs."
     ),
 )
 
@@ -94,9 +95,16 @@ class ReportWriter:
     def _write(self, error: BaseException | None) -> None:
         if not self._path:
             return
-        html = render(self._make_page(self._ending(error)))
-        report_file(self._path, self._path_options).write(html.encode())
-        self._logger.info("Report of the run: %s", self._path)
+        ending = self._ending(error)
+        page, where = self._make_page(ending), self._path
+        if is_folder(where):
+            from braze_mixpanel.report.kept import KeptReports  # noqa: PLC0415 - seldom needed
+
+            reports = KeptReports(where, self._path_options)
+            where = reports.add(page, ending.began, ending.seconds)
+        else:
+            report_file(where, self._path_options).write(render(page).encode())
+        self._logger.info("Report of the run: %s", where)
 
     def _ending(self, error: BaseException | None) -> Ending:
         if error is None:

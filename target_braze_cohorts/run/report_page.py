@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from braze_mixpanel.report.page import Figure, Page, Table
+from braze_mixpanel.report.page import Change, Changes, Figure, Listing, Page, Table, link_to
 from braze_mixpanel.report.writer import duration
 from target_braze_cohorts.run.results import RunResult
 from target_braze_cohorts.settings.instances import endpoint
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.report.writer import Ending
     from target_braze_cohorts.run.results import CohortResult
+
+_MOST_BARS: Final = 50
+"""Cohorts in the chart, the largest; the table has all."""
 
 
 def make_page(
@@ -39,7 +42,28 @@ def make_page(
         figures=_figures(ending, result),
         notes=notes,
         tables=[_cohorts(result)],
+        changes=_changes(result),
+        plugin="target-braze-cohorts",
+        is_dry_run=result.dry_run,
+        lists=[Listing("Files", [("Members left out", link_to(dead_letter))])]
+        if dead_letter
+        else [],
+        done=sum(cohort.done.added + cohort.done.removed for cohort in result.cohorts),
+        failed=sum(cohort.done.refused for cohort in result.cohorts),
     )
+
+
+def _changes(result: RunResult) -> Changes:
+    """Show each cohort's members in Braze after the run, or after the plan of a dry run."""
+    rows = []
+    for cohort in result.cohorts:
+        is_planned = result.dry_run and not cohort.stopped
+        added = cohort.counts.to_add if is_planned else cohort.done.added
+        removed = cohort.counts.to_remove if is_planned else cohort.done.removed
+        rows.append(Change(cohort.name, max(0, cohort.in_braze - removed), added, removed))
+    rows.sort(key=lambda row: (-(row.kept + row.added), row.name))
+    title = "Sizes and planned changes" if result.dry_run else "Sizes and changes"
+    return Changes(title, rows[:_MOST_BARS])
 
 
 def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
@@ -48,7 +72,6 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
         endpoint(settings.get("instance"), settings.get("rest_endpoint")),
         f"delivery {settings['delivery']}, {settings['sync_mode']}",
         f"begun {ending.began:%d %b %Y, %H:%M:%S} UTC",
-        *(["dry run: nothing was sent"] if settings["dry_run"] else []),
     ]
 
 
@@ -100,6 +123,7 @@ def _cohorts(result: RunResult) -> Table:
             for cohort, its in zip(result.cohorts, numbers, strict=True)
         ],
         total=("Total", "", *sums, "") if sums else (),
+        unbroken=("Id",),
     )
 
 

@@ -101,6 +101,13 @@ def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
 
 
 @cache
+def native_events() -> frozenset[str]:
+    """Return the names of the events that Braze's own connector sends."""
+    known = documented_mapping().values()
+    return frozenset(entry["event"] for entry in known if entry.get("native"))
+
+
+@cache
 def _known_types_by_stream() -> Mapping[str, str]:
     return {stream_id(event_type): event_type for event_type in documented_mapping()}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.tables import shortened, text_table
+from target_mixpanel.mapping.currents import native_events
 from target_mixpanel.run.estimate import DAYS_A_MONTH
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from target_mixpanel.run.estimate import Estimate
 
 _NOTHING: Counter[str] = Counter()
+_LOGGED_EVENTS: Final = 80
+"""Rows of the closing table: enough for the 54 native types and some custom events."""
 
 
 class Account:
@@ -58,8 +61,8 @@ class Account:
     def table(self, *, dry_run: bool = False, estimate: Estimate | None = None) -> str:
         """Return the closing table: a line for each event name, the sums last.
 
-        Of many event names, those with rejected records and the largest have lines of their own,
-        and one line sums up the others.
+        Of many event names, those with rejected records, then those of Braze's own connector, then
+        the largest have lines of their own, and one line sums up the others.
 
         Args:
             dry_run: Whether events were only mapped.
@@ -67,11 +70,12 @@ class Account:
         """
         outcomes = ("mapped" if dry_run else "imported", "skipped", "rejected")
         expected = ("a day", "a month") if estimate else ()
-        row = self._rows(estimate)
+        row, native = self._rows(estimate), native_events()
         rows = shortened(
             [row(event, [event]) for event in sorted(self.read)],
-            rank=lambda one: (int(one[4]), int(one[1])),
+            rank=lambda one: (int(one[4]), one[0] in native, int(one[1])),
             rest_of=lambda rest: row(f"… and {len(rest)} more", [str(one[0]) for one in rest]),
+            most=_LOGGED_EVENTS,
         )
         total = (
             "total",

@@ -41,7 +41,7 @@ from target_mixpanel.run.rejection_guard import RejectionGuard
 from target_mixpanel.sending.batches import Batch, Batcher, Origin, Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from braze_mixpanel.files.dead_letter import DeadLetter
     from target_mixpanel.mapping.fast_lane import Prepared
@@ -205,6 +205,11 @@ class Pipeline:
         # is fixed when it opens, so the STATE can already wait for it. Records that join the batch
         # later delay the STATE a little, which is safe.
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
+
+    @property
+    def retries_by_minute(self) -> Mapping[int, int]:
+        """Minute of the run → how many requests were sent again."""
+        return self._sender.retries_by_minute
 
     def between_blocks(self) -> None:
         """Do what is due: send a batch that has waited long enough, settle finished ones."""

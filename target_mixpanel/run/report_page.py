@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from braze_mixpanel.report.page import Figure, OverTime, Page, Table
+from braze_mixpanel.report.page import Figure, Link, Listing, OverTime, Page, Table, link_to
 from braze_mixpanel.report.writer import duration
+from braze_mixpanel.singer.currents_streams import stream_id
+from target_mixpanel.mapping.currents import documented_mapping
 from target_mixpanel.run.account import Account, by_event, by_reason
 from target_mixpanel.run.estimate import DAYS_A_MONTH, estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from braze_mixpanel.report.writer import Ending
     from target_mixpanel.run.estimate import Estimate
     from target_mixpanel.run.pipeline import Pipeline
 
+_MOST_MINUTES = 60
 _MOST_NAMED = 4
 """How many events a reason names; the others are in the table of events."""
 
@@ -28,6 +32,7 @@ def make_page(
     *,
     retries: int,
     now: float,
+    streams: Collection[str] = (),
 ) -> Page:
     """Make the page with the outcome of every record.
 
@@ -37,6 +42,7 @@ def make_page(
         pipeline: Holds the account; None if the run failed before it began.
         retries: Requests that were sent again.
         now: The present in UNIX seconds, for the age of the newest event.
+        streams: Those with a SCHEMA message: a tap writes one for each that is selected.
     """
     newest = pipeline.newest_imported if pipeline else 0.0
     account = pipeline.account if pipeline else Account()
@@ -59,7 +65,16 @@ def make_page(
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
         if timeline
         else None,
-        tables=[_events(account, imported, forecast), _reasons(account)],
+        tables=[
+            _events(account, imported, forecast),
+            _reasons(account),
+            *_retries(ending, pipeline.retries_by_minute if pipeline else {}),
+        ],
+        plugin="target-mixpanel",
+        is_dry_run=settings["dry_run"],
+        lists=[*_files(settings, pipeline), *_selection(account, streams)],
+        done=account.imported.total(),
+        failed=account.rejected.total(),
     )
 
 
@@ -70,7 +85,63 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
         *([f"project {project}"] if project else []),
         str(settings.get("api_url") or f"region {settings['region']}"),
         f"begun {ending.began:%d %b %Y, %H:%M:%S} UTC",
-        *(["dry run: nothing was sent"] if settings["dry_run"] else []),
+    ]
+
+
+def _files(settings: Mapping[str, Any], pipeline: Pipeline | None) -> list[Listing]:
+    files: list[tuple[str, str | Link]] = []
+    if pipeline and pipeline.dead_letter.count:
+        files.append(("Rejected records", link_to(str(pipeline.dead_letter.where))))
+    if settings["dry_run"]:
+        files.append(("Events as they would be sent", link_to(str(settings["dry_run_path"]))))
+    return [Listing("Files", files)] if files else []
+
+
+def _selection(account: Account, streams: Collection[str]) -> list[Listing]:
+    """List the event types of Braze's own connector by whether they are selected, and came."""
+    known = {
+        stream_id(event_type): entry["event"]
+        for event_type, entry in documented_mapping().items()
+        if entry.get("native")
+    }
+    selected = known.keys() & set(streams)
+    if not selected:
+        return []
+    seen = {name for name in account.read if account.read[name]}
+    came = {stream for stream in selected if any(n.startswith(known[stream]) for n in seen)}
+    groups = (
+        ("selected, with records", came),
+        ("selected, without records", selected - came),
+        ("not selected", known.keys() - selected),
+    )
+    return [
+        Listing(
+            "Event types of Braze's own connector",
+            [
+                (f"{len(group)} {label}", ", ".join(sorted({known[stream] for stream in group})))
+                for label, group in groups
+                if group
+            ],
+        )
+    ]
+
+
+def _retries(ending: Ending, by_minute: Mapping[int, int]) -> list[Table]:
+    """Show when requests were sent again; nothing if none was."""
+    if not by_minute:
+        return []
+    minutes = sorted(by_minute)
+    shown = minutes[-_MOST_MINUTES:]
+    return [
+        Table(
+            title="Requests sent again over time",
+            note="UTC, by minute" + (", the last ones" if shown != minutes else ""),
+            headings=("From", "Requests"),
+            rows=[
+                (f"{ending.began + timedelta(minutes=minute):%d %b %Y, %H:%M}", by_minute[minute])
+                for minute in shown
+            ],
+        )
     ]
 
 
@@ -151,7 +222,7 @@ def _sums(counts: Counter[tuple[str, str]]) -> Counter[str]:
 
 def _reasons(account: Account) -> Table:
     rows = [
-        (outcome, reason, events.total(), _most(events))
+        (outcome, _explained(reason, account), events.total(), _most(events))
         for outcome, counts in (
             ("rejected", account.rejected),
             ("skipped", account.skipped),
@@ -166,6 +237,12 @@ def _reasons(account: Account) -> Table:
         headings=("Outcome", "Reason", "Records", "Events"),
         rows=rows,
     )
+
+
+def _explained(reason: str, account: Account) -> str:
+    """Add the words of the first such case, Mixpanel's own if it rejected the event."""
+    words = account.explanations.get(reason)
+    return f"{reason}: {words}" if words else reason
 
 
 def _most(events: Counter[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from target_mixpanel.sending.batches import Batch
     from target_mixpanel.sending.delivery import Delivered
@@ -17,6 +17,10 @@ class BatchSender(Protocol):
     @property
     def retries(self) -> int:
         """How many requests were sent again."""
+
+    @property
+    def retries_by_minute(self) -> Mapping[int, int]:
+        """Minute of the run → how many requests were sent again."""
 
     @property
     def in_flight(self) -> int:

@@ -36,7 +36,7 @@ from target_mixpanel.sending.request_body import pack
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from target_mixpanel.run.clock import Clock
     from target_mixpanel.sending.batches import Batch
@@ -165,6 +165,11 @@ class BatchDelivery:
     def retries(self) -> int:
         """How many requests were sent again."""
         return self._loop.retries
+
+    @property
+    def retries_by_minute(self) -> Mapping[int, int]:
+        """Minute of the run → how many requests were sent again."""
+        return self._loop.retries_by_minute
 
     @property
     def in_flight(self) -> int:

@@ -8,7 +8,7 @@ from braze_mixpanel.errors import ConnectorError
 from target_mixpanel.sending.delivery import Delivered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from braze_mixpanel.files.run_file import RunFile
     from target_mixpanel.sending.batches import Batch
@@ -24,6 +24,7 @@ class DryRun:
             file: Takes the events.
         """
         self.retries = 0
+        self.retries_by_minute: Mapping[int, int] = {}
         self.in_flight = 0
         self.paused_for = 0.0
         self.whole = True

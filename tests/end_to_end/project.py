@@ -65,7 +65,7 @@ def events_held(server: Any) -> dict[tuple[Any, ...], dict[str, Any]]:
 
 @dataclass
 class Project:
-    """A copy of meltano.yml in a folder of its own, with this environment's commands."""
+    """A copy of this Meltano project in a folder of its own, with this environment's commands."""
 
     folder: Path
     server: Any
@@ -73,7 +73,8 @@ class Project:
     @classmethod
     def make(cls, folder: Path, server: Any) -> Project:
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "meltano.yml", folder)
+        for name in ("meltano.yml", "logging.yaml"):
+            shutil.copy(ROOT / name, folder)
         (folder / ".venv").symlink_to(Path(sys.prefix))
         return cls(folder, server)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +22,6 @@ MOST_LINES_OF_SAMPLE = 149
 def project(tmp_path: Path):
     with FakeMixpanel() as server:
         made = Project.make(tmp_path / "project", server)
-        shutil.copy(ROOT / "logging.yaml", made.folder)
         (made.folder / "sample_bucket").symlink_to(ROOT / "sample_bucket")
         yield made
 

@@ -81,3 +81,16 @@ def test_any_other_url_is_a_mistake_in_the_settings(name, url, tmp_path, monkeyp
     (line,) = caught.value.errors
     assert name in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_reports_are_kept_below_a_prefix_with_a_page_about_all_runs(
+    any_cloud, mixpanel, tmp_path
+) -> None:
+    changes = {"report_path": f"{any_cloud.url}/", "path_options": any_cloud.options}
+    for _ in range(2):
+        assert run(SOURCE, mixpanel, tmp_path, **changes).error is None
+    pages = [name for name in any_cloud.objects if name.endswith(".html")]
+    assert len(pages) == 3
+    index = any_cloud.objects["dead/index.html"].decode()
+    for name in pages:
+        assert name == "dead/index.html" or name.removeprefix("dead/") in index

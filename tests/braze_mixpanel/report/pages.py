@@ -27,6 +27,7 @@ class Reader(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.loads: list[str] = []
+        self.links: list[str] = []
         self.rows: list[list[str]] = []
         self.text = ""
         self._in_cell = False
@@ -34,7 +35,11 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.loads += [f"{tag} {name}={value}" for name, value in attrs if name in LOADING]
+        found = [(name, value) for name, value in attrs if name in LOADING]
+        if tag == "a":  # loads nothing until somebody follows it
+            self.links += [str(value) for _, value in found]
+        else:
+            self.loads += [f"{tag} {name}={value}" for name, value in found]
         if tag == "tr":
             self.rows.append([])
         if tag in {"td", "th"}:

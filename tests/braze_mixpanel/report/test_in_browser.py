@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from html import escape
 from pathlib import Path
 
 import pytest
 
-from tests.braze_mixpanel.report.pages import EVIL, cohort_report, mixpanel_report
+from tests.braze_mixpanel.report.pages import EVIL, cohort_report, events, mixpanel_report
 from tests.fakes.fake_braze import FakeBraze
+from tests.target_mixpanel.harness import run
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -72,7 +74,27 @@ def test_the_page_of_cohorts_shows_its_table(tmp_path) -> None:
     with FakeBraze() as braze:
         page.write_text(cohort_report(braze, tmp_path))
     shown = browse(page, "--dump-dom")
-    assert shown.count("<tr>") == 3
+    assert shown.count("<tr>") == 4
     assert "Lapsed" in shown
     assert "<script" not in shown
     picture(page, "cohorts")
+
+
+MEASURE = """<body><iframe srcdoc="{page}" style="width:375px;height:800px;border:0"></iframe>
+<script>onload = () => {{
+  const root = document.querySelector("iframe").contentDocument.documentElement;
+  document.title = root.scrollWidth + " of " + root.clientWidth;
+}}</script>"""
+
+
+def test_a_phone_needs_no_scrolling_to_the_side(mixpanel, tmp_path) -> None:
+    folder = tmp_path / "kept"
+    pages = {"events": mixpanel_report(mixpanel, tmp_path)}
+    with FakeBraze() as braze:
+        pages["cohorts"] = cohort_report(braze, tmp_path)
+    run(events(), mixpanel, tmp_path, report_path=f"{folder}/", max_rejected_ratio=1)
+    pages["index"] = (folder / "index.html").read_text()
+    for name, page in pages.items():
+        frame = tmp_path / f"{name}_on_a_phone.html"
+        frame.write_text(MEASURE.format(page=escape(page)))
+        assert "<title>375 of 375</title>" in browse(frame, "--dump-dom"), name

@@ -34,6 +34,7 @@ def html(request, tmp_path) -> str:
 def test_a_page_loads_nothing_and_runs_nothing(html: str) -> None:
     reader = Reader(html)
     assert reader.loads == []
+    assert all(link.startswith("file:///") for link in reader.links)
     assert not {"script", "link", "img", "iframe", "object", "base", "form"} & set(reader.tags)
     assert not re.search(r"url\(|@import|\bon\w+=", html)
     assert "default-src 'none'" in html
@@ -144,12 +145,12 @@ def test_a_missing_library_is_reported_before_anything_is_read(
     assert mixpanel.requests == []
 
 
-@pytest.mark.parametrize("path", ["", "file/run.html"])
+@pytest.mark.parametrize("path", ["file/", "file/run.html"])
 def test_a_path_that_cannot_be_is_reported_before_anything_is_read(
     tmp_path: Path, path: str
 ) -> None:
     (tmp_path / "file").write_text("")
-    assert "report_path is wrong" in str(page.find_report_problem(str(tmp_path / path)))
+    assert "report_path is wrong" in str(page.find_report_problem(f"{tmp_path}/{path}"))
 
 
 def test_a_report_that_cannot_be_written_is_a_warning_of_a_run_that_was_good(
