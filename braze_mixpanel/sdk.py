@@ -20,7 +20,7 @@ import singer_sdk
 from singer_sdk import Stream, Target
 
 # The SDK's list of words for "true", and its reader of one environment variable. If they move: both
-# are small enough to be written anew.
+# are small enough to be written again.
 from singer_sdk.configuration._dict_config import (
     TRUTHY,
     merge_missing_config_jsonschema,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import coverage
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 settings.register_profile(
     "shared machine",
@@ -18,14 +22,29 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "shared machine"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage by the fast tests alone: tracing would slow the long ones by a third."""
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the exhaustive tests, and measure coverage by the fast tests alone.
+
+    Tracing would slow the long ones by a third.
+    """
+    if not os.environ.get("EXHAUSTIVE"):
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.no_cover)
 
 
-ROOT = Path(__file__).parents[1]
+def a_part(cases: Sequence[tuple[Any, ...]], one_of: int) -> list[Any]:
+    """Return cases for `parametrize`, all but one of so many marked as exhaustive."""
+    return [
+        case if not number % one_of else pytest.param(*case, marks=pytest.mark.exhaustive)
+        for number, case in enumerate(cases)
+    ]
 
 
 @pytest.fixture(autouse=True)

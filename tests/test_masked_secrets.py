@@ -15,6 +15,7 @@ from tap_braze_currents.tap import TapBrazeCurrents
 from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
 from target_braze_cohorts.target import TargetBrazeCohorts
 from target_mixpanel.target import TargetMixpanel
+from tests.conftest import a_part
 from tests.fakes.misbehaving_server import misbehaving
 
 if TYPE_CHECKING:
@@ -92,21 +93,26 @@ def shown(folder: Path, command: str, config: dict[str, Any], **environment: str
     return (done.stdout + done.stderr + left).decode("utf-8", "replace")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("command", "setting", "is_secret"), CASES)
-def test_a_secret_in_a_setting_is_shown_nowhere(command, setting, is_secret, tmp_path) -> None:
-    for form in FORMS if is_secret or setting == "batch_config" else PUBLIC:
-        folder = tmp_path / form
-        folder.mkdir()
-        text = shown(folder, command, {**BASE[command], setting: FORMS[form]})
-        assert MARK not in text, (form, [line for line in text.splitlines() if MARK in line][:2])
+FORMS_OF_SETTINGS = [
+    (command, setting, form)
+    for command, setting, is_secret in CASES
+    for form in (FORMS if is_secret or setting == "batch_config" else PUBLIC)
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", BASE)
-@pytest.mark.parametrize(
-    "variable", ["AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "SOME_PASSWORD"]
-)
+@pytest.mark.parametrize(("command", "setting", "form"), a_part(FORMS_OF_SETTINGS, one_of=5))
+def test_a_secret_in_a_setting_is_shown_nowhere(command, setting, form, tmp_path) -> None:
+    text = shown(tmp_path, command, {**BASE[command], setting: FORMS[form]})
+    assert MARK not in text, [line for line in text.splitlines() if MARK in line][:2]
+
+
+VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "SOME_PASSWORD")
+IN_THE_ENVIRONMENT = [(command, variable) for command in BASE for variable in VARIABLES]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "variable"), a_part(IN_THE_ENVIRONMENT, one_of=3))
 def test_a_secret_of_the_environment_is_not_shown(command, variable, tmp_path) -> None:
     more = {"storage_url": "s3://bucket/x"} if command == "tap-braze-currents" else {}
     endpoint = {
@@ -146,11 +152,12 @@ SECRET_OF = {
 ADDRESS = {"target-braze-cohorts": "rest_endpoint"}
 
 
+STATUSES = (b"200 OK", b"400 Bad", b"401 No", b"403 No", b"500 Oh", b"418 Tea")
+REPEATED = [(command, status) for status in STATUSES for command in SECRET_OF]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "status", [b"200 OK", b"400 Bad", b"401 No", b"403 No", b"500 Oh", b"418 Tea"]
-)
-@pytest.mark.parametrize("command", SECRET_OF)
+@pytest.mark.parametrize(("command", "status"), a_part(REPEATED, one_of=2))
 def test_a_secret_that_a_server_repeats_is_not_shown(command, status, tmp_path) -> None:
     head = b"HTTP/1.1 %s\r\nX: %s\r\nContent-Length: %d\r\n\r\n"
     answer = head % (status, MARK.encode(), len(ECHO)) + ECHO

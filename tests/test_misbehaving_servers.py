@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import a_part
 from tests.fakes.misbehaving_server import ESCAPE, SLOW, WRONG, misbehaving
 
 BIN = Path(sys.executable).parent
@@ -123,9 +124,12 @@ def log_of(folder: Path) -> str:
     return log
 
 
+WRONG_ANSWERS = [(client, way) for way in WRONG for client in HTTP]
+SLOW_ANSWERS = [(client, way) for client in CLIENTS for way in SLOW]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("client", HTTP)
-@pytest.mark.parametrize("way", WRONG)
+@pytest.mark.parametrize(("client", "way"), a_part(WRONG_ANSWERS, one_of=2))
 def test_a_wrong_answer_ends_a_run_soon_in_one_line(client, way, tmp_path) -> None:
     with misbehaving(WRONG[way]) as url:
         code, mebibytes = end_of(CLIENTS[client].start(url, tmp_path), 30)
@@ -135,8 +139,7 @@ def test_a_wrong_answer_ends_a_run_soon_in_one_line(client, way, tmp_path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("client", CLIENTS)
-@pytest.mark.parametrize("way", SLOW)
+@pytest.mark.parametrize(("client", "way"), a_part(SLOW_ANSWERS, one_of=4))
 def test_sigterm_ends_a_run_in_time_while_a_server_holds_it(client, way, tmp_path) -> None:
     with misbehaving(SLOW[way]) as url:
         process = CLIENTS[client].start(url, tmp_path)

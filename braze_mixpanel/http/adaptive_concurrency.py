@@ -34,7 +34,7 @@ _FOLLOWS_FASTER: Final = 0.5
 _FOLLOWS_SLOWER: Final = 0.1
 """How much of a change in the delay becomes part of the usual one, a round."""
 _ROUNDS_BETWEEN: Final = 20
-"""After so many rounds neither fast nor slow, the usual delay is measured anew."""
+"""After so many rounds neither fast nor slow, the usual delay is measured again."""
 _MOST_ROUNDS: Final = 32
 """A number that was too many is tried again after so many rounds at the latest."""
 

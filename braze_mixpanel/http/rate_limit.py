@@ -66,7 +66,7 @@ def _number(header: str | None) -> float:
 class SharedRateLimit:
     """Lets no more requests start than the service still accepts in its window.
 
-    An answer tells how many requests were left when the service took that request. Those that are
+    An answer says how many requests were left when the service took that request. Those that are
     in flight may count already or not, so they are taken off: this never starts too many.
 
     A service that answers 429 all the same, because other programs use the limit too, gets one

@@ -25,7 +25,7 @@ REPORT_PATH: th.Property[str] = th.Property(
     th.StringType,
     description=(
         "File for a report of each run, or its URL in a store: one HTML page without event data or "
-        'ids of people; needs pip install "braze-mixpanel[report]". The next run writes it anew. '
+        'ids of people; needs pip install "braze-mixpanel[report]". The next run overwrites it. '
         "With a folder (a slash at the end), each run's page is kept, with a page about all runs."
     ),
 )

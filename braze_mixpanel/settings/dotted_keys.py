@@ -44,7 +44,7 @@ def join_keys_of_objects(value: Mapping[str, Any]) -> dict[str, Any]:
     """Join the keys that lead to an object of other values than objects.
 
     Args:
-        value: A setting whose values are objects, none of which holds a filled object.
+        value: A setting whose values are objects that hold no filled object.
 
     Returns:
         The same with two levels; `{"public": {"orders": {"event": "E"}}}` gives
@@ -86,7 +86,7 @@ def restore_stream_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_ambiguous_maps(maps: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Find streams of which Meltano leaves open whether they are removed or kept.
+    """Find streams for which Meltano leaves open whether they are removed or kept.
 
     Args:
         maps: The setting `stream_maps`, restored.

@@ -22,7 +22,7 @@ SUMMARY_PATH: th.Property[str] = th.Property(
     th.StringType,
     description=(
         "File for a summary of each run in JSON, or its URL in a store (s3://, gs://, abfs://): "
-        "exit code, cause, counts, lag. The next run writes it anew."
+        "exit code, cause, counts, lag. The next run overwrites it."
     ),
 )
 _SHORT_RETRIES = {"max_retries": 3, "retry_timeout": 15}

@@ -8,7 +8,7 @@ short block claim records without end. Here every type is resolved once, and mea
 - how deep and how large it is with all named types in their places,
 - how its values become JSON, logical types included.
 
-The `layout` that is handed to the decoding libraries is written anew: only what decides how bytes
+The `layout` that is handed to the decoding libraries is written again: only what decides how bytes
 are read, under names that are safe.
 Source: the Avro 1.12 specification.
 """

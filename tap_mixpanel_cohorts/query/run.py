@@ -180,17 +180,18 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
         content: Any = decode_leniently(body)
     except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, list):
+    entries = content if isinstance(content, list) else None
+    records = [record for cohort in entries or () if (record := _record(cohort)) is not None]
+    if entries is None or (entries and not records):
         raise _CutListError(
             "Mixpanel's list of cohorts is cut off or of another form: run again later, and check "
             "api_url if it stays so."
         )
-    records = [record for cohort in content if (record := _record(cohort)) is not None]
-    if len(records) < len(content):
+    if len(records) < len(entries):
         _log.warning(
             "%d of %d entries in Mixpanel's list of cohorts have no id and are left out.",
-            len(content) - len(records),
-            len(content),
+            len(entries) - len(records),
+            len(entries),
         )
     return records
 

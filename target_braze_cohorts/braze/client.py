@@ -337,7 +337,7 @@ def make_client(
 
 
 def _wait(headers: Mapping[str, str], limit: RateLimit | None, now: float) -> float:
-    """Read `Retry-After`, or when the rate limit starts anew where no requests are left."""
+    """Read `Retry-After`, or when the rate limit starts again where no requests are left."""
     wait = retry_after_seconds(headers.get("Retry-After"), now)
     if wait or limit is None or limit.remaining > 0:
         return wait

@@ -130,7 +130,7 @@ def _file_lock(url: URL) -> Iterator[None]:
     path = file.resolve()  # two links to one database share the lock
     try:
         _make_private(path)
-        # A link in the lock's place would make a file wherever it leads.
+        # A link in the lock's place would create a file at its target.
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(f"{path}.lock", flags, 0o600)
     except OSError as error:

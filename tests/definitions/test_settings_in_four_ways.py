@@ -1,4 +1,4 @@
-"""Each setting of each plugin has the same value, whichever way it comes."""
+"""Each setting of each plugin has the same value, in all four ways."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def test_people_whom_track_names_in_a_400_are_set_aside_without_halving(tmp_path
     assert len(done.dead) == 75
 
 
-# Removals, of which a page with refused people only proves nothing
+# Removals: a page with refused people only proves nothing
 
 
 @pytest.mark.parametrize("way", [{}, by_attribute(attribute_value="id")])
