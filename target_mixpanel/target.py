@@ -128,6 +128,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             begin=self._begin,
             between_blocks=self._between_blocks,
             around=lambda: self._report.after(last_step=False),
+            is_used=lambda stream: self._mappers.may_map(stream),  # noqa: PLW0108 - made later
         )
 
     @cached_property
