@@ -39,6 +39,7 @@ from tests.target_braze_cohorts.harness import by_attribute, settings
         ),
         ({"dead_letter_path": __file__}, "dead_letter_path is wrong"),
         ({"data_import_key": "hunter22\n"}, "data_import_key is wrong: it begins or ends"),
+        ({"rest_endpoint": "https://rest.iad-01.braze.com:abc"}, "a port"),
         ({"membership_db": "braze.db"}, "membership_db"),
         ({"membership_db": "postgresql://user:hunter22@host:abc/db"}, "membership_db"),
         ({"membership_db": "mysql://user:hunter22@host/db"}, "only sqlite and postgresql"),
