@@ -106,7 +106,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._stopped_by: str | None = None
         self._began: datetime | None = None
         self._streams: dict[str, dict[str, Any]] = {}
-        self._maps = MappedRecords()
+        self._maps = MappedRecords(self.logger)
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(
