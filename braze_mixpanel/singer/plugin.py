@@ -93,9 +93,9 @@ class OneLineErrorCommand(SingerCommand):
         else:
             self._summarize(summary, arguments, 0, None)
             return result
-        for mistake in mistakes:
-            self.logger.error("%s", _shown(mistake))
         self._summarize(summary, arguments, code, " ".join(mistakes))
+        for mistake in mistakes:  # after the summary: a failed run's last line is its cause
+            self.logger.error("%s", _shown(mistake))
         if code != StoppedError.exit_code:
             self._let_the_tap_end(arguments)
         sys.exit(code)
