@@ -117,7 +117,8 @@ def _values(config: Mapping[str, Any]) -> list[str]:
     if url and not is_safe_url(url):
         problems.append(
             "Setting api_url is wrong: it must begin with https://, or with http:// for this "
-            "machine itself: credentials and people's ids go there."
+            "machine itself, and name a host and, perhaps, a port: credentials and people's ids go "
+            "there."
         )
     names = config.get("profile_properties") or []
     problems += [

@@ -98,15 +98,15 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         """
         # Before the settings are read: the summary of a run with wrong settings looks at these.
         self._sync: Sync | None = None
+        self._intake: Intake | None = None
         self._covers_until: datetime | None = None
         super().__init__(**arguments)
         self._reader = cast("SingerLineReader", self.message_reader)
         self._resources = ExitStack()
-        self._intake: Intake | None = None
         self._stopped_by: str | None = None
         self._began: datetime | None = None
         self._streams: dict[str, dict[str, Any]] = {}
-        self._maps = MappedRecords()
+        self._maps = MappedRecords(self.logger)
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._page = ReportWriter(

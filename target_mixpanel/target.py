@@ -9,12 +9,7 @@ import msgspec
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
-from braze_mixpanel.errors import (
-    ConnectorError,
-    InputError,
-    SettingsError,
-    StoppedError,
-)
+from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
@@ -128,6 +123,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             begin=self._begin,
             between_blocks=self._between_blocks,
             around=lambda: self._report.after(last_step=False),
+            is_used=lambda stream: self._mappers.may_map(stream),  # noqa: PLW0108 - made later
         )
 
     @cached_property

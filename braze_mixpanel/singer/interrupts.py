@@ -1,6 +1,6 @@
 """Ctrl-C while a command starts. It imports nothing that takes time."""
 
-import signal
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum, where Ctrl-C shows
 
 
 def end_quietly_at_interrupt() -> None:
@@ -8,4 +8,4 @@ def end_quietly_at_interrupt() -> None:
 
     Python's own would show the stack trace of an import, half a second long.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

@@ -93,9 +93,9 @@ class OneLineErrorCommand(SingerCommand):
         else:
             self._summarize(summary, arguments, 0, None)
             return result
-        for mistake in mistakes:
-            self.logger.error("%s", _shown(mistake))
         self._summarize(summary, arguments, code, " ".join(mistakes))
+        for mistake in mistakes:  # after the summary: a failed run's last line is its cause
+            self.logger.error("%s", _shown(mistake))
         if code != StoppedError.exit_code:
             self._let_the_tap_end(arguments)
         sys.exit(code)
@@ -223,6 +223,15 @@ class ConnectorPlugin(SingerPlugin):
             raise ConfigValidationError("Config validation failed", errors=errors, schema=schema)
         return errors
 
+    def setup_mapper(self) -> None:
+        """Read the stream maps.
+
+        Raises:
+            SettingsError: They cannot be used.
+        """
+        with setting_up_maps():
+            super().setup_mapper()
+
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run; called at any time, also before it began."""
         return RunFacts()
@@ -274,15 +283,6 @@ class CheckablePlugin(ConnectorPlugin):
         """Run `--check` with the settings of the command line, and exit."""
         click.echo(cls(**options_of_config(ctx)).check())
         ctx.exit()
-
-    def setup_mapper(self) -> None:
-        """Read the stream maps.
-
-        Raises:
-            SettingsError: They cannot be used.
-        """
-        with setting_up_maps():
-            super().setup_mapper()
 
     @abstractmethod
     def check(self) -> str:

@@ -136,4 +136,6 @@ def _expression(stream_map: StreamMap) -> str:
 
 def _one_line(error: Exception) -> str:
     """Return the SDK's message; it quotes settings and field names, no record was read yet."""
+    if isinstance(error, IndexError):  # the SDK looks at the first letter of an expression
+        return "an expression is empty"
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -140,8 +140,8 @@ def read_connection_string(text: str, use: Use) -> dict[str, Any]:
         protocol = parts.get("DefaultEndpointsProtocol", "https")
         endpoint = f"{protocol}://{account}.blob.{suffix}"
     store: dict[str, Any] = {"account_name": account}
-    if endpoint:
-        store["endpoint"] = endpoint.rstrip("/")
+    if endpoint := endpoint_of(endpoint, use):
+        store["endpoint"] = endpoint
     if key := parts.get("AccountKey"):
         store["account_key"] = key
     elif signature := parts.get("SharedAccessSignature"):

@@ -175,14 +175,23 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
         use: Names the setting in the error.
 
     Raises:
-        SettingsError: It is no http or https URL.
+        SettingsError: It is no http or https URL of a host and, perhaps, a port.
     """
-    if url and not url.startswith(("http://", "https://")):
+    if not url:
+        return None
+    from braze_mixpanel.http.safe_url import host_of  # noqa: PLC0415 - loads urllib3
+
+    if not url.startswith(("http://", "https://")):
         raise SettingsError(
             f"The endpoint {url!r} in {use.options} or the environment must begin with https:// or "
             "http://."
         )
-    return url.rstrip("/") if url else None
+    if not host_of(url):  # the store library would panic, with a stack trace
+        raise SettingsError(
+            f"The endpoint {url!r} in {use.options} or the environment is no URL: check its host "
+            "and port."
+        )
+    return url.rstrip("/")
 
 
 def client_options(options: Options, endpoint: str | None) -> dict[str, Any]:

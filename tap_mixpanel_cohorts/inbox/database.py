@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.files.sqlite_files import make_private, sqlite_file
 from tap_mixpanel_cohorts.inbox.schema import VERSION, inbox, metadata
 
 if TYPE_CHECKING:
@@ -43,14 +42,14 @@ def parse_url(url: str, setting: str) -> sa.URL:
     """
     try:
         parsed = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise SettingsError(
             f"{setting} is wrong: it must be a SQLAlchemy URL such as sqlite:///inbox.db or "
             "postgresql://user:password@host/database."
         ) from None
     kind = parsed.drivername.partition("+")[0]
     if kind == SQLITE:
-        if not parsed.database or parsed.database == ":memory:":
+        if sqlite_file(parsed) is None:
             raise SettingsError(f"{setting} is wrong: give a file, as in sqlite:///inbox.db.")
         return parsed.set(drivername=SQLITE)
     if kind in {POSTGRESQL, "postgres"}:
@@ -118,7 +117,7 @@ def create_tables(engine: sa.Engine, profile_properties: str) -> None:
         TemporaryError: It cannot be reached just now.
     """
     if engine.dialect.name == SQLITE:
-        _make_file(Path(engine.url.database or ""))
+        _make_file(engine.url)
     with database_errors(), engine.begin() as connection:
         if engine.dialect.name == POSTGRESQL:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
@@ -144,11 +143,13 @@ def create_tables(engine: sa.Engine, profile_properties: str) -> None:
             connection.execute(inbox.update().values(profile_properties=profile_properties))
 
 
-def _make_file(path: Path) -> None:
-    """Make the file its owner's alone; SQLite gives its other files the same rights."""
+def _make_file(url: sa.URL) -> None:
+    """Make the file its owner's alone."""
+    path = sqlite_file(url)
+    if path is None:
+        return
     try:
-        with suppress(FileExistsError):
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        make_private(path)
     except OSError as error:
         raise SettingsError(
             f"The inbox database {path} cannot be opened: {error.strerror}. "
@@ -163,8 +164,8 @@ def require_inbox(engine: sa.Engine) -> None:
         SettingsError: There is none.
         TemporaryError: The database cannot be reached just now.
     """
-    path = engine.url.database
-    if engine.dialect.name == SQLITE and not Path(path or "").is_file():
+    path = sqlite_file(engine.url) if engine.dialect.name == SQLITE else None
+    if path is not None and not path.is_file():
         raise SettingsError(
             f"inbox_db: there is no file {path}. Start mixpanel-cohort-inbox with the same "
             "--inbox-db first, or correct the path."

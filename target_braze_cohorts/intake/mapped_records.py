@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.settings.redaction import masked
 from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, map_record
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from singer_sdk.mapper import StreamMap
@@ -18,8 +21,13 @@ if TYPE_CHECKING:
 class MappedRecords:
     """Maps the records of a run, and knows which streams their maps cannot take at all."""
 
-    def __init__(self) -> None:
-        """Start without records."""
+    def __init__(self, logger: logging.Logger) -> None:
+        """Start without records.
+
+        Args:
+            logger: Logs why a map cannot take a record, once for each stream.
+        """
+        self._logger = logger
         self._mapped: set[str] = set()
         self._unmapped: dict[str, UnmappedRecordError] = {}
 
@@ -50,7 +58,10 @@ class MappedRecords:
         try:
             mapped = map_record(stream_map, record)
         except UnmappedRecordError as error:
-            self._unmapped.setdefault(stream, error)
+            if stream not in self._unmapped:
+                self._unmapped[stream] = error
+                cause = one_line(masked(str(error)))
+                self._logger.warning("%s Such records are set aside.", cause)
             intake.take_unmapped(stream_map.stream_alias, record)
             rejects.unmapped(record, schema_message=schema_message, message=str(error))
             return None

@@ -46,7 +46,8 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
     if not is_safe_url(rest_endpoint):
         raise SettingsError(
             "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
-            "localhost) and name a host, such as https://rest.iad-01.braze.com."
+            "localhost) and name a host and, perhaps, a port, such as "
+            "https://rest.iad-01.braze.com."
         )
     host = host_of(rest_endpoint)
     if host.startswith("dashboard"):

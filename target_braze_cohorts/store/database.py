@@ -5,19 +5,19 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
+from braze_mixpanel.files.sqlite_files import make_private, sqlite_file
 from target_braze_cohorts.store.database_errors import database_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from sqlalchemy import URL, Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -48,7 +48,7 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
         raise SettingsError(
             "Setting membership_db is wrong: it must be a SQLAlchemy URL such as "
             "sqlite:///braze_cohorts.db or postgresql://user:password@host/database."
@@ -128,8 +128,9 @@ def _file_lock(url: URL) -> Iterator[None]:
         yield
         return
     path = file.resolve()  # two links to one database share the lock
+    _require_sqlite(path)  # the rights of another file must not change
     try:
-        _make_private(path)
+        make_private(path)
         # A link in the lock's place would create a file at its target.
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(f"{path}.lock", flags, 0o600)
@@ -147,37 +148,6 @@ def _file_lock(url: URL) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def sqlite_file(url: URL) -> Path | None:
-    """Give the file of a SQLite database, also where the URL names it as a `file:` URI.
-
-    Args:
-        url: Of SQLite.
-
-    Returns:
-        The path; None for a database in memory.
-    """
-    name = url.database or ":memory:"
-    if name.startswith("file:"):
-        query = dict(parse_qsl(name.partition("?")[2])) | dict(url.query)
-        if query.get("mode") == "memory":
-            return None
-        name = unquote(urlsplit(name).path) or ":memory:"
-    return None if name == ":memory:" else Path(name)
-
-
-def _make_private(path: Path) -> None:
-    """Make the database readable by its owner only, whether it is new or not.
-
-    A file that belongs to somebody else stays as it is: its owner decides who reads it.
-    """
-    try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    except FileExistsError:
-        for name in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", "-journal"))):
-            with suppress(FileNotFoundError, PermissionError):
-                name.chmod(0o600)
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -243,6 +213,11 @@ def _check_file(path: Path) -> None:
             f"The membership database {path} cannot be written. "
             "Give a file in a writable folder in membership_db."
         )
+    _require_sqlite(path)
+
+
+def _require_sqlite(path: Path) -> None:
+    """Raise SettingsError if there is a file that is no SQLite database."""
     try:
         with path.open("rb") as file:
             header = file.read(len(_SQLITE_HEADER))

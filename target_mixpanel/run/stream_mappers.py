@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from braze_mixpanel.errors import SettingsError
+from target_mixpanel.mapping.currents import event_type_of_stream
 from target_mixpanel.mapping.event import UnmappedStreamMapper
 from target_mixpanel.mapping.mapper_choice import choose_mapper
 
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from target_mixpanel.mapping.event import Mapper
+
+MOST_NAMED: Final = 100
+"""Streams that a warning names, so that a broken tap does not fill the log."""
+MOST_EXPLAINED: Final = 3
+"""Streams whose reason the last line gives."""
 
 
 class StreamMappers:
@@ -35,6 +41,12 @@ class StreamMappers:
         self._left_out: dict[str, SettingsError] = {}
         self.event_types: dict[str, str] = {}
         """Stream after stream maps → its event type; empty for a stream of another tap."""
+
+    def may_map(self, stream: str) -> bool:
+        """Return whether a stream, before stream maps, may become events; a map can rename any."""
+        settings = self._settings
+        is_known = stream in settings["streams"] or event_type_of_stream(stream) is not None
+        return is_known or bool(settings.get("stream_maps"))
 
     def choose(self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]) -> Mapper:
         """Choose the mapper for the records of a stream.
@@ -69,11 +81,12 @@ class StreamMappers:
         if stream not in self._left_out:
             self._left_out[stream] = error
             self._hold_state_back()
-            self._logger.warning(
-                "Stream %s cannot be mapped and is left out. The run goes on with the other "
-                "streams and fails at its end.",
-                stream,
-            )
+            if len(self._left_out) <= MOST_NAMED:
+                self._logger.warning(
+                    "Stream %s cannot be mapped and is left out. The run goes on with the other "
+                    "streams and fails at its end.",
+                    stream,
+                )
         return UnmappedStreamMapper(stream)
 
     def require_all_mapped(self) -> None:
@@ -83,7 +96,10 @@ class StreamMappers:
             SettingsError: Why each of them could not be mapped.
         """
         if self._left_out:
-            reasons = " ".join(str(error) for error in self._left_out.values())
+            errors = [*self._left_out.values()]
+            reasons = " ".join(map(str, errors[:MOST_EXPLAINED]))
+            if len(errors) > MOST_EXPLAINED:
+                reasons += f" {len(errors) - MOST_EXPLAINED} more streams are left out."
             raise SettingsError(
                 f"{reasons} What the other streams sent was delivered; STATE was held back, so run "
                 "again after the change."

@@ -159,8 +159,8 @@ def base_url(region: str, api_url: str | None) -> str:
         return REGIONS[region]
     if not is_safe_url(api_url):
         raise SettingsError(
-            f"api_url {api_url} must begin with https:// (http only for localhost): "
-            "events hold personal data."
+            f"api_url {api_url} must begin with https:// (http only for localhost) and name a host "
+            "and, perhaps, a port: events hold personal data."
         )
     return api_url.rstrip("/")
 

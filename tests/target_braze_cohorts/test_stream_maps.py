@@ -74,6 +74,15 @@ def test_a_record_that_its_map_cannot_take_costs_that_member_only(
     assert all(f" {person} " not in dead["message"] for dead in done.dead)
 
 
+def test_the_log_says_once_why_a_map_cannot_take_records(braze, tmp_path, caplog):
+    lines = full({2: ["1", "x", "y"]})
+    run(braze, tmp_path, lines, **maps(distinct_id="str(int(distinct_id))"))
+    said = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    causes = [text for text in said if "str(int(distinct_id))" in text]
+    assert len(causes) == 1
+    assert "ValueError" in causes[0]
+
+
 def test_a_cohort_whose_only_record_cannot_be_mapped_has_not_vanished(braze, tmp_path):
     run(braze, tmp_path, full({1: ["id-1"], 2: ["id-2"]})).ok()
     lines = SCHEMAS + member(1, "id-1") + member(2, "x") + activate() + activate("cohorts")

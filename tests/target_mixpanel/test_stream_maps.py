@@ -39,7 +39,7 @@ def message_of(error: BaseException | None) -> str:
     [
         ({"id": "sha256("}, "sha256("),
         ({"id": "'a\nb"}, "'a b"),
-        ({"id": ""}, "index"),
+        ({"id": ""}, "an expression is empty"),
         ({"id": None}, "key property 'id'"),
         ({"__filter__": "id =="}, "id =="),
         ({"__key_properties__": ["nowhere"]}, "nowhere"),

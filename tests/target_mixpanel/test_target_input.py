@@ -273,6 +273,7 @@ def test_what_a_dry_run_would_reject_lies_apart(tmp_path) -> None:
         ),
         ({"region": "mars"}, "Setting region is wrong: 'mars' is not one of ['us', 'eu', 'in']"),
         ({"api_url": "http://api.mixpanel.com"}, "must begin with https"),
+        ({"api_url": "https://api.mixpanel.com:99999"}, "a port"),
         ({"batch_size": 2001}, "batch_size"),
         ({"max_rejected_ratio": "some"}, "max_rejected_ratio"),
         ({"max_rejected_ratio": 2}, "max_rejected_ratio"),

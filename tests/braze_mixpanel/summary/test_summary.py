@@ -188,6 +188,9 @@ def test_a_service_that_fails_asks_for_a_retry(summaries, tmp_path):
     }
     assert summary["cause"]
     assert "\n" not in summary["cause"]
+    last = summaries.log.splitlines()[-1]  # the cause, also where a summary is written
+    assert "ERROR" in last
+    assert summary["cause"][:100] in last
 
 
 def test_sigterm_leaves_a_summary_too(summaries, mixpanel, tmp_path):

@@ -392,3 +392,12 @@ def test_a_key_that_no_path_can_be_made_of_is_named_by_its_folder(server, key):
 
     with pytest.raises(SettingsError, match="prod/bad holds a key"):
         bucket.files_below("bad")
+
+
+@pytest.mark.parametrize("address", ["h:99999", "h:abc", "127.0.0.2:1\\@127.0.0.1", "[::1"])
+def test_an_endpoint_that_is_no_url_is_one_line(address):
+    endpoint = f"https://{address}"
+    blob = f"AccountName=a;AccountKey={AZURE_KEY};BlobEndpoint={endpoint}"
+    assert "is no URL" in str(error_of("s3://b/p", **KEYS, endpoint_url=endpoint))
+    assert "is no URL" in str(error_of("gs://b/p", token="anon", endpoint_url=endpoint))
+    assert "is no URL" in str(error_of("az://b/p", connection_string=blob))

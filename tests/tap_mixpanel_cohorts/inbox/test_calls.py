@@ -208,6 +208,8 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password():
         (("--inbox-db", "sqlite:////none/of/these/i.db"), "cannot be opened"),
         (("--inbox-db", "mysql://x/y"), "only sqlite and postgresql"),
         (("--inbox-db", "nonsense"), "must be a SQLAlchemy URL"),
+        (("--inbox-db", "postgresql://x:abc/y"), "must be a SQLAlchemy URL"),
+        (("--inbox-db", "sqlite:///file:x?mode=memory&uri=true"), "give a file"),
         (("--inbox-db", "sqlite:///i.db", "--username", "u"), "needs a password"),
         (("--inbox-db", "sqlite:///i.db", "--profile-properties", "x"), "must be a JSON list"),
         ((), "Missing option '--inbox-db'"),

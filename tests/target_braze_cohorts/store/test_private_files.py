@@ -30,6 +30,20 @@ def test_only_the_owner_can_read_the_database_and_its_lock(tmp_path, form, is_th
     check_database(form.format(path))
 
 
+def test_a_file_that_is_no_database_keeps_its_rights_and_content(tmp_path) -> None:
+    path = tmp_path / "passwd"
+    path.write_text("root:x:0:0")
+    path.chmod(0o644)
+    with (
+        pytest.raises(SettingsError, match="not a SQLite database"),
+        open_database(f"sqlite:///{path}", "w"),
+    ):
+        pass
+    assert mode(path) == 0o644
+    assert path.read_text() == "root:x:0:0"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     for url in ("sqlite://", "sqlite:///file:x?mode=memory&uri=true"):

@@ -107,3 +107,24 @@ def test_a_setting_that_names_a_missing_field_costs_its_stream_only(mixpanel, tm
     assert isinstance(result.error, SettingsError)
     assert "did you mean buyer" in str(result.error)
     assert result.states == []
+
+
+@pytest.mark.parametrize("body", [{}, None, {"properties": None}, []])
+def test_a_wrong_schema_of_a_stream_that_is_not_mapped_costs_that_stream_only(
+    mixpanel, tmp_path, body
+):
+    wrong = line({"type": "SCHEMA", "stream": "orders", "schema": body, "key_properties": ["id"]})
+    result = run(schema() + opens(1) + wrong + opens(2, start=1) + state(1), mixpanel, tmp_path)
+    assert mixpanel.insert_ids() == {"event-0", "event-1", "event-2"}
+    assert isinstance(result.error, SettingsError)
+    assert "Stream orders is another tap's stream" in str(result.error)
+    assert result.states == []
+
+
+def test_streams_without_number_do_not_fill_the_log(mixpanel, tmp_path, caplog):
+    many = b"".join(schema(f"table_{n}") for n in range(300))
+    result = run(schema() + opens(1) + many, mixpanel, tmp_path)
+    assert mixpanel.insert_ids() == {"event-0"}
+    assert sum("is left out" in one.getMessage() for one in caplog.records) == 100
+    assert "297 more streams are left out" in str(result.error)
+    assert len(str(result.error)) < 2000
