@@ -28,6 +28,10 @@ _MISTAKES = (
 )
 
 
+_HOLDERS = (list, tuple, dict)
+_MOST_MAPPED_BYTES = 64 << 20
+"""Most that the lists and objects of one mapped record may hold, as `_require_bounded` counts."""
+
 _ON_EVERY_RECORD = frozenset({"FunctionNotDefined", "OperatorNotDefined", "FeatureNotAvailable"})
 """Errors of simpleeval about the expression itself, whatever the record holds."""
 
@@ -107,13 +111,34 @@ def map_record(stream_map: StreamMap, values: Mapping[str, Any]) -> dict[str, An
         The mapped record; None if the map filters it.
 
     Raises:
-        UnmappedRecordError: The map fails on this record, or makes what JSON cannot hold.
+        UnmappedRecordError: The map fails on this record, or makes what JSON or memory cannot hold.
         SettingsError: The map fails on every record.
     """
     with applying_map(stream_map):
         record = stream_map.transform(dict(values))
+        _require_bounded(record)
         msgspec.json.encode(record)  # a map can return a function, or a number too large
         return record
+
+
+def _require_bounded(record: Mapping[str, Any] | None) -> None:
+    """Refuse a result that is small in memory and huge as text.
+
+    `[[[1] * 1000] * 1000] * 1000` is three lists that name each other, and two gigabytes of JSON.
+    So each list counts as often as it is named: 16 bytes a value, and the length of its texts.
+
+    Raises:
+        OverflowError: It is larger than `_MOST_MAPPED_BYTES`.
+    """
+    waiting = [one for one in (record or {}).values() if isinstance(one, _HOLDERS)]
+    size = 0
+    while waiting:
+        held = waiting.pop()
+        values = held.values() if isinstance(held, dict) else held
+        size += 16 * len(held) + sum(len(one) for one in values if isinstance(one, str))
+        if size > _MOST_MAPPED_BYTES:
+            raise OverflowError
+        waiting += [one for one in values if isinstance(one, _HOLDERS)]
 
 
 def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,12 +187,27 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
             f"The endpoint {url!r} in {use.options} or the environment must begin with https:// or "
             "http://."
         )
-    if not host_of(url):  # the store library would panic, with a stack trace
+    host = host_of(url)
+    # The store library would panic, with a stack trace.
+    if not host or (_ends_in_number(host) and not _is_ip_address(host)):
         raise SettingsError(
             f"The endpoint {url!r} in {use.options} or the environment is no URL: check its host "
             "and port."
         )
     return url.rstrip("/")
+
+
+def _ends_in_number(host: str) -> bool:
+    """Return whether URL parsers take a host for an IPv4 address, as WHATWG's URL standard says."""
+    return host.rstrip(".").rpartition(".")[2].isdigit()
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def client_options(options: Options, endpoint: str | None) -> dict[str, Any]:

@@ -266,4 +266,4 @@ def _address(parts: _Given, endpoint: str | None, bucket: str, store: dict[str, 
     url = urlsplit(endpoint)
     if url.netloc.startswith(f"{bucket}."):
         return endpoint
-    return urlunsplit(url._replace(netloc=f"{bucket}.{url.netloc}"))
+    return endpoint_of(urlunsplit(url._replace(netloc=f"{bucket}.{url.netloc}")), parts.options.use)

@@ -189,6 +189,7 @@ def test_what_is_missing_or_wrong_is_one_line():
     assert "both key and secret" in str(error_of("s3://company/prod", key="AKIA"))
     assert "copied whole" in str(error_of("s3://company/prod", key="AKIA", secret="top\nsecret"))
     assert "begin with https" in str(error_of("s3://b/p", **KEYS, endpoint_url="minio:9000"))
+
     assert "names no bucket" in str(error_of("s3:///prod", **KEYS))
     assert "is not known" in str(error_of("ftp://company/prod"))
     assert "account" in str(error_of("az://company/prod", account_key=AZURE_KEY))
@@ -197,6 +198,14 @@ def test_what_is_missing_or_wrong_is_one_line():
     assert "cannot be read" in str(error_of("gs://c/p", token="/nowhere/key.json"))
     assert "private_key" in str(error_of("gs://c/p", token={"client_email": "a@b"}))
     assert "not supported" in str(error_of("gs://c/p", token="browser"))
+
+
+def test_a_host_that_ends_in_a_number_and_is_no_address_is_one_line():
+    virtual = {"virtual_hosted_style_request": "true"}
+    for more in ({"endpoint_url": "https://1.2.3.999"}, {"endpoint_url": "http://127.1:1"}):
+        assert "is no URL: check its host" in str(error_of("s3://bucket/p", **KEYS, **more))
+    refused = error_of("s3://bucket/p", **KEYS, **virtual, endpoint_url="http://127.0.0.1:1")
+    assert "is no URL: check its host" in str(refused)
 
 
 @pytest.mark.parametrize(
@@ -240,11 +249,12 @@ def test_buckets_are_addressed_by_path_or_by_host(server):
     types_in("s3://company/prod", server, **KEYS)
     assert server.requests[-1].bucket == "company"
 
-    config = {"s3": {"addressing_style": "virtual"}}
+    options = {**KEYS, "config_kwargs": {"s3": {"addressing_style": "virtual"}}}
     bucket = Bucket(
-        "s3://company/prod", {**KEYS, "endpoint_url": server.url, "config_kwargs": config}
+        "s3://company/prod",
+        {**options, "endpoint_url": "http://s3.test:9000"},
     )
-    assert bucket.store._store.config["endpoint"].startswith("http://company.127.0.0.1")
+    assert bucket.store._store.config["endpoint"] == "http://company.s3.test:9000"
 
 
 @pytest.mark.parametrize("way", ["config_kwargs", "client_options", "environment"])
