@@ -10,6 +10,8 @@ import coverage
 import pytest
 from hypothesis import HealthCheck, settings
 
+from braze_mixpanel.settings import redaction
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -54,3 +56,9 @@ def coverage_of_processes(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
     if coverage.Coverage.current() is not None and not slow:
         monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
         monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget at the end what a plugin of this test has taken for secret."""
+    monkeypatch.setattr(redaction, "_known", set())

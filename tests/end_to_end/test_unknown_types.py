@@ -276,6 +276,5 @@ def test_without_the_annotation_a_new_family_costs_its_stream_and_not_the_run(
         done = run(source, server, tmp_path)
         assert server.names() == {"Email Open": 1, "Email Click": 1}
     assert isinstance(done.error, SettingsError)
-    for name in ("pigeonpost_featherlost", "users_messages_hologram_beam", "solo"):
-        assert name in str(done.error)
+    assert "another tap's stream" in str(done.error)
     assert done.states == []
