@@ -9,12 +9,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.stand_in import StandIn, running
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 TARGET = Path(sys.executable).parent / "target-braze-cohorts"
 _HEADINGS = ("run", "seconds", "CPU", "people/s", "requests", "at once", "peak MB")
@@ -43,34 +44,6 @@ class Delivery(NamedTuple):
         return f"{self.way} {self.people:,} at 100 ms"
 
 
-class Braze:
-    """The stand-in's process."""
-
-    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
-        self._process = process
-        self.url = url
-
-    def counts(self) -> dict[str, int]:
-        """Return what it counted since the last call."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        counts: dict[str, int] = json.loads(self._process.stdout.readline())
-        return counts
-
-
-@contextmanager
-def running_braze() -> Iterator[Braze]:
-    """Start the stand-in."""
-    argv = [sys.executable, "-m", "bench.slow_braze"]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        yield Braze(process, process.stdout.readline().strip())
-
-
 def write_cohort(path: Path, people: int) -> None:
     """Write a cohort as a tap would, its members in an order that is not theirs."""
     schema = {"type": "object", "properties": {}}
@@ -88,7 +61,7 @@ def write_cohort(path: Path, people: int) -> None:
         file.write(json.dumps(message).encode() + b"\n")
 
 
-def measure(delivery: Delivery, braze: Braze, settings: dict[str, Any]) -> tuple[str, ...]:
+def measure(delivery: Delivery, braze: StandIn, settings: dict[str, Any]) -> tuple[str, ...]:
     """Deliver a cohort to a Braze that knows none of it, and return the row."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
@@ -140,7 +113,7 @@ def print_deliveries(
 ) -> None:
     """Measure and print a table."""
     print(_line(_HEADINGS))
-    with running_braze() as braze:
+    with running("bench.slow_braze") as braze:
         for delivery in deliveries:
             print(_line(measure(delivery, braze, settings or {})), flush=True)
 

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,48 +24,19 @@ from typing import TYPE_CHECKING, Any
 from bench import slow_mixpanel
 from bench.braze_deliveries import DELIVERIES, print_deliveries
 from bench.slow_buckets import NOW, PREFIX, open_hours
+from bench.stand_in import StandIn, running
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import parse_path, to_hour
 from tap_braze_currents.planning.bookmark import Bookmark
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 TAP = Path(sys.executable).parent / "tap-braze-currents"
 _HEADINGS = (
     *("run", "seconds", "CPU", "files/s", "CPU ms/file", "LIST", "HEAD", "GET"),
     *("STATEs", "STATE kB", "STATE %"),
 )
-
-
-class Store:
-    """The stand-in's process."""
-
-    def __init__(self, process: subprocess.Popen[str], url: str, files: int) -> None:
-        self._process = process
-        self.url = url
-        self.files = files
-
-    def requests(self) -> dict[str, int]:
-        """Return the requests since the last call."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        counts: dict[str, int] = json.loads(self._process.stdout.readline())
-        return counts
-
-
-@contextmanager
-def serving(kind: str, files: int) -> Iterator[Store]:
-    """Serve a bucket."""
-    argv = [sys.executable, "-m", "bench.slow_buckets", kind, str(files)]
-    with subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        url, count = process.stdout.readline().split()
-        yield Store(process, url, int(count))
 
 
 def state_of_open_hours(files: int, *, unread_hours: int = 0) -> dict[str, Any]:
@@ -83,7 +53,7 @@ def state_of_open_hours(files: int, *, unread_hours: int = 0) -> dict[str, Any]:
     return {"bookmarks": {stream_id(name): known.to_state() for name, known in bookmarks.items()}}
 
 
-def run(name: str, store: Store, folder: Path, *arguments: str) -> None:
+def run(name: str, store: StandIn, folder: Path, *arguments: str) -> None:
     """Run the tap and print a row."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begin = time.monotonic()
@@ -95,7 +65,7 @@ def run(name: str, store: Store, folder: Path, *arguments: str) -> None:
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     lines = (folder / "out").read_bytes().splitlines()
     states = [line for line in lines if line.startswith(b'{"type":"STATE"')]
-    counts = store.requests()
+    counts = store.counts()
     files = counts["GET"]
     row = (
         name,
@@ -124,7 +94,7 @@ def measure(args: argparse.Namespace) -> None:
         folder = Path(place)
         catalog = folder / "catalog.json"
         for kind, files in (("small", args.small_files), ("open", args.files_an_hour)):
-            with serving(kind, files) as store:
+            with running("bench.slow_buckets", kind, str(files)) as store:
                 options = {"endpoint_url": store.url, "key": "key", "secret": "secret"}
                 settings = {
                     "storage_url": f"s3://company/{PREFIX}",
@@ -136,14 +106,14 @@ def measure(args: argparse.Namespace) -> None:
                 catalog.write_bytes((folder / "out").read_bytes())
                 arguments = ["--catalog", str(catalog)]
                 if kind == "small":
-                    run(f"{kind}: {store.files:,} files", store, folder, *arguments)
+                    run(f"{kind}: {int(store.more[0]):,} files", store, folder, *arguments)
                     continue
                 for name, unread_hours in (("idle", 0), ("busy", 2)):
                     state = folder / "state.json"
                     known = state_of_open_hours(files, unread_hours=unread_hours)
                     state.write_text(json.dumps(known))
                     run(
-                        f"{name}: {store.files:,} files",
+                        f"{name}: {int(store.more[0]):,} files",
                         store,
                         folder,
                         *arguments,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,5 +61,8 @@ def coverage_of_processes(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 
 @pytest.fixture(autouse=True)
 def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget at the end what a plugin of this test has taken for secret."""
+    """Begin without what the plugins of earlier tests in this process have taken for secret."""
     monkeypatch.setattr(redaction, "_known", set())
+    for handler in logging.getLogger().handlers:  # pytest's own live through all tests
+        if isinstance(handler.formatter, redaction.RedactingFormatter):
+            handler.setFormatter(handler.formatter._formatter)

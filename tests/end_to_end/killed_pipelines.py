@@ -13,6 +13,7 @@ import os
 import random
 import subprocess
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def seeds(usual: int) -> range:
     return range(int(first or 0), int(last))
 
 
-class KilledPipeline:
+class KilledPipeline(ABC):
     """`tap | target` into Braze, and what is known of both ends.
 
     A subclass is one source: it says what the tap's settings are and what can be killed besides.
@@ -68,17 +69,17 @@ class KilledPipeline:
 
     # The source
 
-    def tap_settings(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def tap_settings(self) -> dict[str, Any]: ...
 
     def change(self, number: int, people: list[str]) -> None:
         self.history[number].append(set(people))
 
-    def rename(self, number: int, name: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def rename(self, number: int, name: str) -> None: ...
 
-    def names(self) -> Mapping[int, str]:
-        raise NotImplementedError
+    @abstractmethod
+    def names(self) -> Mapping[int, str]: ...
 
     def random_change(self) -> None:
         number = self.chance.choice(COHORTS)

@@ -261,7 +261,7 @@ def test_meltano_run_delivers_them_and_goes_on_with_a_family_that_comes_later(
 
 @pytest.mark.slow
 def test_without_the_annotation_a_new_family_costs_its_stream_and_not_the_run(
-    bucket, tmp_path
+    bucket, tmp_path, caplog
 ) -> None:
     (tmp_path / "tap.json").write_text(
         json.dumps({"storage_url": str(bucket), "settle_seconds": 0})
@@ -276,5 +276,8 @@ def test_without_the_annotation_a_new_family_costs_its_stream_and_not_the_run(
         done = run(source, server, tmp_path)
         assert server.names() == {"Email Open": 1, "Email Click": 1}
     assert isinstance(done.error, SettingsError)
+    # The error gives the first reasons; each stream has a warning of its own.
     assert "another tap's stream" in str(done.error)
+    for name in ("pigeonpost_featherlost", "users_messages_hologram_beam", "solo"):
+        assert name in caplog.text
     assert done.states == []

@@ -146,6 +146,7 @@ def test_a_wrong_value_ends_the_run_with_one_line_that_names_the_setting(project
     finally:
         (project.folder / "meltano.yml").write_text(before, "utf-8")
     assert value in result.stdout + result.stderr
+    assert setting in result.stdout + result.stderr
     if not refused_at_once:
         assert result.returncode == 78
         assert f"Setting {setting} is wrong: '{value}'" in result.stderr

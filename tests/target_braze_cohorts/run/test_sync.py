@@ -107,7 +107,8 @@ def test_large_cohorts_go_in_requests_of_at_most_a_thousand(braze, tmp_path):
     everybody = {f"u{number}" for number in range(2_500)}
     run(braze, tmp_path, full({1: everybody})).ok()
     assert braze.members("1") == everybody
-    assert [len(request.adds) for request in braze.writes()[1:]] == [1000, 1000, 500]
+    sizes = [len(request.adds) for request in braze.writes()[1:]]
+    assert sorted(sizes) == [500, 1000, 1000]  # requests travel side by side
 
 
 # Members without an identifier

@@ -174,7 +174,8 @@ def test_a_slow_service_has_as_many_in_flight_as_the_bound_allows(tmp_path):
     assert service.most_in_flight == 32
 
 
-def test_a_service_that_takes_four_at_once_gets_few_more(tmp_path):
+def requests_to_a_service_that_takes_four_at_once(folder: Path) -> list[int]:
+    """Deliver 400 batches, and give how many were in flight at each request."""
     time = VirtualTime()
     seen: list[int] = []
 
@@ -184,11 +185,17 @@ def test_a_service_that_takes_four_at_once_gets_few_more(tmp_path):
 
     service = Service(time, lambda _number, _n: 1.0, plan)
     with time.passing():
-        World(time, service, tmp_path).send(400)
+        World(time, service, folder).send(400)
     assert len(service.taken) == 400
     assert set(service.taken) == names(400)
     assert max(seen[len(seen) // 2 :]) <= 6
-    assert len(seen) - 400 <= 100, "refused too often"
+    return seen
+
+
+def test_a_service_that_takes_four_at_once_gets_few_more(tmp_path):
+    # Time is simulated but the threads are real, so their order differs from run to run.
+    runs = [requests_to_a_service_that_takes_four_at_once(tmp_path / str(n)) for n in range(5)]
+    assert sorted(len(seen) - 400 for seen in runs)[2] <= 40, "refused too often"
 
 
 def test_a_batch_larger_than_the_bound_of_bytes_goes_alone(tmp_path):
