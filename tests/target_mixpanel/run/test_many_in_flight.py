@@ -193,9 +193,10 @@ def requests_to_a_service_that_takes_four_at_once(folder: Path) -> list[int]:
 
 
 def test_a_service_that_takes_four_at_once_gets_few_more(tmp_path):
-    # Time is simulated but the threads are real, so their order differs from run to run.
+    # Time is simulated but the threads are real: 27 to 46 refusals were seen. A fixed 32 in flight
+    # would bring 28 of them each second, thousands in all.
     runs = [requests_to_a_service_that_takes_four_at_once(tmp_path / str(n)) for n in range(5)]
-    assert sorted(len(seen) - 400 for seen in runs)[2] <= 40, "refused too often"
+    assert sorted(len(seen) - 400 for seen in runs)[2] <= 60, "refused too often"
 
 
 def test_a_batch_larger_than_the_bound_of_bytes_goes_alone(tmp_path):
