@@ -1,11 +1,13 @@
 """The command `tap-mixpanel-cohorts`, also as `python -m tap_mixpanel_cohorts`."""
 
+from braze_mixpanel.memory import reuse_freed_memory
 from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
 
 def main() -> None:
     """Run the command."""
     end_quietly_at_interrupt()
+    reuse_freed_memory()
     from tap_mixpanel_cohorts.tap import TapMixpanelCohorts  # noqa: PLC0415 - takes time, see above
 
     TapMixpanelCohorts.cli()

@@ -1,11 +1,13 @@
 """The command `target-mixpanel`, also as `python -m target_mixpanel`."""
 
+from braze_mixpanel.memory import reuse_freed_memory
 from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
 
 def main() -> None:
     """Run the command."""
     end_quietly_at_interrupt()
+    reuse_freed_memory()
     from target_mixpanel.target import TargetMixpanel  # noqa: PLC0415 - takes time, see above
 
     TargetMixpanel.cli()
