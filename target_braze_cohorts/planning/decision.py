@@ -22,7 +22,8 @@ class Guards:
     Attributes:
         max_removal_ratio: Largest share of the known members that may leave in one run, 0 to 1.
         allow_empty_cohorts: Whether a cohort may lose its last member.
-        minimum: Known members from which on the share counts: one of two is half, and no mistake.
+        minimum: The ratio does not stop a cohort that loses no more people than this in one run.
+            One of two is half, and no mistake.
     """
 
     max_removal_ratio: float
@@ -113,7 +114,7 @@ def _guard(counts: CohortCounts, guards: Guards) -> str | None:
             if guards.allow_empty_cohorts
             else "would be empty: allow_empty_cohorts, or allow_removals_for"
         )
-    if counts.known < guards.minimum:
+    if counts.to_remove <= guards.minimum:
         return None
     ratio = counts.to_remove / counts.known
     if ratio > guards.max_removal_ratio:

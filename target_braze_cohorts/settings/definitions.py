@@ -219,7 +219,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "removal_guard_minimum",
         th.IntegerType(minimum=0),
         default=20,
-        description="max_removal_ratio counts for cohorts with at least so many known members.",
+        description=(
+            "A run that removes no more people than this from a cohort is not stopped by "
+            "max_removal_ratio."
+        ),
     ),
     shared.ids_or_names(
         "allow_removals_for",

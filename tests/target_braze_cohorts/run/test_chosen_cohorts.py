@@ -22,10 +22,13 @@ def test_a_small_cohort_may_lose_more_than_the_ratio_but_not_everybody(braze, tm
     assert braze.members("1") == {"a"}
 
 
-def test_from_the_minimum_on_the_ratio_stops_a_cohort(braze, tmp_path):
+def test_the_ratio_stops_a_cohort_that_would_lose_more_people_than_the_minimum(braze, tmp_path):
     run(braze, tmp_path, full({1: MANY})).ok()
-    assert run(braze, tmp_path, full({1: MANY[:5]}), removal_guard_minimum=30).error
+    stopped = run(braze, tmp_path, full({1: MANY[:5]}), removal_guard_minimum=24)
+    assert "would lose 25 of 30" in str(stopped.error)
     assert braze.members("1") == set(MANY)
+    run(braze, tmp_path, full({1: MANY[:5]}), removal_guard_minimum=25).ok()
+    assert braze.members("1") == set(MANY[:5])
 
 
 @pytest.mark.parametrize("named", ["1", 1, "Lapsed buyers"])
