@@ -30,7 +30,8 @@ from braze_mixpanel.singer.message_reader import (
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 from braze_mixpanel.singer.stream_map_names import MapUse, is_closed, names_without_effect
-from target_braze_cohorts.braze.client import TIMEOUTS, make_client
+from target_braze_cohorts.braze.client import TIMEOUTS
+from target_braze_cohorts.braze.client_choice import make_client
 from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake
 from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING

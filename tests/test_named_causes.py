@@ -18,7 +18,7 @@ from tap_braze_currents.bucket.store import Bucket
 from tap_mixpanel_cohorts.query.budget import Budget
 from tap_mixpanel_cohorts.query.client import QueryClient
 from tap_mixpanel_cohorts.query.connection import Project
-from target_braze_cohorts.braze.client import make_client
+from target_braze_cohorts.braze.client_choice import make_client
 from target_braze_cohorts.braze.connection_check import check_account as check_braze
 from target_mixpanel.sending.client import MixpanelClient, choose_credentials
 from target_mixpanel.sending.connection_check import check_account as check_mixpanel
