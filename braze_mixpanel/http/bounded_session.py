@@ -245,7 +245,9 @@ class BoundedSession:
                 content += piece
                 if len(content) > self._most_bytes:
                     raise AnswerTooLargeError(f"more than {self._most_bytes} bytes of answer")
-            return HttpResponse(response.status_code, response.reason, response.headers, bytes(content))
+            return HttpResponse(
+                response.status_code, response.reason, response.headers, bytes(content)
+            )
 
 
 def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

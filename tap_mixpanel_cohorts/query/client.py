@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tap_mixpanel_cohorts.query.budget import Budget
-    from tap_mixpanel_cohorts.query.connection import QueryAnswer, Project
+    from tap_mixpanel_cohorts.query.connection import Project, QueryAnswer
 
 AT_A_TIME: Final = 5
 _STEP_SECONDS: Final = 0.25
