@@ -17,12 +17,8 @@ from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.summary.writer import SUMMARY_PATH
 from braze_mixpanel.times import read_time
 from target_mixpanel.mapping.currents import ANONYMOUS_CHOICES, TEST_EVENT_CHOICES
-from target_mixpanel.sending.client import (
-    CREDENTIAL_SETTINGS,
-    REGIONS,
-    base_url,
-    choose_credentials,
-)
+from target_mixpanel.sending.client import REGIONS, base_url
+from target_mixpanel.sending.credentials import CREDENTIAL_SETTINGS, choose_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.run.pipeline import Pipeline
+    from target_mixpanel.run.stream_mappers import StreamMappers
     from target_mixpanel.sending.batches import Origin
 
 
@@ -32,13 +33,9 @@ class EventsTarget(Protocol):
     def pipeline(self) -> Pipeline:
         """What all sinks share."""
 
-    def mapper_for(
-        self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]
-    ) -> Mapper:
-        """Choose how the records of a stream become events."""
-
-    def leave_out(self, stream: str, error: SettingsError) -> Mapper:
-        """Note that a stream cannot be mapped, and return what skips its records."""
+    @property
+    def mappers(self) -> StreamMappers:
+        """How the records of each stream become events."""
 
 
 class MixpanelSink(Sink):
@@ -71,7 +68,8 @@ class MixpanelSink(Sink):
     @cached_property
     def mapper(self) -> Mapper:
         """The mapping of this stream's records; it skips them all if there is none."""
-        return self._target.mapper_for(self.stream_name, self.original_schema, self.key_properties)
+        mappers = self._target.mappers
+        return mappers.choose(self.stream_name, self.original_schema, self.key_properties)
 
     @cached_property
     def _fast_lane(self) -> FastLane | None:
@@ -106,7 +104,7 @@ class MixpanelSink(Sink):
         try:
             mapped = mapper(record)
         except SettingsError as error:  # a field that the settings name, and no record has
-            mapper = self.mapper = self._target.leave_out(self.stream_name, error)
+            mapper = self.mapper = self._target.mappers.leave_out(self.stream_name, error)
             mapped = mapper(record)
         while mapper.remarks:
             pipeline.account.remarks[mapped.event, mapper.remarks.pop()] += 1

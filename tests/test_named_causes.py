@@ -18,10 +18,11 @@ from tap_braze_currents.bucket.store import Bucket
 from tap_mixpanel_cohorts.query.budget import Budget
 from tap_mixpanel_cohorts.query.client import QueryClient
 from tap_mixpanel_cohorts.query.connection import Project
-from target_braze_cohorts.braze.client import make_client
+from target_braze_cohorts.braze.client_choice import make_client
 from target_braze_cohorts.braze.connection_check import check_account as check_braze
-from target_mixpanel.sending.client import MixpanelClient, choose_credentials
+from target_mixpanel.sending.client import MixpanelClient
 from target_mixpanel.sending.connection_check import check_account as check_mixpanel
+from target_mixpanel.sending.credentials import choose_credentials
 from tests.target_braze_cohorts.harness import by_attribute
 from tests.target_braze_cohorts.harness import settings as braze_settings
 from tests.target_mixpanel.harness import settings as mixpanel_settings

@@ -44,7 +44,7 @@ class AnswerTooSlowError(requests.RequestException):
     """The request took longer than its deadline."""
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     """A whole answer."""
 
     status: int
@@ -187,7 +187,7 @@ class BoundedSession:
         url: str,
         data: bytes | Mapping[str, str],
         params: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Send a request and read its whole answer; redirects are not followed.
 
         Args:
@@ -227,7 +227,7 @@ class BoundedSession:
 
     def _exchange(
         self, url: str, data: bytes | Mapping[str, str], params: Mapping[str, str] | None
-    ) -> Answer:
+    ) -> HttpResponse:
         with self._session.post(
             url,
             data=data,
@@ -245,7 +245,9 @@ class BoundedSession:
                 content += piece
                 if len(content) > self._most_bytes:
                     raise AnswerTooLargeError(f"more than {self._most_bytes} bytes of answer")
-            return Answer(response.status_code, response.reason, response.headers, bytes(content))
+            return HttpResponse(
+                response.status_code, response.reason, response.headers, bytes(content)
+            )
 
 
 def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
@@ -15,7 +14,7 @@ from singer_sdk.plugin_base import SingerCommand
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
-from braze_mixpanel.sdk import SingerPlugin, options_of_config, quiet_sdk
+from braze_mixpanel.sdk import SingerPlugin, quiet_sdk
 from braze_mixpanel.settings.dotted_keys import (
     find_ambiguous_maps,
     join_keys_of_objects,
@@ -126,7 +125,7 @@ class OneLineErrorCommand(SingerCommand):
 
 
 class ConnectorPlugin(SingerPlugin):
-    """Base of the tap and both targets; stands before the SDK's class in their bases."""
+    """Base of the taps and of `ConnectorTarget`; stands before the SDK's class in their bases."""
 
     package_name = "braze-mixpanel"
     reads_input = False
@@ -256,53 +255,3 @@ class ConnectorPlugin(SingerPlugin):
             One line for each mistake: the setting, what is wrong, what to write instead.
         """
         return []
-
-
-class CheckablePlugin(ConnectorPlugin):
-    """Base of a target that has `--check`."""
-
-    reads_input = True
-
-    @classmethod
-    def get_singer_command(cls) -> click.Command:
-        """Return the command, with `--check`."""
-        command = super().get_singer_command()
-        command.params.append(
-            click.Option(
-                ["--check"],
-                is_flag=True,
-                expose_value=False,
-                callback=lambda ctx, _, is_given: cls.run_check(ctx) if is_given else None,
-                help="Check the settings and try the service, write nothing, and end in seconds.",
-            )
-        )
-        return command
-
-    @classmethod
-    def run_check(cls, ctx: click.Context) -> None:
-        """Run `--check` with the settings of the command line, and exit."""
-        click.echo(cls(**options_of_config(ctx)).check())
-        ctx.exit()
-
-    @abstractmethod
-    def check(self) -> str:
-        """Try, within seconds, what a run needs; nothing is written.
-
-        Returns:
-            What is good, in one line.
-
-        Raises:
-            ConnectorError: What is not.
-        """
-
-
-def end_at_second_signal(first: object, signum: int) -> None:
-    """End the process at once if a signal came before: the user does not want to wait.
-
-    Args:
-        first: The signal that came before; None if none did.
-        signum: The signal that has come.
-    """
-    if first is not None:
-        signal.signal(signum, signal.SIG_DFL)
-        signal.raise_signal(signum)

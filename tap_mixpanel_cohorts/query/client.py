@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tap_mixpanel_cohorts.query.budget import Budget
-    from tap_mixpanel_cohorts.query.connection import Answer, Project
+    from tap_mixpanel_cohorts.query.connection import Project, QueryAnswer
 
 AT_A_TIME: Final = 5
 _STEP_SECONDS: Final = 0.25
@@ -132,7 +132,7 @@ class QueryClient:
         patience = Patience(self._patience, "retry_seconds")
         failures = 0
 
-        def judge(answer: Answer) -> TryAgain | None:
+        def judge(answer: QueryAnswer) -> TryAgain | None:
             nonlocal failures
             if answer.status == HTTPStatus.OK:
                 return None
@@ -180,7 +180,7 @@ class QueryClient:
             self._loop.require_going()
             self._sleep(min(seconds, _STEP_SECONDS))
 
-    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> Answer:
+    def _send(self, path: str, fields: Mapping[str, str], patience: Patience) -> QueryAnswer:
         self._spend(patience)
         self._loop.require_going()
         return self._connection.post(path, fields)

@@ -63,7 +63,7 @@ class Project:
         return cls(url, credentials, parameters)
 
 
-class Answer(NamedTuple):
+class QueryAnswer(NamedTuple):
     """What came.
 
     Attributes:
@@ -99,7 +99,7 @@ class Connection:
         self._idle: list[BoundedSession] = []
         self._lock = threading.Lock()
 
-    def post(self, path: str, fields: Mapping[str, str]) -> Answer:
+    def post(self, path: str, fields: Mapping[str, str]) -> QueryAnswer:
         """Send one request.
 
         Args:
@@ -120,10 +120,10 @@ class Connection:
                 "page_size or fewer profile_properties."
             ) from error
         except requests.RequestException as error:
-            return Answer(0, 0.0, describe_no_answer(error).encode())
+            return QueryAnswer(0, 0.0, describe_no_answer(error).encode())
         require_no_detour(answer.status, self._project.url, ADDRESS_SETTINGS)
         wait = retry_after_seconds(answer.headers.get("Retry-After"))
-        return Answer(answer.status, wait, answer.content)
+        return QueryAnswer(answer.status, wait, answer.content)
 
     def abort(self) -> None:
         """End the requests that are under way: they fail; a signal handler may call it."""

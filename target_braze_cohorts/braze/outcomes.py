@@ -13,7 +13,8 @@ from braze_mixpanel.http.send_loop import TryAgain
 from target_braze_cohorts.braze.client import ADDRESS_SETTINGS
 
 if TYPE_CHECKING:
-    from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
+    from target_braze_cohorts.braze.braze_answer import BrazeAnswer
+    from target_braze_cohorts.braze.client import BrazeClient
 
 HALVED: Final = frozenset({400, 413})
 """Answers about the data of one person, or about too much data, and not about the request."""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from braze_mixpanel.http.rate_limit import SharedRateLimit
     from braze_mixpanel.http.send_loop import SendLoop, TryAgain
-    from target_braze_cohorts.braze.client import BrazeAnswer, BrazeClient
+    from target_braze_cohorts.braze.braze_answer import BrazeAnswer
+    from target_braze_cohorts.braze.client import BrazeClient
 
 
 class Senders:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from braze_mixpanel.settings.redaction import redact
 from target_braze_cohorts.intake.identity import ALIAS, alias_object
@@ -12,8 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from braze_mixpanel.files.dead_letter import DeadLetter
-    from target_braze_cohorts.braze.delivery import RefusedMember
-    from target_braze_cohorts.planning.changes import KnownList
+
+
+class RefusedMember(NamedTuple):
+    """A member that Braze refused.
+
+    Attributes:
+        identifier: The member.
+        is_removal: Whether the request removed the member; false if it added the member.
+        reason: Short name of the cause.
+        message: Braze's message.
+        status: The HTTP status of its answer.
+    """
+
+    identifier: str
+    is_removal: bool
+    reason: str
+    message: str
+    status: int
 
 
 class RejectedMembers:
@@ -79,13 +95,13 @@ class RejectedMembers:
         """Write a member whose profile has no identifier, or is not in the input."""
         self._add(self._record(cohort_id, member), "without_identifier")
 
-    def refused(self, known: KnownList, refusal: RefusedMember) -> None:
+    def refused(self, cohort_id: str, refusal: RefusedMember) -> None:
         """Write a member whom Braze refused."""
-        record = self._record(known.cohort_id, refusal.identifier)
+        record = self._record(cohort_id, refusal.identifier)
         if is_joined(self._config):  # so that the file can be sent again without the profiles
             record[self._config["external_id_property"]] = refusal.identifier
         self._add(
-            {**record, "should_remove": bool(refusal.change)},
+            {**record, "should_remove": refusal.is_removal},
             refusal.reason,
             message=redact(refusal.message, self._secrets),
             status=refusal.status,

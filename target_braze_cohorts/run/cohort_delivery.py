@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.times import UnreadableTimeError, read_time
-from target_braze_cohorts.braze.delivery import ListDelivery
+from target_braze_cohorts.braze.list_delivery import ListDelivery
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
 from target_braze_cohorts.braze.side_by_side import SideBySide
 from target_braze_cohorts.planning.changes import Change
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
+    from target_braze_cohorts.braze.client import CohortNames
     from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.planning.changes import KnownList
@@ -71,7 +72,7 @@ class CohortDelivery:
         """
         self._config = config
         self._changes, self._store = tables.changes, tables.membership
-        self._senders, self._client = senders, senders.client
+        self._senders, self._names = senders, senders.client.cohort_names
         self._now = now
         self._lists = ListDelivery(senders, tables.membership, rejects.refused)
 
@@ -83,7 +84,7 @@ class CohortDelivery:
             result: Where the outcome is noted.
         """
         has_work = bool(
-            job.counts.to_add or job.counts.to_remove or job.match.former or self._needs_name(job)
+            job.counts.to_add or job.counts.to_remove or job.match.former or self._naming(job)
         )
         return Step(result, partial(self._update, job, result), has_work)
 
@@ -119,12 +120,11 @@ class CohortDelivery:
                 break
         await cohorts.join()
 
-    def _needs_name(self, job: Job) -> bool:
-        """Return whether Braze must still get the cohort's name, or may hold another one."""
-        if not self._client.names_cohorts:
-            return False
+    def _naming(self, job: Job) -> CohortNames | None:
+        """Return what writes the cohort's name; None if Braze has the name, or keeps none."""
         acknowledged = job.match.known.name if job.match.known else None
-        return acknowledged is None or job.match.cohort.name not in {None, acknowledged}
+        is_due = acknowledged is None or job.match.cohort.name not in {None, acknowledged}
+        return self._names if is_due else None
 
     async def _update(self, job: Job, result: CohortResult) -> None:
         """Send one cohort's changes: its name first, then adds, then removals."""
@@ -132,9 +132,9 @@ class CohortDelivery:
         known = self._store.open_list(
             match.label, cohort.id, self._config["identifier"], self._seconds
         )
-        if self._needs_name(job):
+        if names := self._naming(job):
             await self._lists.send_name(
-                known, cohort.name or cohort.id, created_at(cohort.created, self._now)
+                names, known, cohort.name or cohort.id, created_at(cohort.created, self._now)
             )
         if known.generation != match.generation:
             self._store.begin_resync(known.id, match.generation, self._seconds)
@@ -172,7 +172,7 @@ class CohortDelivery:
     async def _send(
         self, known: KnownList, queue: int, change: Change, result: CohortResult
     ) -> None:
-        pages = self._changes.pages(queue, change, self._client.most_users)
+        pages = self._changes.pages(queue, change, self._senders.client.most_users)
         if change is Change.REMOVE:
             await self._lists.send_changes(known, change, pages, result.done)
             return

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.tables import text_table
-from target_braze_cohorts.braze.delivery import MembersChanged
+from target_braze_cohorts.braze.change_requests import MembersChanged
 
 if TYPE_CHECKING:
     from target_braze_cohorts.planning.decision import CohortCounts

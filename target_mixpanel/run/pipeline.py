@@ -19,11 +19,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from braze_mixpanel.errors import run_all
+from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import EARLIEST_SECONDS
 from target_mixpanel.mapping.event import Event, RejectedEvent, SkippedEvent
 from target_mixpanel.mapping.rules import (
@@ -39,6 +40,7 @@ from target_mixpanel.run.ledger import Ledger, State
 from target_mixpanel.run.quoted_words import without_values
 from target_mixpanel.run.rejection_guard import RejectionGuard
 from target_mixpanel.sending.batches import Batch, Batcher, Origin, Source
+from target_mixpanel.settings import parse_min_event_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,6 +80,23 @@ class PipelineSettings:
     max_rejected_ratio: float
     dry_run: bool = False
     grace_seconds: float = GRACE_SECONDS
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], grace_seconds: float) -> PipelineSettings:
+        """Read them from the target's settings.
+
+        Args:
+            config: The target's settings.
+            grace_seconds: How long a stopped run waits for what is in flight.
+        """
+        return cls(
+            batch_size=config["batch_size"],
+            batch_bytes=config["batch_bytes"],
+            min_event_time=parse_min_event_time(config["min_event_time"]),
+            max_rejected_ratio=parse_ratio(config["max_rejected_ratio"]),
+            dry_run=config["dry_run"],
+            grace_seconds=grace_seconds,
+        )
 
 
 class Pipeline:
@@ -205,6 +224,11 @@ class Pipeline:
         # is fixed when it opens, so the STATE can already wait for it. Records that join the batch
         # later delay the STATE a little, which is safe.
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
+
+    @property
+    def retries(self) -> int:
+        """How many requests were sent again."""
+        return self._sender.retries
 
     @property
     def retries_by_minute(self) -> Mapping[int, int]:

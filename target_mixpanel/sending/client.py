@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from base64 import b64encode
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
@@ -20,33 +19,24 @@ from braze_mixpanel.http.failures import (
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
 from braze_mixpanel.http.safe_url import is_safe_url
-from braze_mixpanel.settings.shared import API_SECRETS_END_ON
+from target_mixpanel.sending.credentials import choose_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from target_mixpanel.sending.credentials import Credentials
 
 REGIONS: Final[Mapping[str, str]] = {
     "us": "https://api.mixpanel.com",
     "eu": "https://api-eu.mixpanel.com",
     "in": "https://api-in.mixpanel.com",
 }
-CONNECT_SECONDS: Final = 10
-ANSWER_SECONDS: Final = 90
-CREDENTIAL_SETTINGS: Final = (
-    "service_account_username",
-    "service_account_password",
-    "project_id",
-    "project_token",
-    "api_secret",
-)
+TIMEOUTS: Final = (10.0, 90.0)
+"""Seconds for a connection and for an answer."""
 ADDRESS_SETTINGS: Final = "region or api_url"
 """The settings that say where Mixpanel is, for messages."""
 INTEGRATION_ID: Final = "braze-mixpanel"
 """Value of the header `X-Mixpanel-Integration-ID`, by which Mixpanel knows its callers."""
-API_SECRET_ENDS: Final = datetime(2027, 3, 3, tzinfo=timezone.utc)
-"""From this day on Mixpanel takes no API secret for `/import`."""
-WARN_DAYS: Final = 90
-"""How many days before the end a run warns."""
 
 
 class MixpanelAnswer(NamedTuple):
@@ -67,82 +57,6 @@ class MixpanelAnswer(NamedTuple):
     problem: str = ""
     date: float = 0.0
     is_cut: bool = False
-
-
-class Credentials(NamedTuple):
-    """One of the three kinds of credentials for `/import`.
-
-    Attributes:
-        user: User name of HTTP Basic authentication: service account, token or API secret.
-        password: Its password; empty but for a service account.
-        project_id: Needed with a service account.
-        settings: Names of the settings these came from, for messages.
-        kind: Which kind they are, in words.
-    """
-
-    user: str
-    password: str
-    project_id: str | None
-    settings: str
-    kind: str
-
-    @property
-    def where(self) -> str:
-        """Where the events go, in words."""
-        return f"project {self.project_id}" if self.project_id else f"project of the {self.kind}"
-
-
-def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
-    """Choose the credentials: service account before API secret before project token.
-
-    Raises:
-        SettingsError: There is none, or half of one.
-    """
-    user, password = (
-        settings.get("service_account_username"),
-        settings.get("service_account_password"),
-    )
-    project_id = settings.get("project_id")
-    if user or password:
-        names = CREDENTIAL_SETTINGS[:3]
-        missing = [name for name in names if not settings.get(name)]
-        if missing:
-            raise SettingsError(
-                f"A service account needs {' and '.join(missing)} as well "
-                "(Mixpanel: Project Settings > Service Accounts, and Overview for the project id)."
-            )
-        settings_used = " and ".join(names)
-        return Credentials(
-            str(user), str(password), str(project_id), settings_used, f"service account {user}"
-        )
-    for name in ("api_secret", "project_token"):
-        if settings.get(name):
-            kind = name.replace("_", " ")
-            return Credentials(str(settings[name]), "", project_id, name, kind)
-    raise SettingsError(
-        "No Mixpanel credentials: set service_account_username, service_account_password and "
-        "project_id (or project_token, or api_secret), or dry_run to see what would be sent."
-    )
-
-
-def api_secret_warning(credentials: Credentials, now: float) -> str | None:
-    """Warn that the credentials stop working soon.
-
-    Args:
-        credentials: Those of the run.
-        now: The present in UNIX seconds.
-
-    Returns:
-        The warning in one line; None if the credentials are no API secret, or the end is more than
-        90 days away.
-    """
-    first_day = API_SECRET_ENDS - timedelta(days=WARN_DAYS)
-    if credentials.settings != "api_secret" or now < first_day.timestamp():
-        return None
-    return (
-        f"Setting api_secret: Mixpanel takes no API secret from {API_SECRETS_END_ON} on. Set "
-        "service_account_username, service_account_password and project_id instead."
-    )
 
 
 def base_url(region: str, api_url: str | None) -> str:
@@ -173,7 +87,7 @@ class MixpanelClient:
         url: str,
         credentials: Credentials,
         *,
-        timeouts: tuple[float, float] = (CONNECT_SECONDS, ANSWER_SECONDS),
+        timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
         """Prepare requests; nothing is sent yet.
 
@@ -239,3 +153,19 @@ class MixpanelClient:
             )
             self._sessions.append(session)
         return session
+
+
+def make_client(
+    config: Mapping[str, Any], timeouts: tuple[float, float] = TIMEOUTS
+) -> MixpanelClient:
+    """Create the client that the settings describe.
+
+    Args:
+        config: The target's settings.
+        timeouts: Seconds to wait for a connection and for an answer.
+
+    Raises:
+        SettingsError: There are no credentials, or half of some, or the URL is not safe.
+    """
+    url = base_url(config["region"], config.get("api_url"))
+    return MixpanelClient(url, choose_credentials(config), timeouts=timeouts)

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
     from target_mixpanel.run.clock import Clock
     from target_mixpanel.sending.batches import Batch
-    from target_mixpanel.sending.client import Credentials, MixpanelAnswer
+    from target_mixpanel.sending.client import MixpanelAnswer
+    from target_mixpanel.sending.credentials import Credentials
 
 PROBE = pack(msgspec.json.encode(Event("$braze_mixpanel_probe", {})))
 """Without `time` it cannot be imported: Mixpanel answers 400 to good credentials, 401 to bad."""

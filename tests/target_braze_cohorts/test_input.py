@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from braze_mixpanel.errors import InputError
-from target_braze_cohorts.braze.client import CohortImport
+from target_braze_cohorts.braze.cohort_import import CohortImport
 from target_braze_cohorts.run.cohort_delivery import created_at
 from tests.target_braze_cohorts.harness import (
     SCHEMAS,

@@ -356,9 +356,9 @@ def test_a_signal_ends_the_reading_of_a_batch_file_and_no_later_state_passes(
     message = {"type": "BATCH", "stream": STREAM, "encoding": {"format": "jsonl"}}
 
     class Stopped(TargetMixpanel):
-        def _between_blocks(self) -> None:
-            self.handle_signal(signal.SIGTERM) if self._stopped_by is None else None
-            super()._between_blocks()
+        def between_blocks(self) -> None:
+            self.handle_signal(signal.SIGTERM) if self.stopped_by is None else None
+            super().between_blocks()
 
     source = schema() + opens(2) + line({**message, "manifest": [file.as_uri()]}) + state(1)
     result = run(source, mixpanel, tmp_path, target_class=Stopped)
@@ -375,7 +375,8 @@ def test_one_line_at_a_time_is_the_same_as_all_at_once(mixpanel, tmp_path) -> No
 
 def test_unforeseen_errors_are_not_hidden(mixpanel, tmp_path) -> None:
     class Broken(TargetMixpanel):
-        def mapper_for(self, *_: object):
+        @cached_property
+        def mappers(self):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

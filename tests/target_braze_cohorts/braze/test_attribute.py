@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from braze_mixpanel.errors import SettingsError
-from target_braze_cohorts.braze.client import UserAttribute
+from target_braze_cohorts.braze.user_attribute import UserAttribute
 from tests.target_braze_cohorts.harness import (
     LENIENT,
     SCHEMAS,

@@ -12,7 +12,7 @@ import pytest
 from braze_mixpanel.errors import SettingsError, StoppedError, TemporaryError
 from braze_mixpanel.http.rate_limit import SharedRateLimit
 from braze_mixpanel.http.send_loop import SendLoop
-from target_braze_cohorts.braze.client import BrazeAnswer
+from target_braze_cohorts.braze.braze_answer import BrazeAnswer
 from target_braze_cohorts.braze.senders import Senders
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault, rate_limit
 from tests.target_braze_cohorts.harness import LENIENT, by_attribute, full, run

@@ -7,7 +7,9 @@ from unittest.mock import patch
 import pytest
 
 from braze_mixpanel.errors import InputError
-from target_braze_cohorts.braze.client import BrazeAnswer, CohortImport, UserAttribute
+from target_braze_cohorts.braze.braze_answer import BrazeAnswer
+from target_braze_cohorts.braze.cohort_import import CohortImport
+from target_braze_cohorts.braze.user_attribute import UserAttribute
 from tests.fakes.fake_braze import FakeBraze, Fault
 from tests.target_braze_cohorts.harness import (
     LENIENT,

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
-from target_braze_cohorts.braze.client import CohortImport
+from target_braze_cohorts.braze.cohort_import import CohortImport
 from tests.fakes.braze_limits import Limit
 from tests.fakes.fake_braze import FakeBraze, Fault
 from tests.target_braze_cohorts.harness import LENIENT, by_attribute, full, run

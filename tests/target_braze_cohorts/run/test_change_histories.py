@@ -12,7 +12,8 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from target_braze_cohorts.braze.client import CohortImport, UserAttribute
+from target_braze_cohorts.braze.cohort_import import CohortImport
+from target_braze_cohorts.braze.user_attribute import UserAttribute
 from tests.fakes.fake_braze import FakeBraze
 from tests.target_braze_cohorts.harness import (
     LENIENT,

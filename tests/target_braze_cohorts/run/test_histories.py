@@ -19,7 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.http.send_loop import SendLoop
-from target_braze_cohorts.braze.client import BrazeClient, CohortImport, UserAttribute
+from target_braze_cohorts.braze.client import BrazeClient
+from target_braze_cohorts.braze.cohort_import import CohortImport
+from target_braze_cohorts.braze.user_attribute import UserAttribute
 from target_braze_cohorts.store.membership import MembershipStore
 from tests.fakes.fake_braze import BROKEN, LOST_ANSWER, FakeBraze, Fault
 from tests.target_braze_cohorts.harness import (

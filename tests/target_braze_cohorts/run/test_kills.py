@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from target_braze_cohorts.braze.client import MOST_TRACKED_USERS
+from target_braze_cohorts.braze.user_attribute import MOST_TRACKED_USERS
 from tests.fakes.fake_braze import LOST_ANSWER, FakeBraze
 from tests.target_braze_cohorts.harness import LENIENT, by_attribute, full, run, settings
 from tests.target_braze_cohorts.test_command import COMMAND

@@ -24,7 +24,8 @@ from target_mixpanel.mapping.event import Event
 from target_mixpanel.run.clock import Clock
 from target_mixpanel.run.pipeline import Pipeline, PipelineSettings
 from target_mixpanel.sending.batches import Source
-from target_mixpanel.sending.client import MixpanelAnswer, choose_credentials
+from target_mixpanel.sending.client import MixpanelAnswer
+from target_mixpanel.sending.credentials import choose_credentials
 from target_mixpanel.sending.delivery import BatchDelivery
 from target_mixpanel.sending.request_body import unpack
 from tests.target_mixpanel.harness import TIME

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from target_mixpanel.run.clock import Clock
-from target_mixpanel.sending.client import api_secret_warning, choose_credentials
+from target_mixpanel.sending.credentials import api_secret_warning, choose_credentials
 from tests.target_mixpanel.harness import ImpatientTarget, opens, run, schema
 
 SECRET = choose_credentials({"api_secret": "s"})

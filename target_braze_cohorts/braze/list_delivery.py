@@ -14,63 +14,32 @@ else out, whatever their number and place, and a bad request is not blamed on pe
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from target_braze_cohorts.braze.outcomes import (
-    LOCKED,
-    CohortLockedError,
-    CohortRefusedError,
-    describe,
-)
+from target_braze_cohorts.braze.change_requests import ChangeRequests, ListChanges, Page
+from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError, describe
 from target_braze_cohorts.braze.side_by_side import SideBySide
 from target_braze_cohorts.intake.identity import nobody
+from target_braze_cohorts.intake.rejected_members import RefusedMember
 from target_braze_cohorts.planning.changes import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from target_braze_cohorts.braze.client import BrazeAnswer
+    from target_braze_cohorts.braze.braze_answer import BrazeAnswer
+    from target_braze_cohorts.braze.change_requests import MembersChanged
+    from target_braze_cohorts.braze.client import CohortNames
     from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.planning.changes import KnownList
     from target_braze_cohorts.store.membership import MembershipStore
 
     _Sending: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-SAMPLES: Final = 4
-"""So many members, spread over a refused page, are tried alone."""
 MOST_WAITING_PAGES: Final = 1_000
 """A list with so many refused pages and nobody accepted is given up; this bounds the memory."""
 MOST_TRIED_ALONE: Final = 5_000
 """So many members are tried alone before a list is given up because Braze accepts nobody of it."""
-
-
-class RefusedMember(NamedTuple):
-    """A member that Braze refused.
-
-    Attributes:
-        identifier: The member.
-        change: Whether the request added or removed the member.
-        reason: Short name of the cause.
-        message: Braze's message.
-        status: The HTTP status of its answer.
-    """
-
-    identifier: str
-    change: Change
-    reason: str
-    message: str
-    status: int
-
-
-@dataclass
-class MembersChanged:
-    """How many people Braze added, removed and refused in one list."""
-
-    added: int = 0
-    removed: int = 0
-    refused: int = 0
 
 
 class ListDelivery:
@@ -83,33 +52,37 @@ class ListDelivery:
         self,
         senders: Senders,
         store: MembershipStore,
-        refused: Callable[[KnownList, RefusedMember], None],
+        refused: Callable[[str, RefusedMember], None],
     ) -> None:
         """Connect the parts; nothing is sent yet.
 
         Args:
             senders: Send the requests.
             store: Known membership.
-            refused: Called with each list and member that Braze refused.
+            refused: Called with the id of the cohort and each member that Braze refused.
         """
-        self._senders = senders
-        self._client = senders.client
-        self._store = store
-        self._refused = refused
+        self._senders, self._store = senders, store
+        self._requests = ChangeRequests(senders, store, refused)
         # Half as many again as requests: the store then never keeps a sender waiting.
         pages = senders.concurrency + senders.concurrency // 2
         self._places = asyncio.Semaphore(pages)
 
-    async def send_name(self, known: KnownList, name: str, created_at: str) -> None:
+    async def send_name(
+        self, names: CohortNames, known: KnownList, name: str, created_at: str
+    ) -> None:
         """Write a cohort's name.
+
+        Args:
+            names: Writes it.
+            known: The cohort's list.
+            name: The name.
+            created_at: When the cohort was created, ISO 8601 with time zone.
 
         Raises:
             CohortRefusedError: Braze refuses the name.
         """
         self._store.begin_rename(known.id)
-        answer = await self._senders.ask(
-            lambda: self._client.name_cohort(known.label, name, created_at)
-        )
+        answer = await self._senders.ask(lambda: names.name_cohort(known.label, name, created_at))
         if not answer.accepted:
             raise CohortRefusedError(f"Braze refused the cohort ({describe(answer)})")
         self._store.set_name(known.id, name)
@@ -137,14 +110,14 @@ class ListDelivery:
             CohortRefusedError: Braze takes nobody at all. What it holds stays known.
             ConnectorError: What `Senders.ask` raises.
         """
-        task = _Task(known, change, done, someone_staying)
+        task = ListChanges(known, change, done, someone_staying)
         await self._send_pages(task, (partial(self._begin, task, page) for page in pages))
         if task.waiting and not task.is_proven:
             await self._find_proof(task)
         waiting, task.waiting = task.waiting, []
         await self._send_pages(task, (partial(self._send_page, task, page) for page in waiting))
 
-    async def _send_pages(self, task: _Task, pages: Iterable[_Sending]) -> None:
+    async def _send_pages(self, task: ListChanges, pages: Iterable[_Sending]) -> None:
         group = SideBySide(self._places, self._stop_unless_of_one_cohort)
         for number, page in enumerate(pages):
             if not await group.start(page):
@@ -159,56 +132,56 @@ class ListDelivery:
 
     # One page
 
-    async def _begin(self, task: _Task, identifiers: list[str]) -> None:
+    async def _begin(self, task: ListChanges, identifiers: list[str]) -> None:
         """Note in the store what is about to be sent, and send it."""
         strangers = self._store.strangers(task.known.id, identifiers)
         self._store.intend(task.known.id, task.change, identifiers)
-        await self._send_page(task, _Page(identifiers, strangers))
+        await self._send_page(task, Page(identifiers, strangers))
 
-    async def _send_page(self, task: _Task, page: _Page) -> None:
+    async def _send_page(self, task: ListChanges, page: Page) -> None:
         """Send a page; it waits if Braze refuses it and has accepted nobody of the list."""
         identifiers = page.identifiers
-        answer = await self._change(task, identifiers)
+        answer = await self._requests.send(task, identifiers)
         if answer.accepted:
-            self._acknowledge(task, identifiers, answer)
+            self._requests.acknowledge(task, identifiers, answer)
             return
         page.doubt(identifiers, answer)
-        task.status = answer.status
+        task.saw_refusal(answer.status)
         if len(identifiers) == 1 or task.is_proven or await self._takes_somebody(task, page):
             await self._isolate(task, page, identifiers, answer)
-            self._settle(task, page)
+            self._requests.settle(task, page)
             return
         task.waiting.append(page)
         if len(task.waiting) >= MOST_WAITING_PAGES:
             raise task.refusal()
 
-    async def _takes_somebody(self, task: _Task, page: _Page) -> bool:
+    async def _takes_somebody(self, task: ListChanges, page: Page) -> bool:
         """Ask Braze with single members of a refused page; they are sent again with the others."""
         if task.change is Change.REMOVE:
             if await self._takes_removals(task):
-                task.is_proven = True
+                task.prove()
             return task.is_proven
         staying = task.someone_staying()
         for identifier in (*([] if staying is None else [staying]), *page.samples()):
             if task.is_proven:  # by another page meanwhile
                 break
-            if (await self._change(task, [identifier])).accepted:
-                task.is_proven = True
+            if (await self._requests.send(task, [identifier])).accepted:
+                task.prove()
                 page.strangers.discard(identifier)
         return task.is_proven
 
-    async def _takes_removals(self, task: _Task) -> bool:
+    async def _takes_removals(self, task: ListChanges) -> bool:
         """Ask Braze to remove a user who does not exist, once for a list.
 
         It ignores unknown users, so that shows without any effect whether it takes the requests.
         """
         if task.takes_removals is None:
-            answer = await self._change(task, [nobody(task.known.kind)], Change.REMOVE)
-            task.takes_removals = answer.accepted
-        return task.takes_removals
+            answer = await self._requests.send(task, [nobody(task.known.kind)], Change.REMOVE)
+            task.saw_removal(accepted=answer.accepted)
+        return bool(task.takes_removals)
 
     async def _isolate(
-        self, task: _Task, page: _Page, identifiers: Sequence[str], answer: BrazeAnswer
+        self, task: ListChanges, page: Page, identifiers: Sequence[str], answer: BrazeAnswer
     ) -> None:
         """Find whom Braze refuses of a request that it refused, and deliver the others."""
         page.doubt(identifiers, answer)
@@ -218,7 +191,9 @@ class ListDelivery:
             for place, identifier in enumerate(identifiers):
                 message = answer.refused.get(place, answer.message)
                 page.culprits.append(
-                    RefusedMember(identifier, task.change, "refused_alone", message, answer.status)
+                    RefusedMember(
+                        identifier, task.is_removal, "refused_alone", message, answer.status
+                    )
                 )
             return
         middle = len(identifiers) // 2
@@ -227,14 +202,14 @@ class ListDelivery:
             for part in (identifiers[:middle], identifiers[middle:])
         )
 
-    async def _send_part(self, task: _Task, page: _Page, identifiers: Sequence[str]) -> None:
-        answer = await self._change(task, identifiers)
+    async def _send_part(self, task: ListChanges, page: Page, identifiers: Sequence[str]) -> None:
+        answer = await self._requests.send(task, identifiers)
         if answer.accepted:
-            self._acknowledge(task, identifiers, answer)
+            self._requests.acknowledge(task, identifiers, answer)
         else:
             await self._isolate(task, page, identifiers, answer)
 
-    async def _find_proof(self, task: _Task) -> None:
+    async def _find_proof(self, task: ListChanges) -> None:
         """Find out whether the requests are at fault or all the people who were tried.
 
         If Braze does not even take the removal of a user who does not exist, the requests are at
@@ -245,7 +220,7 @@ class ListDelivery:
         """
         if not await self._takes_removals(task):
             raise task.refusal()
-        pages, tried = list[_Page](), 0
+        pages, tried = list[Page](), 0
         while task.waiting and not task.is_proven and tried < MOST_TRIED_ALONE:
             page = task.waiting.pop()
             await self._side_by_side(
@@ -257,7 +232,7 @@ class ListDelivery:
         if not task.is_proven:
             raise task.refusal()
         for page in pages:
-            self._settle(task, page)
+            self._requests.settle(task, page)
 
     async def _side_by_side(self, coroutines: Iterable[_Sending]) -> None:
         group = SideBySide(
@@ -266,113 +241,3 @@ class ListDelivery:
         for coroutine in coroutines:
             await group.start(coroutine)
         await group.join()
-
-    # One request
-
-    async def _change(
-        self, task: _Task, identifiers: Sequence[str], change: Change | None = None
-    ) -> BrazeAnswer:
-        """Send one request for a list.
-
-        Braze may lock a cohort while it works on a request. From the first 423 on, the list's
-        requests go one after the other.
-        """
-        known = task.known
-        what = task.change if change is None else change
-
-        def request() -> BrazeAnswer:
-            return self._client.change(known.label, what, known.kind, identifiers)
-
-        if not task.is_locked:
-            answer = await self._senders.ask(request, once_if_locked=True)
-            if answer.status != LOCKED:
-                return answer
-            task.is_locked = True
-        async with task.lock:
-            return await self._senders.ask(request)
-
-    def _acknowledge(self, task: _Task, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
-        unsure = dict(answer.refused)
-        if answer.refused_unnamed is not None or any(i >= len(identifiers) for i in unsure):
-            # Braze does not name the member, so no member of this request counts as acknowledged.
-            reason = answer.refused_unnamed or next(iter(unsure.values()))
-            unsure = dict.fromkeys(range(len(identifiers)), reason)
-        acknowledged = [who for place, who in enumerate(identifiers) if place not in unsure]
-        task.is_proven = True
-        self._store.acknowledge(task.known, task.change, acknowledged)
-        if task.change is Change.ADD:
-            task.done.added += len(acknowledged)
-        else:
-            task.done.removed += len(acknowledged)
-        for place, message in unsure.items():
-            self._refuse(
-                task,
-                RefusedMember(identifiers[place], task.change, "refused", message, answer.status),
-            )
-
-    def _settle(self, task: _Task, page: _Page) -> None:
-        """Set the people aside whom Braze refuses alone."""
-        if task.change is Change.ADD:
-            # Braze never stored them, so there is nothing to remove later.
-            culprits = {culprit.identifier for culprit in page.culprits}
-            self._store.set_refused(task.known.id, sorted(culprits & page.strangers))
-        for culprit in page.culprits:
-            self._refuse(task, culprit)
-
-    def _refuse(self, task: _Task, refusal: RefusedMember) -> None:
-        task.done.refused += 1
-        self._refused(task.known, refusal)
-
-
-@dataclass
-class _Task:
-    """The adds of one list, or its removals.
-
-    Attributes:
-        is_proven: Whether Braze has accepted somebody.
-        takes_removals: Whether it accepts the removal of nobody; None until it was asked.
-        status: Of the last refusal.
-        waiting: Pages that were refused before anybody was accepted.
-        is_locked: Whether Braze said that the cohort is locked.
-        lock: For one request at a time from then on.
-    """
-
-    known: KnownList
-    change: Change
-    done: MembersChanged
-    someone_staying: Callable[[], str | None]
-    is_proven: bool = False
-    takes_removals: bool | None = None
-    status: int = 0
-    waiting: list[_Page] = field(default_factory=list)
-    is_locked: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def refusal(self) -> CohortRefusedError:
-        """Make the error for a list from which Braze takes nobody."""
-        return CohortRefusedError(f"Braze refused every member (status {self.status})")
-
-
-@dataclass
-class _Page:
-    """The members of one page while they are sent, in one or more requests.
-
-    Attributes:
-        identifiers: All of them.
-        strangers: Those whom Braze certainly does not hold.
-        culprits: Those whom it refuses alone.
-    """
-
-    identifiers: list[str]
-    strangers: set[str]
-    culprits: list[RefusedMember] = field(default_factory=list)
-
-    def doubt(self, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
-        """Note that Braze may hold these after all: an attempt before the refusal had no answer."""
-        if answer.is_retry:
-            self.strangers.difference_update(identifiers)
-
-    def samples(self) -> list[str]:
-        """Choose a few members, spread evenly."""
-        step = max(1, len(self.identifiers) // SAMPLES)
-        return self.identifiers[::-step][:SAMPLES]
