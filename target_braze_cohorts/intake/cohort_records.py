@@ -33,8 +33,8 @@ class MemberStage(Protocol):
     def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
         """Store a member record of the cohort with this number."""
 
-    def add_profile(self, member: str, identifier: str | None) -> None:
-        """Store the identifier in a member's profile; None if the profile has none."""
+    def add_profile(self, member: str, identifier: str | None, *, of_record: bool = False) -> None:
+        """Store the identifier in a member's profile or own record; None if it has none."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Intake:
         self._read_member = id_of if is_joined(config) else self._identifier_of
         self.unusable = 0
         """Records whose identifier has not the form of its kind: no e-mail address, for example."""
-        self._has_identified_profile = False
+        self._has_identified_profile = self._has_identified_member = False
         self._has_identified_records = False
         self._profile_fields = profile_fields(config["external_id_property"])
         cohorts, members = config["cohorts_stream"], config["members_stream"]
@@ -141,8 +141,9 @@ class Intake:
 
     @property
     def has_only_profiles_without_id(self) -> bool:
-        """Whether the input has profiles, and none has the property with the identifier."""
-        return self.profiles_evidence.has_records and not self._has_identified_profile
+        """Whether the input has profiles, and neither they nor member records an identifier."""
+        is_identified = self._has_identified_profile or self._has_identified_member
+        return self.profiles_evidence.has_records and not is_identified
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
         """Return what proves the end of each stream."""
@@ -291,7 +292,7 @@ class Intake:
         self._staging.add_member(cohort.number, member, removed=removed)
         if self.joined and any(field in record for field in self._profile_fields):
             self._has_identified_records = True
-            self._add_profile(member, record)
+            self._has_identified_member |= self._add_profile(member, record, of_record=True)
 
     def take_profile(self, record: dict[str, Any]) -> None:
         """Read a record of the profiles stream."""
@@ -300,13 +301,15 @@ class Intake:
         if member is not None:
             self._has_identified_profile |= self._add_profile(member, record)
 
-    def _add_profile(self, member: str, record: Mapping[str, Any]) -> bool:
+    def _add_profile(
+        self, member: str, record: Mapping[str, Any], *, of_record: bool = False
+    ) -> bool:
         """Stage the identifier of a member; gives whether the record has one."""
         values = [record.get(field) for field in self._profile_fields]
         identifier = next(filter(None, map(self._identifier_of, values)), None)
         if identifier is None:
             self.unusable += any(map(self._is_unusable, values))
-        self._staging.add_profile(member, identifier)
+        self._staging.add_profile(member, identifier, of_record=of_record)
         return identifier is not None
 
     def _is_unusable(self, value: object) -> bool:

@@ -21,6 +21,8 @@ _WRITE_PROFILES: Final = {
     SQLITE: "INSERT INTO staged_profiles_received (member, identifier, place) VALUES (?, ?, ?)",
     POSTGRESQL: "COPY staged_profiles_received (member, identifier, place) FROM STDIN",
 }
+_FIRST: Final = 1 << 60
+"""Beyond all places in an input: added to a place, it goes before all others; taken off, after."""
 # Each INSERT writes in the order of its table's key: otherwise PostgreSQL takes four times as long.
 _LIST_MEMBERS = """
 INSERT INTO staged_listed (cohort, member, removed)
@@ -107,10 +109,19 @@ class Staging:
         if len(self._members) >= self._chunk_rows:
             self.flush()
 
-    def add_profile(self, member: str, identifier: str | None) -> None:
-        """Stage the identifier in a member's profile; None if the profile has none."""
+    def add_profile(self, member: str, identifier: str | None, *, of_record: bool = False) -> None:
+        """Stage a member's identifier.
+
+        Args:
+            member: The member's id.
+            identifier: As the profile or the record has it; None if it has none.
+            of_record: Whether it stands in a record of the member. One in a record goes before
+                those in profiles, wherever these are in the input; none there is looked up in the
+                profiles.
+        """
         self._place += 2
-        self._profiles.append((member, identifier, self._place))
+        rank = (_FIRST if identifier else -_FIRST) if of_record else 0
+        self._profiles.append((member, identifier, self._place + rank))
         if len(self._profiles) >= self._chunk_rows:
             self.flush()
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from braze_mixpanel.errors import InputError, SettingsError, TemporaryError
-from tests.target_braze_cohorts.harness import LENIENT, record, run, schema, syncing, tap
+from tests.target_braze_cohorts.harness import (
+    LENIENT,
+    SCHEMAS,
+    cohort,
+    member,
+    record,
+    run,
+    schema,
+    syncing,
+    tap,
+)
 
 BY_BRAZE_ID = {"external_id_property": "$braze_external_id"}
 
@@ -104,3 +114,23 @@ def test_an_input_cut_in_a_line_before_its_profiles_is_reported_as_such(braze, t
     done = run(braze, tmp_path, b"".join(tap({1: ["a"]})) + b'{"type', **BY_BRAZE_ID)
     assert isinstance(done.error, InputError)
     assert done.dead == []
+
+
+@pytest.mark.parametrize("profile_comes_first", [True, False])
+@pytest.mark.parametrize(
+    ("in_record", "in_profile", "used"),
+    [
+        ("of-record", "of-profile", "of-record"),
+        ("of-record", None, "of-record"),
+        (None, "of-profile", "of-profile"),
+        ("", "of-profile", "of-profile"),
+    ],
+)
+def test_a_member_record_goes_before_the_profile_wherever_it_stands_in_the_input(
+    braze, tmp_path, profile_comes_first, in_record, in_profile, used
+):
+    people = SCHEMAS + member(1, "a", **{"$braze_external_id": in_record})
+    parts = [profiles(a=in_profile), people]
+    lines = b"".join(parts if profile_comes_first else reversed(parts)) + cohort(1, "VIP", 1)
+    run(braze, tmp_path, lines, **BY_BRAZE_ID).ok()
+    assert braze.members("1") == {used}
