@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk import typing as th
 
-from braze_mixpanel.settings.paths import PATH_OPTIONS
+from braze_mixpanel.files.place_settings import PATH_OPTIONS
 from braze_mixpanel.summary.writer import SUMMARY_PATH
 from braze_mixpanel.times import read_time
 

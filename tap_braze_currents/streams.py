@@ -14,7 +14,8 @@ from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
 from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, applying_map
-from tap_braze_currents.catalog.event_types import EventType, json_type_of, registry
+from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
 from tap_braze_currents.run.file_records import file_records
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.sdk import BatchConfig
     from braze_mixpanel.singer.line_writer import LineWriter
     from tap_braze_currents.bucket.store import RemoteFile
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
 
 _FIELD_WARNINGS = 20
 """Each stream names at most so many fields: a damaged or hostile file may have thousands."""

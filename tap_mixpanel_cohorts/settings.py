@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk import typing as th
 
+from braze_mixpanel.files.place_settings import PATH_OPTIONS
 from braze_mixpanel.http.safe_url import is_safe_url
 from braze_mixpanel.settings import shared
-from braze_mixpanel.settings.paths import PATH_OPTIONS
 from braze_mixpanel.summary.writer import SUMMARY_PATH
 
 if TYPE_CHECKING:

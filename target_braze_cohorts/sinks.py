@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import msgspec
 from singer_sdk.sinks import Sink
 
-from braze_mixpanel.singer.lenient_json import UNREADABLE
+from braze_mixpanel.lenient_json import UNREADABLE
 from braze_mixpanel.singer.message_reader import read_record
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from singer_sdk import typing as th
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.place_settings import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.report.page import find_report_problem
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
-from braze_mixpanel.settings.paths import PATH_OPTIONS, find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.summary.writer import SUMMARY_PATH

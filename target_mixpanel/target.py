@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from singer_sdk.mapper import RemoveRecordTransform
 
+from braze_mixpanel.clock import SYSTEM_CLOCK
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.singer.batch_input import lines_of_batch
@@ -15,7 +16,6 @@ from braze_mixpanel.singer.message_reader import read_record, require_input, req
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
-from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.mapped_records import take_through_maps

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from braze_mixpanel.settings import redaction
+from tests.braze_mixpanel.files.stores import SCHEMES, Cloud, cloud
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 settings.register_profile(
     "shared machine",
@@ -66,3 +67,17 @@ def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
     for handler in logging.getLogger().handlers:  # pytest's own live through all tests
         if isinstance(handler.formatter, redaction.RedactingFormatter):
             handler.setFormatter(handler.formatter._formatter)
+
+
+@pytest.fixture(params=SCHEMES)
+def any_cloud(request: pytest.FixtureRequest) -> Iterator[Cloud]:
+    """A store of each cloud in turn."""
+    with cloud(request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def s3() -> Iterator[Cloud]:
+    """A store of S3."""
+    with cloud() as made:
+        yield made

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from braze_mixpanel.singer.lenient_json import UNREADABLE
+from braze_mixpanel.lenient_json import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError
-from braze_mixpanel.singer.lenient_json import decode_leniently
+from braze_mixpanel.lenient_json import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

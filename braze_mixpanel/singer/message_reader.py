@@ -15,7 +15,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
-from braze_mixpanel.singer.lenient_json import (
+from braze_mixpanel.lenient_json import (
     UNREADABLE,
     TooManyValuesError,
     decode_leniently,

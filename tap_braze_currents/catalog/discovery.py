@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
 
 logger = logging.getLogger("tap-braze-currents")
 

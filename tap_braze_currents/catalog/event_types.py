@@ -16,53 +16,8 @@ from importlib import resources
 from typing import Any
 
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
+from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.formats.limits import NEW_FIELDS
-
-JSON_TYPES = {
-    "string": "string",
-    "int": "integer",
-    "long": "integer",
-    "float": "number",
-    "double": "number",
-    "boolean": "boolean",
-    "decimal": "number",
-}
-"""What is not here becomes text: bytes, dates, moments, and nested values as JSON."""
-NEVER_NULL = frozenset({"id", "time"})
-_JSON_TEXT_FIELDS = frozenset({"properties"})
-_FIRST_SEGMENTS = frozenset({"users", "agentconsole", "contentoptimizer"})
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of an event type.
-
-    `type` is an Avro primitive, `array<primitive>`, or `other` for what has no simple JSON form.
-    `announced` marks a field that Braze has published and that no file has shown yet.
-    """
-
-    name: str
-    type: str
-    nullable: bool = True
-    current: bool = True
-    announced: bool = False
-
-    @property
-    def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of the field.
-
-        Nullable unless it identifies the event, and without formats: a field transformation may
-        put `[REDACTED]` or a hash into any string.
-        """
-        schema: dict[str, Any] = {}
-        if self.type.startswith("array<"):
-            item = JSON_TYPES.get(self.type[6:-1], "string")
-            schema["items"] = {"type": [item, "null"]}
-        if self.name in _JSON_TEXT_FIELDS:
-            schema["contentMediaType"] = "application/json"
-        json_type = json_type_of(self.type)
-        schema["type"] = [json_type] if self.name in NEVER_NULL else [json_type, "null"]
-        return schema
 
 
 @dataclass(frozen=True)
@@ -93,11 +48,6 @@ class EventType:
         return EventType(self.name, self.fields + new)
 
 
-def json_type_of(avro_type: str) -> str:
-    """Return the JSON type that a field's Avro type becomes; `other` becomes JSON text."""
-    return "array" if avro_type.startswith("array<") else JSON_TYPES.get(avro_type, "string")
-
-
 @functools.cache
 def registry() -> dict[str, EventType]:
     """Return every published event type by its name."""
@@ -119,23 +69,3 @@ def _parse_fields(text: str) -> tuple[Field, ...]:
             )
         )
     return tuple(fields)
-
-
-def event_type_of_record(record_name: str) -> str:
-    """Find the event type in the full name of an Avro record.
-
-    Args:
-        record_name: Such as `dataexport.S3.inner.users.messages.email.Open` or, until 2021,
-            the bare event type.
-
-    Returns:
-        The event type; it need not be one of the registry.
-    """
-    _, inner, after = record_name.rpartition(".inner.")
-    if inner:
-        return after
-    segments = record_name.split(".")
-    for index, segment in enumerate(segments):
-        if segment in _FIRST_SEGMENTS:
-            return ".".join(segments[index:])
-    return record_name

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.bucket.layout import shift
-from tap_braze_currents.catalog.event_types import json_type_of, registry
+from tap_braze_currents.catalog.event_types import registry
+from tap_braze_currents.formats.fields import json_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator
 
-    from tap_braze_currents.catalog.event_types import EventType, Field
+    from tap_braze_currents.catalog.event_types import EventType
+    from tap_braze_currents.formats.fields import Field
 
 STOPPED_HOURS: Final = 7 * 24
 """A type has stopped when its newest file is so much older than the newest of all. Rare types have

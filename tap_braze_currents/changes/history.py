@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
 
 MOST_PROBES: Final = 24
 """Files of one difference that are opened to find since when. Twenty years of hours take 18."""

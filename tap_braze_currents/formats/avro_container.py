@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tap_braze_currents.catalog.event_types import Field, event_type_of_record
+from tap_braze_currents.formats.avro_names import event_type_of_record
 from tap_braze_currents.formats.avro_schema import RecordSchema, read_schema
 from tap_braze_currents.formats.errors import BrokenFileError, TruncatedFileError
+from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.formats.limits import FREE_RECORDS, HEADER_BYTES, RECORDS_PER_BYTE
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from typing import Any
 
 from tap_braze_currents.formats.limits import NAME_LENGTH
 
+_FIRST_SEGMENTS = frozenset({"users", "agentconsole", "contentoptimizer"})
+
 
 def full_name(raw: dict[str, Any], namespace: str) -> str:
     """Return the name of a named type with its namespace; raises TypeError or ValueError."""
@@ -36,3 +38,23 @@ def require_list(value: object, what: str) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{what} is no list")
     return value
+
+
+def event_type_of_record(record_name: str) -> str:
+    """Find the event type in the full name of an Avro record.
+
+    Args:
+        record_name: Such as `dataexport.S3.inner.users.messages.email.Open` or, until 2021,
+            the bare event type.
+
+    Returns:
+        The event type; it need not be one of the registry.
+    """
+    _, inner, after = record_name.rpartition(".inner.")
+    if inner:
+        return after
+    segments = record_name.split(".")
+    for index, segment in enumerate(segments):
+        if segment in _FIRST_SEGMENTS:
+            return ".".join(segments[index:])
+    return record_name

@@ -13,7 +13,7 @@ from tap_braze_currents.formats.errors import NoEventsFileError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
     from tap_braze_currents.formats.records import Rows, Selection
 
 _AVRO_NAME: Final = ".avro"

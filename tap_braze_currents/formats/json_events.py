@@ -14,8 +14,8 @@ import msgspec
 from msgspec import Raw
 
 from braze_mixpanel.singer.currents_streams import stream_id
-from tap_braze_currents.catalog.event_types import Field
 from tap_braze_currents.formats.content import in_utf8, unzipped
+from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.formats.json_text import Place, broken, event_bodies, leniently
 from tap_braze_currents.formats.records import Rows, Selection, convert, encode_lines
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from braze_mixpanel.singer.lenient_json import json_tokens, strict_json
+from braze_mixpanel.lenient_json import json_tokens, strict_json
 from tap_braze_currents.formats.content import UTF8_MARK
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FREE_VALUES, JSON_DEPTH, VALUES_AN_EVENT

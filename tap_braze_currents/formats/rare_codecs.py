@@ -7,11 +7,11 @@ import lzma
 import sys
 import zlib
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import cramjam
 
-from tap_braze_currents.formats.block_codecs import decompress_stream, too_large
+from tap_braze_currents.formats.bounded_stream import decompress_stream, too_large
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import BLOCK_BYTES
 
@@ -91,7 +91,7 @@ def _check_claim(size: int, payload: memoryview, ratio: int) -> None:
         raise ValueError(f"{len(payload)} bytes cannot hold {size}")
 
 
-DECOMPRESSORS: Final[dict[str, Any]] = {
+DECOMPRESSORS: Final[dict[str, Callable[[memoryview], bytes]]] = {
     "bzip2": _bzip2,
     "lz4": _lz4,
     "snappy": _snappy,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tap_braze_currents.catalog.event_types import json_type_of
+from tap_braze_currents.formats.fields import json_type_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

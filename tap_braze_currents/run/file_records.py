@@ -11,7 +11,7 @@ from tap_braze_currents.formats.event_file import EventFile
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
     from tap_braze_currents.formats.records import Rows, Selection
 
 logger = logging.getLogger("tap-braze-currents")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from braze_mixpanel.singer.lenient_json import decode_leniently
+from braze_mixpanel.lenient_json import decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from braze_mixpanel.errors import TemporaryError
-from braze_mixpanel.singer.lenient_json import strict_json
+from braze_mixpanel.lenient_json import strict_json
 from tap_mixpanel_cohorts.query.client import AT_A_TIME, LimitedError, RefusedError, UnansweredError
 from tap_mixpanel_cohorts.query.spool import Spool
 

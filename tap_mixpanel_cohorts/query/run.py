@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
 from braze_mixpanel.identifiers import exact_count, id_text, is_absent, is_meaningless
-from braze_mixpanel.singer.lenient_json import decode_leniently
+from braze_mixpanel.lenient_json import decode_leniently
 from braze_mixpanel.times import UnreadableTimeError, read_plausible_time
 from tap_mixpanel_cohorts.query.budget import fitting_interval
 from tap_mixpanel_cohorts.query.client import RefusedError, UnansweredError

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from braze_mixpanel.identifiers import exact_count, is_absent
 from target_braze_cohorts.intake.completeness import InputEvidence, StreamEvidence
 from target_braze_cohorts.intake.identity import (
-    ALIAS,
     CONTACTS,
     alias_identifier,
     id_of,
@@ -17,6 +16,7 @@ from target_braze_cohorts.intake.identity import (
 )
 from target_braze_cohorts.intake.removal_flag import is_removal
 from target_braze_cohorts.settings.changes_stream import changes_stream
+from target_braze_cohorts.settings.identifier_kinds import ALIAS
 from target_braze_cohorts.settings.identifier_property import is_joined, profile_fields
 
 if TYPE_CHECKING:

@@ -12,21 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from braze_mixpanel.identifiers import id_text, is_meaningless
+from target_braze_cohorts.settings.identifier_kinds import ALIAS, BRAZE_ID, DEVICE_ID, EMAIL, PHONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-EXTERNAL_ID: Final = "external_id"
-DEVICE_ID: Final = "device_id"
-ALIAS: Final = "alias"
-EMAIL: Final = "email"
-PHONE: Final = "phone"
-BRAZE_ID: Final = "braze_id"
-KINDS: Final = (EXTERNAL_ID, DEVICE_ID, ALIAS, EMAIL, PHONE, BRAZE_ID)
-ONLY_IN_COHORTS: Final = frozenset({DEVICE_ID})
-"""Kinds that `/users/track` does not know."""
-ONLY_IN_ATTRIBUTES: Final = frozenset({EMAIL, PHONE, BRAZE_ID})
-"""Kinds that the partner cohort import does not know."""
 CONTACTS: Final = {EMAIL: "e-mail address", PHONE: "phone number (with + and country code)"}
 """Kinds whose text must have a form, and what that form is called."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from braze_mixpanel.settings.redaction import redact
-from target_braze_cohorts.intake.identity import ALIAS, alias_object
+from target_braze_cohorts.intake.identity import alias_object
+from target_braze_cohorts.settings.identifier_kinds import ALIAS
 from target_braze_cohorts.settings.identifier_property import is_joined
 
 if TYPE_CHECKING:

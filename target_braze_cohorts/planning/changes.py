@@ -22,7 +22,7 @@ class KnownList(NamedTuple):
     Attributes:
         id: Its key in the membership store.
         label: What Braze knows it by: a cohort id, or a value of the array attribute.
-        kind: The kind of its members' identifiers, see `intake.identity.KINDS`.
+        kind: The kind of its members' identifiers, see `settings.identifier_kinds.KINDS`.
         cohort_id: The cohort that it holds.
         name: The name that Braze acknowledged; None if it never acknowledged one, `RENAMING` if a
             rename has no answer yet.

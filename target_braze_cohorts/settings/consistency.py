@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.files.place_settings import find_place_problem
 from braze_mixpanel.report.page import find_report_problem
-from braze_mixpanel.settings.paths import find_place_problem
 from braze_mixpanel.settings.reading import parse_ratio
-from target_braze_cohorts.intake.identity import ALIAS, ONLY_IN_ATTRIBUTES, ONLY_IN_COHORTS
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
+from target_braze_cohorts.settings.identifier_kinds import (
+    ALIAS,
+    ONLY_IN_ATTRIBUTES,
+    ONLY_IN_COHORTS,
+)
 from target_braze_cohorts.settings.identifier_property import is_joined
 from target_braze_cohorts.settings.instances import endpoint
 

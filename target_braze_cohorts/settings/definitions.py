@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from singer_sdk import typing as th
 
+from braze_mixpanel.files.place_settings import PATH_OPTIONS
 from braze_mixpanel.report.writer import REPORT_PATH
 from braze_mixpanel.settings import shared
-from braze_mixpanel.settings.paths import PATH_OPTIONS
 from braze_mixpanel.summary.writer import SUMMARY_PATH
-from target_braze_cohorts.intake.identity import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.changes_stream import DEFAULT_CHANGES_STREAM
+from target_braze_cohorts.settings.identifier_kinds import EXTERNAL_ID, KINDS
 from target_braze_cohorts.settings.instances import ENDPOINTS
 
 COHORT: Final = "cohort"

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from braze_mixpanel.identifiers import id_text
+from braze_mixpanel.lenient_json import UNREADABLE
 from braze_mixpanel.singer.currents_streams import stream_id
-from braze_mixpanel.singer.lenient_json import UNREADABLE
 from target_mixpanel.mapping.event import (
     NOBODY,
     RESERVED_NAMES,

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec.structs import astuple
 
-from braze_mixpanel.singer.lenient_json import UNREADABLE
+from braze_mixpanel.lenient_json import UNREADABLE
 from target_mixpanel.mapping.currents import CUSTOM_EVENT, PROPERTY_PREFIXES, CurrentsMapper
 from target_mixpanel.mapping.placeholders import PLACEHOLDER_ID, PLACEHOLDER_USER
 from target_mixpanel.mapping.rules import (

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from braze_mixpanel.clock import SYSTEM_CLOCK, Clock
 from braze_mixpanel.errors import run_all
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.times import EARLIEST_SECONDS
@@ -35,7 +36,6 @@ from target_mixpanel.mapping.rules import (
     seconds,
 )
 from target_mixpanel.run.account import Account
-from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.ledger import Ledger, State
 from target_mixpanel.run.quoted_words import without_values
 from target_mixpanel.run.rejection_guard import RejectionGuard

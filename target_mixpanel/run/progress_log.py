@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import metrics
 
 from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.account import by_event
-from target_mixpanel.run.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.estimate import estimate
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from braze_mixpanel.singer.lenient_json import UNREADABLE
+from braze_mixpanel.lenient_json import UNREADABLE
 from braze_mixpanel.singer.message_reader import read_record
 from target_mixpanel.sending.request_body import pack, unpack
 

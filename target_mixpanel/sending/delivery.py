@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Iterator, Mapping
 
-    from target_mixpanel.run.clock import Clock
+    from braze_mixpanel.clock import Clock
     from target_mixpanel.sending.batches import Batch
     from target_mixpanel.sending.client import MixpanelAnswer
     from target_mixpanel.sending.credentials import Credentials

@@ -71,7 +71,7 @@ def tree(name: str) -> ast.Module:
 
 
 def imports(name: str) -> set[str]:
-    """Every module of ours that a module imports: at its top, inside functions, for types only."""
+    """Every module of ours that a module imports: at its top, in functions, for types, by name."""
     found: set[str] = set()
     for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
@@ -83,6 +83,8 @@ def imports(name: str) -> set[str]:
                 inner if (inner := f"{module}.{alias.name}") in MODULES else module
                 for alias in node.names
             }
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            found |= {str(given.value) for given in node.args if isinstance(given, ast.Constant)}
     return (found & set(MODULES)) - {name}
 
 
@@ -102,6 +104,19 @@ def cycle(edges: dict[str, set[str]]) -> list[str]:
         return []
 
     return next((found for name in sorted(edges) if (found := walk(name, []))), [])
+
+
+def room(name: str) -> str:
+    """The folder of a module within its package, or the module itself if it lies beside them."""
+    return ".".join(name.split(".")[:2])
+
+
+def rooms() -> dict[str, set[str]]:
+    """Each room with the rooms that its modules import from."""
+    found: dict[str, set[str]] = {room(name): set() for name in MODULES}
+    for name in MODULES:
+        found[room(name)] |= {room(other) for other in imports(name)} - {room(name)}
+    return found
 
 
 def is_private(name: str) -> bool:
@@ -162,8 +177,27 @@ def test_no_two_modules_import_each_other_not_even_for_types():
     assert cycle({name: imports(name) for name in MODULES}) == []
 
 
+def test_no_two_rooms_import_from_each_other():
+    assert cycle(rooms()) == []
+
+
+def test_the_shared_package_imports_from_no_plugin_and_no_plugin_from_another():
+    foreign = {
+        (name, other)
+        for name in MODULES
+        for other in imports(name)
+        if other.partition(".")[0] not in {name.partition(".")[0], "braze_mixpanel"}
+    }
+    assert foreign == set()
+
+
 def test_a_cycle_would_be_found():
     assert cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+
+
+def test_imports_for_types_and_inside_functions_are_seen():
+    assert "braze_mixpanel.files.dead_letter" in imports("target_mixpanel.run.pipeline")
+    assert "target_braze_cohorts.run.open_run" in imports("target_braze_cohorts.target")
 
 
 def test_private_parts_of_the_sdk_are_imported_in_one_module_only():

@@ -14,7 +14,7 @@ from tests.currents_generator.schemas import ALL_FIELDS, CURRENT, Version, field
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
 
 HOUR = 3600
 POOL_SIZE = 400

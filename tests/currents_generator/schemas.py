@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tap_braze_currents.catalog.event_types import registry
 
 if TYPE_CHECKING:
-    from tap_braze_currents.catalog.event_types import Field
+    from tap_braze_currents.formats.fields import Field
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from braze_mixpanel import clean_text, tables
+from braze_mixpanel import clean_text, lenient_json, tables
 from braze_mixpanel.http import bounded_session
-from braze_mixpanel.singer import lenient_json, line_blocks, plugin
+from braze_mixpanel.singer import line_blocks, plugin
 from tap_braze_currents.formats import limits
 from tap_mixpanel_cohorts.inbox import app, push
 from tap_mixpanel_cohorts.query import connection

@@ -23,10 +23,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes.braze_limits import DOCUMENTED_LIMITS, Limit, RateLimits
+from tests.fakes.loopback_server import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
-    from typing import Self
 
 DATA_IMPORT_KEY = "data-import-key-5f1e"
 PARTNER_API_KEY = "partner-api-key-77c0"
@@ -105,7 +105,7 @@ class RefusedError(Exception):
         self.status, self.more = status, more
 
 
-class FakeBraze:
+class FakeBraze(LoopbackServer):
     """One workspace. Aliases are written `label/name`; other ids are themselves, e-mail addresses
     and Braze's own ids in lower case.
     """
@@ -152,23 +152,9 @@ class FakeBraze:
         self._in_flight = Counter[str]()
         self.limits = RateLimits(limits, clock_ahead)
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """What to set as `rest_endpoint`."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = _Server(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        super().__init__(server)
 
     @property
     def in_flight(self) -> int:

@@ -21,17 +21,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import mixpanel_faults as faults
+from tests.fakes.loopback_server import LoopbackServer
 from tests.fakes.mixpanel_http import Handler, Refused, Request, Server
 from tests.fakes.mixpanel_rules import EPOCH_2010, identity, problem_with, seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from typing import Self
 
     from tests.fakes.mixpanel_faults import Fault
 
 
-class FakeMixpanel:
+class FakeMixpanel(LoopbackServer):
     """One project of a made-up Mixpanel, on a free port of the loopback interface."""
 
     def __init__(
@@ -82,23 +82,7 @@ class FakeMixpanel:
         self._held: dict[tuple[str, float, str, str], Any] = {}
         self._arrived = 0
         self._changed = threading.Condition()
-        self._server = Server(("127.0.0.1", port), Handler, self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    @property
-    def url(self) -> str:
-        """What to set as `api_url`."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._server.close_connections()
-        self._thread.join()
+        super().__init__(Server(("127.0.0.1", port), Handler, self))
 
     @property
     def count(self) -> int:

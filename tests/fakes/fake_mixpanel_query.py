@@ -25,10 +25,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import trustme
 
+from tests.fakes.loopback_server import LoopbackServer
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from typing import Self
 
 API_SECRET = "mixpanel-api-secret-b81c"
 HOSTS = ("mixpanel.com", "eu.mixpanel.com", "data.mixpanel.com", "data-eu.mixpanel.com")
@@ -70,7 +71,7 @@ class Asked:
     parameters: dict[str, str] = field(default_factory=dict)
 
 
-class FakeMixpanelQuery:
+class FakeMixpanelQuery(LoopbackServer):
     """One project. `profiles` and `cohorts` may change at any time."""
 
     def __init__(self) -> None:
@@ -84,25 +85,15 @@ class FakeMixpanelQuery:
         self._authority = trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._authority.issue_cert(*HOSTS).configure_cert(context)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, context))
-        self._server.daemon_threads = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self, context))
+        server.daemon_threads = False
+        super().__init__(server)
 
     def environment(self, folder: Path) -> dict[str, str]:
         """Give the environment that leads requests here; the authority's file goes to `folder`."""
         bundle = folder / "authority.pem"
         self._authority.cert_pem.write_to_path(str(bundle))
-        proxy = f"http://127.0.0.1:{self._server.server_port}"
-        return {"HTTPS_PROXY": proxy, "https_proxy": proxy, "REQUESTS_CA_BUNDLE": str(bundle)}
+        return {"HTTPS_PROXY": self.url, "https_proxy": self.url, "REQUESTS_CA_BUNDLE": str(bundle)}
 
     def put(self, cohort_id: int, name: str, members: Iterable[str]) -> None:
         """Set a cohort; members without a profile get an empty one."""

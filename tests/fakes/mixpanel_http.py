@@ -81,6 +81,10 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
         """Stay silent: clients that are killed in the middle of a request are the point."""
 
+    def server_close(self) -> None:
+        super().server_close()
+        self.close_connections()
+
     def close_connections(self) -> None:
         for connection in tuple(self._open):
             with contextlib.suppress(OSError):

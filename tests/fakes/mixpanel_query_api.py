@@ -22,9 +22,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from tests.fakes.loopback_server import LoopbackServer
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Self
 
 USERNAME, PASSWORD, API_SECRET = "account.1f3a.mp-service-account", "pw-9c1e77aa", "secret-b81c55"
 PROJECT = "4242"
@@ -75,7 +76,7 @@ class _Session:
     page_size: int
 
 
-class MixpanelQueryApi:
+class MixpanelQueryApi(LoopbackServer):
     """One project; its cohorts may change at any time."""
 
     def __init__(self, *, per_hour: int = 60, at_a_time: int = 5, most_page: int = 40_000) -> None:
@@ -94,25 +95,15 @@ class MixpanelQueryApi:
         self._sessions: dict[str, _Session] = {}
         self._running = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        super().__init__(server)
 
     account: ClassVar = {
         "service_account_username": USERNAME,
         "service_account_password": PASSWORD,
         "project_id": PROJECT,
     }
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def put(
         self,

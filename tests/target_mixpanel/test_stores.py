@@ -7,24 +7,12 @@ from singer_sdk.exceptions import ConfigValidationError
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
 from target_mixpanel.target import TargetMixpanel
-from tests.braze_mixpanel.files.stores import NO_RETRIES, SCHEMES, cloud
+from tests.braze_mixpanel.files.stores import NO_RETRIES
 from tests.fakes.fake_buckets import Refusal
 from tests.target_mixpanel.harness import open_record, opens, record, run, schema, settings, state
 
 REJECTED = record(open_record(9, time=None))
 SOURCE = schema() + opens(3) + REJECTED + state(1)
-
-
-@pytest.fixture(params=SCHEMES)
-def any_cloud(request):
-    with cloud(request.param) as made:
-        yield made
-
-
-@pytest.fixture
-def s3():
-    with cloud() as made:
-        yield made
 
 
 def test_a_dry_run_and_its_rejected_records_go_to_a_store(any_cloud, tmp_path):

@@ -12,23 +12,11 @@ from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.files.run_file import StoreRunFile
 from braze_mixpanel.stores.folder import StoreFolder
 from braze_mixpanel.stores.use import Use
-from tests.braze_mixpanel.files.stores import NO_RETRIES, SCHEMES, cloud
+from tests.braze_mixpanel.files.stores import NO_RETRIES
 from tests.fakes.fake_buckets import Refusal
 
 USE = Use("dead_letter_path", "path_options", writes=True)
 SCHEMA = {"stream": "s", "schema": {}, "key_properties": []}
-
-
-@pytest.fixture(params=SCHEMES)
-def any_cloud(request):
-    with cloud(request.param) as made:
-        yield made
-
-
-@pytest.fixture
-def s3():
-    with cloud() as made:
-        yield made
 
 
 def letter_in(place, **options):

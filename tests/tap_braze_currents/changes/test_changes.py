@@ -12,7 +12,7 @@ import pytest
 
 from braze_mixpanel.errors import InputError, SettingsError
 from tap_braze_currents.bucket.local_folder import LocalFolder
-from tap_braze_currents.catalog.event_types import Field, registry
+from tap_braze_currents.catalog.event_types import registry
 from tap_braze_currents.changes.command import print_changes
 from tap_braze_currents.changes.differences import (
     Kind,
@@ -20,6 +20,7 @@ from tap_braze_currents.changes.differences import (
     find_differences,
     fits,
 )
+from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.run.conditions import RunConditions
 from tests.currents_generator import file_key, generate, write_file
 from tests.end_to_end.project import BIN

@@ -19,9 +19,9 @@ import zlib
 from collections import Counter
 from typing import Any
 
-from tap_braze_currents.catalog.event_types import json_type_of
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.event_file import EventFile
+from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Selection
 
 MOST_SECONDS = 5

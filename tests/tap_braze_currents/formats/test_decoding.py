@@ -15,12 +15,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tap_braze_currents.catalog.event_types import json_type_of, registry
+from tap_braze_currents.catalog.event_types import registry
 from tap_braze_currents.formats import avro_decoding as decoding
 from tap_braze_currents.formats.avro_container import read_header
 from tap_braze_currents.formats.avro_decoding import AvroFile
 from tap_braze_currents.formats.avro_values import shortest_float
 from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Selection
 from tests.currents_generator import (
     ALL_FIELDS,

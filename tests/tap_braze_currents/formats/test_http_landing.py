@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_braze_currents.catalog.event_types import Field
 from tap_braze_currents.formats import json_events as http_landing
 from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.formats.json_events import JsonFile, event_types
 from tap_braze_currents.formats.records import Selection
 from tests.tap_braze_currents.conftest import tap_of

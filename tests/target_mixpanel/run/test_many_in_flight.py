@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from braze_mixpanel.clock import Clock
 from braze_mixpanel.errors import TemporaryError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from target_mixpanel.mapping.event import Event
-from target_mixpanel.run.clock import Clock
 from target_mixpanel.run.pipeline import Pipeline, PipelineSettings
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import MixpanelAnswer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from braze_mixpanel.clock import Clock
 from braze_mixpanel.files.dead_letter import DeadLetter
 from target_mixpanel.mapping.event import Event
-from target_mixpanel.run.clock import Clock
 from target_mixpanel.run.pipeline import LINGER_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.delivery import Delivered

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from braze_mixpanel.clock import Clock
 from braze_mixpanel.files.dead_letter import DeadLetter
 from target_mixpanel.run import progress_log
-from target_mixpanel.run.clock import Clock
 from target_mixpanel.run.pipeline import Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import INTERVAL_SECONDS, ProgressLog
 from tests.fakes.mixpanel_faults import too_many

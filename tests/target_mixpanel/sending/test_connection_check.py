@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from braze_mixpanel.clock import Clock
 from braze_mixpanel.http import credentials_check as probing
-from target_mixpanel.run.clock import Clock
 from target_mixpanel.target import TargetMixpanel
 from tests.fakes import mixpanel_faults as faults
 from tests.fakes.fake_mixpanel import FakeMixpanel

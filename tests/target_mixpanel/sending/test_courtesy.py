@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from target_mixpanel.run.clock import Clock
+from braze_mixpanel.clock import Clock
 from target_mixpanel.sending.credentials import api_secret_warning, choose_credentials
 from tests.target_mixpanel.harness import ImpatientTarget, opens, run, schema
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from braze_mixpanel.singer.lenient_json import CUT_OFF, MOST_NESTED, decode_leniently
+from braze_mixpanel.lenient_json import CUT_OFF, MOST_NESTED, decode_leniently
 
 DEEP = b"[" * (MOST_NESTED + 1) + b"]" * (MOST_NESTED + 1)
 

@@ -1,4 +1,4 @@
-"""The two clocks of a run, passed to the parts that need the time, so that tests can set it."""
+"""The clocks of a run, passed to the parts that need the time, so that tests can set it."""
 
 from __future__ import annotations
 

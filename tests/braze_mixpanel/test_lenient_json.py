@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from braze_mixpanel.singer.lenient_json import MOST_NESTED, decode_leniently
+from braze_mixpanel.lenient_json import MOST_NESTED, decode_leniently
 
 
 @pytest.mark.parametrize(
