@@ -135,6 +135,8 @@ def test_the_commands_of_the_readme_run_in_prod_against_the_fakes(tmp_path):
                 continue  # needs a rejected event: the next test
             result = shell(command, project.folder, environment)
             assert result.returncode == 0, f"{command}\n{result.stderr[-2000:]}"
+            if command.endswith("tap-braze-currents --test"):
+                assert "54 of 54 selected streams have files" in result.stdout + result.stderr
         assert mixpanel.count > 1000
         assert len(list((project.folder / "dry_run").glob("*.jsonl"))) == 1
 
