@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -26,6 +27,7 @@ from tap_braze_currents.bucket.layout import to_hour
 from tap_braze_currents.bucket.store import Bucket
 from tap_braze_currents.catalog.discovery import newest_files, short_name, with_found
 from tap_braze_currents.catalog.event_types import EventType, registry
+from tap_braze_currents.catalog.meltano_selection import meltano_selection
 from tap_braze_currents.changes.command import changes_option
 from tap_braze_currents.planning.limits import Limits
 from tap_braze_currents.run.conditions import RunConditions
@@ -33,6 +35,7 @@ from tap_braze_currents.run.run import Run, begin_run
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
+    from collections.abc import Container
     from datetime import datetime
     from pathlib import PurePath
 
@@ -162,17 +165,21 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def cb_test(cls, ctx: click.Context, param: click.Option, value: str) -> None:
-        """Run `--test` with the given catalog and a table for its output; the SDK's has neither."""
+        """Run `--test` with the selected streams and a table for its output; the SDK's has neither.
+
+        Meltano's `select` decides where there is one, else the given catalog.
+        """
         if value != CliTestOptionValue.All.value:
             super().cb_test(ctx, param, value)
             return
+        selection = meltano_selection(os.environ)
         catalog = None
-        if file := ctx.params.get("catalog"):
+        if selection is None and (file := ctx.params.get("catalog")):
             with file:
                 catalog = json.load(file)
         options = options_of_config(ctx)
         tap = cls(**options, catalog=catalog, message_writer=UnwrittenLines())
-        tap.run_connection_test()
+        tap.run_connection_test(selection)
         ctx.exit()
 
     @classmethod
@@ -182,13 +189,22 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         command.params.append(changes_option(cls))
         return with_checked_files(command)
 
-    def run_connection_test(self) -> bool:  # type: ignore[misc]  # fails before the first stream
+    def run_connection_test(  # type: ignore[misc]  # fails before the first stream
+        self, selection: Container[str] | None = None
+    ) -> bool:
         """Log which selected streams have files, and emit one record of each.
+
+        Args:
+            selection: Ids of the selected streams; the catalog decides if not given.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
         """
-        streams = [stream for stream in self._currents_streams.values() if stream.selected]
+        streams = [
+            stream
+            for stream in self._currents_streams.values()
+            if (stream.selected if selection is None else stream.name in selection)
+        ]
         samples = self.samples
         found = [(s.name, short_name(samples[s.name])) for s in streams if s.name in samples]
         self.logger.info(

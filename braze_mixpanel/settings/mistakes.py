@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.plugin_base import JSONSchemaValidator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jsonschema import ValidationError
 
 
@@ -66,12 +68,19 @@ def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -
     holds_objects = "object" in types or "array" in types
     if is_unread and holds_objects and len(error.path) == 1:
         return (
-            f"Setting {where} is wrong: it must be JSON of type {error.validator_value}. "
+            f"Setting {where} is wrong: it must be JSON of type {_types(types)}. "
             f"{_meaning(schema, name)}"
         ).rstrip()
     if definition.get("secret"):
-        return f"Setting {where} is wrong: it must be of type {error.validator_value}."
+        wanted = _types(types) if error.validator == "type" else error.validator_value
+        return f"Setting {where} is wrong: it must be of type {wanted}."
     return f"Setting {where} is wrong: {error.message}. {_meaning(schema, name)}".rstrip()
+
+
+def _types(types: str | Sequence[str]) -> str:
+    """Return the types that a setting takes as words; null only means that it is not set."""
+    names = [types] if isinstance(types, str) else types
+    return " or ".join(name for name in names if name != "null")
 
 
 def _meaning(schema: dict[str, Any], name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,10 +11,11 @@ import click
 
 from braze_mixpanel.errors import InputError
 from braze_mixpanel.sdk import options_of_config
+from tap_braze_currents.catalog.meltano_selection import meltano_selection
 from tap_braze_currents.changes.survey import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
     from datetime import datetime
 
     from tap_braze_currents.bucket.store import Bucket
@@ -46,13 +48,14 @@ def changes_option(make_tap: Callable[..., SurveyedTap]) -> click.Option:
     def run(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:  # noqa: FBT001
         if is_given:
             tap = make_tap(**options_of_config(ctx), setup_mapper=False)
-            print_changes(tap, _selected(ctx))
+            selection = meltano_selection(os.environ)
+            print_changes(tap, _selected(ctx) if selection is None else selection)
             ctx.exit()
 
     return click.Option(["--changes"], is_flag=True, expose_value=False, callback=run, help=HELP)
 
 
-def print_changes(tap: SurveyedTap, selected: frozenset[str] | None) -> None:
+def print_changes(tap: SurveyedTap, selected: Container[str] | None) -> None:
     """Write the report to standard output.
 
     Args:

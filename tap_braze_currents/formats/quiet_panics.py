@@ -11,7 +11,7 @@ import os
 import tempfile
 from contextlib import contextmanager, suppress
 from functools import cache
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def quiet_panics() -> Iterator[None]:
     except OSError:  # standard error is closed: nothing can be shown
         yield
         return
-    aside = _aside().fileno()
+    aside = _aside()
     os.dup2(aside, _STDERR)
     try:
         yield
@@ -45,6 +45,10 @@ def quiet_panics() -> Iterator[None]:
 
 
 @cache
-def _aside() -> IO[bytes]:
-    """Return the one file without a name that takes what is written meanwhile."""
-    return tempfile.TemporaryFile(buffering=0)
+def _aside() -> int:
+    """Return the one file without a name that takes what is written meanwhile.
+
+    It is a bare descriptor: Python would warn about a file object that is open when it exits.
+    """
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return os.dup(file.fileno())

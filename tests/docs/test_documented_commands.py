@@ -13,6 +13,7 @@ from tests.docs.blocks import blocks
 from tests.end_to_end.project import BIN, Project
 from tests.fakes.fake_braze import API_KEY, FakeBraze
 from tests.fakes.fake_mixpanel import FakeMixpanel
+from tests.fakes.mixpanel_query_api import MixpanelQueryApi
 from tools.definitions import ROOT
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ DOCUMENTS = [
 ]
 HERE = [
     r"meltano --environment prod (invoke|run|select) tap-braze-currents.*",
+    r"meltano --environment prod invoke tap-mixpanel-cohorts --test",
     r"TARGET_MIXPANEL_DRY_RUN=true meltano --environment prod run .*",
     r"meltano --environment prod invoke target-(mixpanel|braze-cohorts) --check",
     r"cat dead_letter/target-mixpanel-….jsonl \| meltano .*",
@@ -44,6 +46,10 @@ ELSEWHERE = {
     r"tap-braze-currents --config tap.json \| target-(jsonl|duckdb) .*": (
         "tests/composing/test_with_public_plugins.py"
     ),
+    r"\.venv/bin/python -m tests\.fakes": "tests/fakes/test_main.py",
+    r"meltano run tap-mixpanel-cohorts target-braze-cohorts": (
+        "tests/end_to_end/test_mixpanel_cohorts_to_braze.py"
+    ),
     r"python -m braze_mixpanel\.files s3://.* \| meltano .*": (
         "tests/braze_mixpanel/files/test_printing.py"
     ),
@@ -59,15 +65,13 @@ ELSEWHERE = {
 """Command → the test that runs it, or the same pipeline."""
 NOT_RUN = {
     r"make (run|test|unit|lint|format|audit|test-matrix)": "CI runs them, or they change files",
-    r"\.venv/bin/python -m pytest .*": "they run tests",
-    r"python -m tests\.fakes": "serves until a signal; tests use the same servers",
+    r"(ORCHESTRATORS=1 )?\.venv/bin/python -m pytest .*": "they run tests",
     r"pip install 'meltano\[\w+\]'": "installs what the tests have installed already",
     r"docker .*": "needs a daemon; tests/deployment/test_container.py runs the same steps",
     r"meltano --environment prod config set tap-braze-currents _select .*": (
         "changes meltano.yml; tests/packaging runs the same command with the older list"
     ),
     r"meltano install extractor tap-mixpanel": "tests/end_to_end installs it as a run does",
-    r"meltano --environment prod invoke tap-mixpanel-cohorts --test": "asks Mixpanel's own servers",
     r"meltano --environment prod select tap-mixpanel .*": "asks Mixpanel's own servers",
 }
 """Command → why no test runs it."""
@@ -121,11 +125,17 @@ def test_the_commands_of_the_readme_run_in_prod_against_the_fakes(tmp_path):
     wanted = [line for line in commands() if "--environment prod" in line]
     wanted = [line for line in wanted if any(re.fullmatch(known, line) for known in HERE)]
     assert len(wanted) >= 8
-    with FakeMixpanel() as mixpanel, FakeBraze() as braze:
+    with FakeMixpanel() as mixpanel, MixpanelQueryApi() as queries, FakeBraze() as braze:
+        queries.put(1001, "VIP", ["u1", "u2"])
+        account = {
+            f"TAP_MIXPANEL_COHORTS_{name.upper()}": value for name, value in queries.account.items()
+        }
         project = Project.make(tmp_path / "project", mixpanel)
         environment = project.environment(
             TAP_BRAZE_CURRENTS_STORAGE_URL=str(ROOT / "sample_bucket"),
             TAP_BRAZE_CURRENTS_SETTLE_SECONDS="0",
+            TAP_MIXPANEL_COHORTS_API_URL=queries.url,
+            **account,
             TARGET_BRAZE_COHORTS_REST_ENDPOINT=braze.url,
             TARGET_BRAZE_COHORTS_DELIVERY="attribute",
             TARGET_BRAZE_COHORTS_API_KEY=API_KEY,
@@ -135,7 +145,10 @@ def test_the_commands_of_the_readme_run_in_prod_against_the_fakes(tmp_path):
                 continue  # needs a rejected event: the next test
             result = shell(command, project.folder, environment)
             assert result.returncode == 0, f"{command}\n{result.stderr[-2000:]}"
+            if command.endswith("tap-braze-currents --test"):
+                assert "54 of 54 selected streams have files" in result.stdout + result.stderr
         assert mixpanel.count > 1000
+        assert queries.asked
         assert len(list((project.folder / "dry_run").glob("*.jsonl"))) == 1
 
 

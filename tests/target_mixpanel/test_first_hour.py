@@ -77,7 +77,7 @@ def test_a_config_file_that_is_not_there(tmp_path) -> None:
     ("name", "text", "problem"),
     [
         ("batch_size", "many", "'many' is not of type"),
-        ("streams", "{orders", "it must be JSON of type"),  # its value can hold a secret
+        ("streams", "{orders", "it must be JSON of type object. "),  # its value can hold a secret
         ("dry_run", "ture", "'ture' is not of type"),
     ],
 )
