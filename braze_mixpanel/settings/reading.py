@@ -61,7 +61,9 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
 
 
 def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert booleans, whole numbers, arrays and objects that were given as text.
+    """Convert booleans, whole numbers, arrays and objects that were given as text; leave out nulls.
+
+    Null is how JSON and YAML write that a setting is not set: its default counts.
 
     Meltano passes arrays and objects of the environment as text (their kind in meltano.yml is
     string): its own conversion shows a malformed one, secrets included, in a stack trace, and
@@ -74,9 +76,14 @@ def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[s
     Returns:
         The settings; text that cannot be converted stays text.
     """
-    read = dict(settings)
-    for name, value in settings.items():
-        types = schema["properties"].get(name, {}).get("type", ())
+    properties = schema["properties"]
+    read = {
+        name: value
+        for name, value in settings.items()
+        if value is not None or name not in properties  # an unknown name is a mistake all the same
+    }
+    for name, value in tuple(read.items()):
+        types = properties.get(name, {}).get("type", ())
         if isinstance(value, float) and value.is_integer() and "integer" in types:
             read[name] = int(value)
         if not isinstance(value, str) or "string" in types:

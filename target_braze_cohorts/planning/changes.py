@@ -40,6 +40,11 @@ class KnownList(NamedTuple):
     resynced_at: int
     delivered_at: int | None
 
+    @property
+    def cohort_name(self) -> str:
+        """The cohort's name as far as it is known: of an attribute, the value may be the name."""
+        return self.name or self.label
+
 
 class ListSize(NamedTuple):
     """How many members of a list the membership store holds.

@@ -129,18 +129,18 @@ def vanished_guard(leaving: int, known: int, guards: Guards) -> str | None:
     """Decide about all cohorts that are no longer in the source, together.
 
     Args:
-        leaving: Their known members.
+        leaving: Their known members, without those of cohorts that no guard counts for.
         known: The known members of all cohorts.
         guards: The limits; `allow_empty_cohorts` does not apply to cohorts that are gone.
 
     Returns:
         Why they must not be emptied, for the user; None if they may be.
     """
-    if leaving <= guards.max_removal_ratio * known:
+    if leaving <= max(guards.minimum, guards.max_removal_ratio * known):
         return None
     return (
         f"no longer in the source, with {leaving} of all {known} known members: "
-        f"max_removal_ratio {guards.max_removal_ratio:g}"
+        f"max_removal_ratio {guards.max_removal_ratio:g}, or allow_removals_for"
     )
 
 

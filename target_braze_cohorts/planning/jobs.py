@@ -46,7 +46,7 @@ class Job:
     def name(self) -> str:
         """The cohort's name; if the input has none, what Braze has: the name, or the label."""
         cohort, known = self.match.cohort, self.match.known
-        return cohort.name or (known and (known.name or known.label)) or cohort.id
+        return cohort.name or (known and known.cohort_name) or cohort.id
 
 
 class Planner:
@@ -115,7 +115,7 @@ class Planner:
             complete=complete,
             mode=self._mode,
             delivered=match.delivered,
-            guards=self._guards_of(cohort),
+            guards=self._guards_of(match),
         )
         # The plan table counts requests: everybody is taken out of a former label.
         removing = decision.remove or decision.stopped
@@ -128,9 +128,14 @@ class Planner:
             note=self._note(match, staged, decision, complete=complete),
         )
 
-    def _guards_of(self, cohort: Cohort) -> Guards:
+    def is_guarded(self, cohort_id: str, name: str | None) -> bool:
+        """Return whether the guards count for a cohort: not if `allow_removals_for` has it."""
+        return self._allowed.isdisjoint({cohort_id, name})
+
+    def _guards_of(self, match: Match) -> Guards:
         """Return the limits of a cohort: none if `allow_removals_for` has its id or name."""
-        if self._allowed.isdisjoint({cohort.id, cohort.name}):
+        known = match.known.cohort_name if match.known else None
+        if self.is_guarded(match.cohort.id, match.cohort.name or known):
             return self.guards
         return replace(self.guards, max_removal_ratio=1, allow_empty_cohorts=True)
 

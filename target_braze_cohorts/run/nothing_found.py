@@ -89,7 +89,7 @@ def missing_cohorts(
         return []
     there = {*intake.cohorts, *(one.cohort_id for one in known)}
     there |= {cohort.name for cohort in intake.cohorts.values() if cohort.name}
-    there |= {one.name for one in known if one.name}
+    there |= {one.cohort_name for one in known}
     return sorted({str(value) for value in config.get("cohort_ids") or ()} - there)
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.planning.changes import KnownList, ListSize
-    from target_braze_cohorts.planning.decision import Guards
     from target_braze_cohorts.planning.matching import Match
     from target_braze_cohorts.run.cohort_delivery import Step
     from target_braze_cohorts.run.planned_people import PlannedChange, PlannedPeople
@@ -133,7 +132,7 @@ class Sync:
         """
         self._is_read = True
         known = self._store.lists()
-        self._intake.select_by_name({one.cohort_id: one.name for one in known})
+        self._intake.select_by_name({one.cohort_id: one.cohort_name for one in known})
         if not self._require_usable_input(cut=cut, streams=streams, known=known):
             return
         self._store.require_kind(self._config["identifier"])
@@ -242,7 +241,7 @@ class Sync:
             for match in matches
         ]
         results = [CohortResult.of(job) for job in jobs]
-        vanished, clearing = self._plan_vanished(matcher.vanished(matches), sizes, planner.guards)
+        vanished, clearing = self._plan_vanished(matcher.vanished(matches), sizes, planner)
         self.result.cohorts = [*results, *vanished]
         self.result.incomplete = is_incomplete(jobs, evidence, known)
         self._guarded = bool(self.result.stopped)
@@ -267,7 +266,7 @@ class Sync:
         )
 
     def _plan_vanished(
-        self, vanished: Sequence[KnownList], sizes: Mapping[int, ListSize], guards: Guards
+        self, vanished: Sequence[KnownList], sizes: Mapping[int, ListSize], planner: Planner
     ) -> tuple[list[CohortResult], list[Step]]:
         """Plan the lists of cohorts that are no longer in the source.
 
@@ -280,28 +279,30 @@ class Sync:
             and self._config["sync_mode"] == SyncMode.DYNAMIC
             and self._intake.has_records
         )
-        leaving = sum(sizes[known.id].held for known in vanished)
+        guarded = {one.id for one in vanished if planner.is_guarded(one.cohort_id, one.cohort_name)}
+        leaving = sum(sizes[number].held for number in guarded)
         everybody = sum(size.held for size in sizes.values())
-        stopped = vanished_guard(leaving, everybody, guards) if clear else None
-        clear = clear and not stopped
-        results = [
-            CohortResult(
+        guard = vanished_guard(leaving, everybody, planner.guards) if clear else None
+        results, steps = [], []
+        for known in vanished:
+            size, stopped = sizes[known.id], guard if known.id in guarded else None
+            goes = clear and not stopped
+            result = CohortResult(
                 known.cohort_id,
-                known.name or known.label,
+                known.cohort_name,
                 CohortCounts(
-                    known=sizes[known.id].held,
-                    to_remove=self._changes.queue_everybody(known) if clear else 0,
+                    known=size.held,
+                    to_remove=self._changes.queue_everybody(known) if goes else 0,
                 ),
-                sizes[known.id].acknowledged,
-                planned=sizes[known.id].held if clear else 0,
+                size.acknowledged,
+                planned=size.held if goes else 0,
                 stopped=stopped,
-                note="" if stopped else _VANISHED if clear else f"{_VANISHED}: members kept",
+                note="" if stopped else _VANISHED if goes else f"{_VANISHED}: members kept",
             )
-            for known in vanished
-        ]
-        cleared = list(zip(vanished, results, strict=True)) if clear else []
-        self._planned += [emptying(known, result) for known, result in cleared]
-        steps = [self._delivery.clear(known, result) for known, result in cleared]
+            results.append(result)
+            if goes:
+                self._planned.append(emptying(known, result))
+                steps.append(self._delivery.clear(known, result))
         return results, steps
 
     # Delivery

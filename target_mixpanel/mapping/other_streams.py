@@ -162,7 +162,7 @@ def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> 
     return {
         part: field
         for part, field in setting.items()
-        if part in FIELD_PARTS and field not in fields
+        if part in FIELD_PARTS and field is not None and field not in fields
     }
 
 

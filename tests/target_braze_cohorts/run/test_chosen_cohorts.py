@@ -7,7 +7,7 @@ import pytest
 from braze_mixpanel.errors import SettingsError
 from target_braze_cohorts.target import TargetBrazeCohorts
 from tests.fakes.fake_braze import API_KEY
-from tests.target_braze_cohorts.harness import by_attribute, full, run, settings
+from tests.target_braze_cohorts.harness import SCHEMAS, by_attribute, full, member, run, settings
 
 MANY = [f"u{number}" for number in range(30)]
 NAMES = {1: "Lapsed buyers", 2: "Readers"}
@@ -49,6 +49,15 @@ def test_cohorts_are_chosen_by_name_although_members_come_first(braze, tmp_path)
     rows = run(braze, tmp_path, full({1: ["a"], 2: ["c", "b"]}, NAMES), cohort_ids=["Readers"])
     assert set(rows.ok().rows) == {"2"}
     assert braze.members("2") == {"b", "c"}
+
+
+@pytest.mark.parametrize("delivery", [{}, by_attribute()], ids=["cohort", "attribute"])
+def test_a_cohort_is_known_by_the_name_of_an_earlier_run(braze, tmp_path, delivery):
+    run(braze, tmp_path, full({1: MANY}, NAMES), **delivery).ok()
+    leaving = SCHEMAS + b"".join(member(1, who, should_remove=True) for who in MANY[1:])
+    changes = {"changes_stream": True, "cohort_ids": [NAMES[1]], **delivery}
+    run(braze, tmp_path, leaving, allow_removals_for=[NAMES[1]], **changes).ok()
+    assert braze.members(NAMES[1] if delivery else "1") == set(MANY[:1])
 
 
 def test_a_name_that_no_cohort_has_is_an_error(braze, tmp_path):

@@ -98,6 +98,27 @@ def test_cohorts_that_all_vanish_at_once_are_stopped(braze, tmp_path):
     assert braze.members("1") == set(MANY)
 
 
+@pytest.mark.parametrize(("minimum", "left"), [(9, set(MANY)), (10, set())])
+def test_no_more_people_than_the_minimum_may_leave_with_their_cohorts(
+    braze, tmp_path, minimum, left
+):
+    run(braze, tmp_path, full({1: MANY, 2: ["a"]})).ok()
+    run(braze, tmp_path, full({2: ["a"]}), removal_guard_minimum=minimum, **CLEARING)
+    assert braze.members("1") == left
+
+
+@pytest.mark.parametrize("named", ["1", 1, "Lapsed buyers"])
+def test_the_guard_does_not_count_a_vanished_cohort_whose_removals_are_allowed(
+    braze, tmp_path, named
+):
+    names = {1: "Lapsed buyers"}
+    run(braze, tmp_path, full({1: MANY, 2: MANY, 3: ["a"]}, names)).ok()
+    done = run(braze, tmp_path, full({3: ["a"]}), allow_removals_for=[named], **CLEARING)
+    assert "2 (no longer in the source, with 10 of all 21 known members" in str(done.error)
+    assert braze.members("1") == set()
+    assert braze.members("2") == set(MANY)
+
+
 # Names that pass from one cohort to another
 
 BY_NAME = by_attribute()
