@@ -16,6 +16,7 @@ from braze_mixpanel.report.writer import ReportWriter
 from braze_mixpanel.sdk import SingerTarget
 from braze_mixpanel.settings.reading import parse_ratio
 from braze_mixpanel.singer.batch_input import lines_of_batch
+from braze_mixpanel.singer.bucket_read import find_note
 from braze_mixpanel.singer.message_reader import (
     SingerLineReader,
     is_unchanged,
@@ -40,6 +41,7 @@ from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
+from target_mixpanel.run.report_input import Input
 from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.singer.bucket_read import BucketRead
     from braze_mixpanel.summary.content import RunFacts
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.sending.batch_sender import BatchSender
@@ -111,6 +114,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._schema_messages: dict[str, dict[str, Any]] = {}
         self._mappers = StreamMappers(self.config, self._keep_state, self.logger)
         self._map_use = MapUse(self.config.get("stream_maps"))
+        self._bucket_read: BucketRead | None = None
         self._stopped_by: int | None = None
         self._is_reading = False
         self._report = ReportWriter(
@@ -308,6 +312,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Note a STATE; the pipeline writes it when every earlier record has an outcome."""
+        self._bucket_read = find_note(message) or self._bucket_read
         self.pipeline.state_arrived(message["value"])
 
     def take_activate_version_message(self, message: dict[str, Any]) -> None:
@@ -375,17 +380,15 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         )
 
     def _report_page(self, ending: Ending) -> Page:
-        retries, streams = self.sender.retries if self._begun else 0, self._schema_messages
+        given = Input(self._schema_messages, self._reader.with_records, self._bucket_read)
+        written = self.dry_run.where if self._begun and self.dry_run else ""
         now, begun = self.clock.wall(), self._begun
-        return make_page(ending, self.config, begun, retries=retries, now=now, streams=streams)
+        return make_page(ending, self.config, begun, now=now, given=given, dry_run_file=written)
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""
         return run_facts(
-            self._begun,
-            retries=self.sender.retries if self._begun else 0,
-            now=self.clock.wall(),
-            dry_run=self.config.get("dry_run") is True,
+            self._begun, now=self.clock.wall(), dry_run=self.config.get("dry_run") is True
         )
 
     def handle_signal(self, signum: int) -> None:

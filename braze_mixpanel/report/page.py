@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.files.whole_file import WholeFile
 from braze_mixpanel.settings.redaction import masked
+from braze_mixpanel.stores.place import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +48,8 @@ Cell = str | int | Link
 
 def link_to(where: str) -> Link:
     """Link a file or folder of this machine; of a store there is only the address to read."""
-    return Link(where, "" if "://" in where else Path(where).absolute().as_uri())
+    path = local_path(where)
+    return Link(where, "" if "://" in path else Path(path).absolute().as_uri())
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,21 @@ class Listing:
 
     title: str
     rows: Sequence[tuple[str, str | Link]]
+
+
+def files_of_run(files: Mapping[str, str | None], settings: Mapping[str, Any]) -> list[Listing]:
+    """List the files of a run with links.
+
+    Args:
+        files: Label → path or URL; empty or None for a file that was not written.
+        settings: The plugin's settings: `summary_path` names one more file.
+
+    Returns:
+        Nothing if there are none.
+    """
+    all_files = {**files, "Summary for machines": settings.get("summary_path")}
+    rows = [(label, link_to(where)) for label, where in all_files.items() if where]
+    return [Listing("Files of this run", rows)] if rows else []
 
 
 @dataclass(frozen=True)

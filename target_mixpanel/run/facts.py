@@ -12,12 +12,11 @@ if TYPE_CHECKING:
     from target_mixpanel.run.pipeline import Pipeline
 
 
-def run_facts(pipeline: Pipeline | None, *, retries: int, now: float, dry_run: bool) -> RunFacts:
+def run_facts(pipeline: Pipeline | None, *, now: float, dry_run: bool) -> RunFacts:
     """Return the facts.
 
     Args:
         pipeline: Holds the account; None if the run failed before it began.
-        retries: Requests that were sent again.
         now: The present in UNIX seconds.
         dry_run: Whether nothing was sent.
     """
@@ -33,7 +32,7 @@ def run_facts(pipeline: Pipeline | None, *, retries: int, now: float, dry_run: b
             "skipped": account.skipped.total(),
             "rejected": account.rejected.total(),
             "not_settled": account.under_way,
-            "retries": retries,
+            "retries": pipeline.retries if pipeline else 0,
         },
         reasons=[
             Reason(outcome, reason, events.total())

@@ -207,6 +207,11 @@ class Pipeline:
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
 
     @property
+    def retries(self) -> int:
+        """How many requests were sent again."""
+        return self._sender.retries
+
+    @property
     def retries_by_minute(self) -> Mapping[int, int]:
         """Minute of the run → how many requests were sent again."""
         return self._sender.retries_by_minute

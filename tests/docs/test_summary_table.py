@@ -71,7 +71,7 @@ def test_the_table_names_each_outcome_with_its_exit_code():
 
 
 def test_the_table_names_the_counts_of_each_plugin():
-    sent = mixpanel_facts(None, retries=0, now=0.0, dry_run=False)
+    sent = mixpanel_facts(None, now=0.0, dry_run=False)
     assert documented_counts("target-mixpanel") == list(sent.counts)
     cohorts = cohort_facts(None, dry_run=False, dead_letter=None, state_covers_until=None)
     assert documented_counts("target-braze-cohorts") == list(cohorts.counts)
