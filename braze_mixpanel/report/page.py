@@ -43,7 +43,7 @@ class Link:
     href: str = ""
 
 
-Cell = str | int | Link
+Cell = str | int | float | Link
 
 
 def link_to(where: str) -> Link:
@@ -70,7 +70,7 @@ class Table:
     Attributes:
         title: Shown above the table.
         headings: The column headings.
-        rows: The cells of each row; a column of whole numbers is aligned to the right.
+        rows: The cells of each row; a column of numbers is aligned to the right.
         total: The cells of a last row in bold; empty for no such row.
         note: Shown beside the title.
         unbroken: Headings of columns whose cells stay on one line, such as ids.
@@ -85,9 +85,9 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Whether each column holds whole numbers."""
+        """Whether each column holds numbers."""
         return [
-            bool(self.rows) and all(isinstance(row[place], int) for row in self.rows)
+            bool(self.rows) and all(isinstance(row[place], (int, float)) for row in self.rows)
             for place in range(len(self.headings))
         ]
 
@@ -115,7 +115,7 @@ def files_of_run(files: Mapping[str, str | None], settings: Mapping[str, Any]) -
     Returns:
         Nothing if there are none.
     """
-    all_files = {**files, "Summary for machines": settings.get("summary_path")}
+    all_files = {**files, "Summary as JSON": settings.get("summary_path")}
     rows = [(label, link_to(where)) for label, where in all_files.items() if where]
     return [Listing("Files of this run", rows)] if rows else []
 
@@ -169,6 +169,7 @@ class Run:
         done: What it did, such as imported events.
         failed: What it could not do, such as rejected events.
         is_good: Whether it ended well.
+        is_dry_run: Whether it only planned what it would do.
     """
 
     label: str
@@ -176,6 +177,7 @@ class Run:
     done: int
     failed: int
     is_good: bool
+    is_dry_run: bool
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,11 @@ class Trend:
         """The height of the highest column, at least 1."""
         return max([1, *(run.done + run.failed for run in self.runs)])
 
+    @property
+    def has_dry_runs(self) -> bool:
+        """Whether one of them only planned what it would do."""
+        return any(run.is_dry_run for run in self.runs)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -203,10 +210,11 @@ class Page:
         figures: The summary.
         over_time: The chart, if there is one.
         tables: The tables below the chart.
-        notes: Sentences, for example where the dead letter is.
+        notes: Sentences, for example what an estimate rests on.
         plugin: Whose run it was; part of the name of a page that is kept.
         is_dry_run: Whether nothing was sent; the page says so first.
-        lists: Such as the files that the run wrote.
+        lists: Above the charts: what was read, and the files that the run wrote.
+        appendix: Long lists at the end.
         changes: The chart of groups, if there is one.
         trends: Charts of the last runs.
         done: What the run did, for the trend.
@@ -224,6 +232,7 @@ class Page:
     plugin: str = ""
     is_dry_run: bool = False
     lists: Sequence[Listing] = field(default=())
+    appendix: Sequence[Listing] = field(default=())
     changes: Changes | None = None
     trends: Sequence[Trend] = field(default=())
     done: int = 0
@@ -290,6 +299,7 @@ def render(page: Page, *, index: str = "") -> str:
         narrow_svg=chart.draw(bars, is_narrow=True) if bars else "",
         index=index,
         bar_width=chart.width_name(bars.width) if bars else "",
+        period=chart.period(bars) if bars else "",
     )
 
 

@@ -37,22 +37,24 @@ def make_page(
         people: The same of the file with the people of a dry run; empty if there is none.
     """
     result = result or RunResult(dry_run=settings["dry_run"])
-    notes = [f"Members who were left out, with the reason: {dead_letter}"] if dead_letter else []
-    if result.incomplete:
-        notes.append("Some lists are not known to be complete: nobody was taken out of those.")
+    incomplete = "Some lists are not known to be complete: nobody was taken out of those."
     return Page(
         title="Cohorts to Braze",
         facts=_facts(ending, settings),
         status=ending.status,
         failure=ending.failure,
         figures=_figures(ending, result),
-        notes=notes,
+        notes=[incomplete] if result.incomplete else [],
         tables=[_cohorts(result)],
         changes=_changes(result),
         plugin="target-braze-cohorts",
         is_dry_run=result.dry_run,
         lists=files_of_run(
-            {"Members left out": dead_letter, "Who would be added or removed": people}, settings
+            {
+                "Members left out, with the reason": dead_letter,
+                "Who would be added or removed": people,
+            },
+            settings,
         ),
         done=sum(cohort.done.added + cohort.done.removed for cohort in result.cohorts),
         failed=sum(cohort.done.refused for cohort in result.cohorts),

@@ -41,32 +41,24 @@ class Input:
     bucket: BucketRead | None = None
 
 
-def input_lists(given: Input) -> list[Listing]:
-    """List what was read, and the event types by whether they are selected and came.
-
-    Args:
-        given: What came in.
-
-    Returns:
-        Nothing for an input without streams of Braze Currents.
-    """
-    selected = _event_types(given)
-    if not selected:
+def what_was_read(given: Input) -> list[Listing]:
+    """List bucket, files and hours; nothing if the tap did not name them."""
+    read = given.bucket
+    if read is None:
         return []
-    return [
-        *([_bucket(given.bucket)] if given.bucket else []),
-        Listing("Event types", list(_groups(selected, given))),
-    ]
-
-
-def _bucket(read: BucketRead) -> Listing:
     rows: list[tuple[str, str | Link]] = [
         ("Bucket", link_to(read.source) if Path(read.source).is_absolute() else read.source),
         ("Files", f"{read.files:,}" if read.files else "none: nothing was new"),
     ]
     if hours := _hours(read):
         rows.append(("Hours", hours))
-    return Listing("What was read", rows)
+    return [Listing("What was read", rows)]
+
+
+def event_types(given: Input) -> list[Listing]:
+    """List the event types by whether they are selected, and came; nothing for other streams."""
+    selected = _event_types(given)
+    return [Listing("Event types", list(_groups(selected, given)))] if selected else []
 
 
 def _hours(read: BucketRead) -> str:

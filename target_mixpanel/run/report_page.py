@@ -10,7 +10,7 @@ from braze_mixpanel.report.page import Figure, OverTime, Page, Table, files_of_r
 from braze_mixpanel.report.writer import duration
 from target_mixpanel.run.account import Account, by_event, by_reason
 from target_mixpanel.run.estimate import DAYS_A_MONTH, estimate
-from target_mixpanel.run.report_input import Input, input_lists
+from target_mixpanel.run.report_input import Input, event_types, what_was_read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +43,7 @@ def make_page(
         given: What came in; None if nothing did.
         dry_run_file: Path or URL of the events of a dry run; empty if there is none.
     """
+    given = given or Input()
     newest = pipeline.newest_imported if pipeline else 0.0
     account = pipeline.account if pipeline else Account()
     timeline = pipeline.timeline if pipeline else None
@@ -57,30 +58,22 @@ def make_page(
             _imported(account, imported),
             *_figures(ending, account, pipeline, lag=max(0.0, now - newest) if newest else None),
         ],
-        notes=[
-            *_notes(dry_run_file, pipeline, ending.failure),
-            *([forecast.basis()] if forecast else []),
-        ],
+        notes=[forecast.basis()] if forecast else [],
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
         if timeline
         else None,
         tables=[
-            _events(account, imported, forecast),
             _reasons(account),
             *_retries(ending, pipeline.retries_by_minute if pipeline else {}),
+            _events(account, imported, forecast),
         ],
         plugin="target-mixpanel",
         is_dry_run=settings["dry_run"],
         lists=[
-            *input_lists(given or Input()),
-            *files_of_run(
-                {
-                    "Rejected records": _dead_letter(pipeline),
-                    "Events as they would be sent": dry_run_file,
-                },
-                settings,
-            ),
+            *what_was_read(given),
+            *files_of_run(_files(pipeline, dry_run_file, ending.failure), settings),
         ],
+        appendix=event_types(given),
         done=account.imported.total(),
         failed=account.rejected.total(),
     )
@@ -96,8 +89,15 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _dead_letter(pipeline: Pipeline | None) -> str:
-    return str(pipeline.dead_letter.where) if pipeline and pipeline.dead_letter.count else ""
+def _files(pipeline: Pipeline | None, dry_run_file: str, failure: str) -> dict[str, str]:
+    files = {}
+    if pipeline and (count := pipeline.dead_letter.count):
+        label = f"{count:,} rejected records, with reasons"
+        files[label] = str(pipeline.dead_letter.where)
+    if dry_run_file:
+        what = "Events before the failure" if failure else "Events as they would be sent"
+        files[what] = dry_run_file
+    return files
 
 
 def _retries(ending: Ending, by_minute: Mapping[int, int]) -> list[Table]:
@@ -149,25 +149,12 @@ def _figures(
     ]
 
 
-def _notes(dry_run_file: str, pipeline: Pipeline | None, failure: str) -> list[str]:
-    notes = []
-    if pipeline and pipeline.dead_letter.count:
-        notes.append(
-            f"Dead letter: {pipeline.dead_letter.where} holds {pipeline.dead_letter.count:,} "
-            "rejected records with the reason; it can be sent again through the target."
-        )
-    if dry_run_file:
-        what = "What was written before the failure" if failure else "What would be sent"
-        notes.append(f"{what} lies in {dry_run_file}.")
-    return notes
-
-
 def _events(account: Account, imported: str, forecast: Estimate | None) -> Table:
     skipped, rejected = _sums(account.skipped), _sums(account.rejected)
     names = sorted(account.read, key=lambda name: (-account.read[name], name))
     return Table(
         title="Events",
-        note=f"{len(names):,} types",
+        note=f"{len(names):,} type" + "s" * (len(names) != 1),
         headings=(
             *("Event", "Read", imported, "Skipped", "Rejected"),
             *(("A day", "A month") if forecast else ()),

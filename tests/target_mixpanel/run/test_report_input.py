@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from braze_mixpanel.report.page import Link
+from braze_mixpanel.report.page import Link, Listing
 from braze_mixpanel.singer.bucket_read import BUCKET_READ, BucketRead, note_of
-from target_mixpanel.run.report_input import Input, input_lists
+from target_mixpanel.run.report_input import Input, event_types, what_was_read
 from tests.braze_mixpanel.report.pages import Reader
 from tests.target_mixpanel.harness import line, open_record, opens, record, run, schema
 
@@ -35,8 +35,12 @@ def schemas(*streams, **types):
     return found
 
 
+def both(given: Input) -> list[Listing]:
+    return [*what_was_read(given), *event_types(given)]
+
+
 def rows_of(given: Input) -> dict[str, dict[str, str | Link]]:
-    return {listing.title: dict(listing.rows) for listing in input_lists(given)}
+    return {listing.title: dict(listing.rows) for listing in both(given)}
 
 
 def test_bucket_files_and_hours_are_named():
@@ -93,7 +97,7 @@ def test_without_the_note_nothing_is_claimed_about_the_bucket():
 
 
 def test_the_input_of_another_tap_has_neither_part():
-    assert input_lists(Input(schemas("orders"), {"orders"}, None)) == []
+    assert both(Input(schemas("orders"), {"orders"}, None)) == []
 
 
 # From the messages to the page

@@ -19,4 +19,5 @@ def test_a_page_does_not_claim_what_a_dry_run_did_not_do(dry_run, word, failure)
     names = [figure.label for figure in page.figures]
     assert names[0] == word
     assert "Sent again" in names
-    assert ("What would be sent lies in here." in page.notes) == (dry_run and not failure)
+    labels = [label for one in page.lists for label, _ in one.rows]
+    assert ("Events as they would be sent" in labels) == (dry_run and not failure)
