@@ -14,7 +14,7 @@ from tests.braze_mixpanel.report.pages import EVIL, cohort_report, events, mixpa
 from tests.fakes.fake_braze import FakeBraze
 from tests.target_mixpanel.harness import run
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = (
