@@ -15,6 +15,7 @@ from singer_sdk.tap_base import CliTestOptionValue
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, StoppedError
 from braze_mixpanel.sdk import options_of_config
+from braze_mixpanel.singer.bucket_read import note_of
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream_id
 from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
@@ -249,6 +250,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             lambda: self.message_writer.bytes_written,
         ) as run:
             self._run = run
+            self.message_writer.note_in_states(lambda: note_of(run.read_so_far()))
             super().sync_all()
             run.finish()
 

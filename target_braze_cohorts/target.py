@@ -287,9 +287,9 @@ class TargetBrazeCohorts(ConnectorTarget):
 
     def report_page(self, ending: Ending) -> Page:
         """Return the report of the run."""
-        return make_page(
-            ending, self.config, self.result, dead_letter=str(self.rejects.where or "")
-        )
+        people = self.people.where if self.config["dry_run"] and self.people.count else ""
+        letter = self.rejects.where
+        return make_page(ending, self.config, self.result, dead_letter=letter, people=people)
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""

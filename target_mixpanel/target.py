@@ -12,6 +12,7 @@ from braze_mixpanel.clock import SYSTEM_CLOCK
 from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, StoppedError
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.singer.batch_input import lines_of_batch
+from braze_mixpanel.singer.bucket_read import find_note
 from braze_mixpanel.singer.message_reader import read_record, require_input, require_schema
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
@@ -22,6 +23,7 @@ from target_mixpanel.run.mapped_records import take_through_maps
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
+from target_mixpanel.run.report_input import Input
 from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
+    from braze_mixpanel.singer.bucket_read import BucketRead
     from braze_mixpanel.singer.message_reader import Lane
     from braze_mixpanel.summary.content import RunFacts
     from target_mixpanel.sending.batch_sender import BatchSender
@@ -81,6 +84,7 @@ class TargetMixpanel(ConnectorTarget):
         # Before the settings are read: the summary of a run with wrong settings looks at these.
         self._begun: Pipeline | None = None
         super().__init__(**arguments)
+        self._bucket_read: BucketRead | None = None
         self._is_reading = False
 
     @cached_property
@@ -231,6 +235,7 @@ class TargetMixpanel(ConnectorTarget):
 
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Note a STATE; the pipeline writes it when every earlier record has an outcome."""
+        self._bucket_read = find_note(message) or self._bucket_read
         self.pipeline.state_arrived(message["value"])
 
     def take_activate_version_message(self, message: dict[str, Any]) -> None:
@@ -295,20 +300,16 @@ class TargetMixpanel(ConnectorTarget):
 
     def report_page(self, ending: Ending) -> Page:
         """Return the report of the run."""
-        begun = self._begun
-        return make_page(
-            ending,
-            self.config,
-            begun,
-            retries=begun.retries if begun else 0,
-            now=self.clock.wall(),
-            streams=self.schema_messages,
-        )
+        given = Input(self.schema_messages, self.reader.with_records, self._bucket_read)
+        written = self.dry_run.where if self._begun and self.dry_run else ""
+        now, begun = self.clock.wall(), self._begun
+        return make_page(ending, self.config, begun, now=now, given=given, dry_run_file=written)
 
     def run_facts(self) -> RunFacts:
         """Return what the summary says of the run."""
-        is_dry_run = self.config.get("dry_run") is True
-        return run_facts(self._begun, now=self.clock.wall(), dry_run=is_dry_run)
+        return run_facts(
+            self._begun, now=self.clock.wall(), dry_run=self.config.get("dry_run") is True
+        )
 
     def stop(self, by: signal.Signals) -> None:
         """End the reading at the next block of lines; before it begins, end what is under way."""

@@ -31,6 +31,8 @@ _LATEST: Final = 253_000_000_000
 """About the years 6 and 9987: Python and the chart know no dates far beyond."""
 _WIDTHS: Final = (HOUR, 3 * HOUR, 6 * HOUR, DAY, WEEK, 4 * WEEK)
 _MOST_BARS: Final = 100
+_FEWEST_PLACES: Final = 12
+"""Of the time axis: one bar alone would fill the whole chart."""
 _FAR_APART: Final = 0.005
 """The share of events at either end that may be left out to shorten the chart."""
 _SIZE: Final = (1040, 280)
@@ -52,7 +54,11 @@ _COUNT_AXIS: Final = {
     "field": "count",
     "type": "quantitative",
     "stack": "zero",
-    "axis": {**_BARE_AXIS, "tickCount": 5, "format": "~s", "tickMinStep": 1},
+    "axis": {
+        **_BARE_AXIS,
+        "tickCount": 5,
+        "labelExpr": "datum.value % 1 ? '' : format(datum.value, '~s')",
+    },
 }
 _STYLE: Final = {
     "font": "system-ui, sans-serif",
@@ -242,7 +248,8 @@ def _rows(bars: Bars) -> list[dict[str, Any]]:
 
 def _time_axis(bars: Bars, ticks: int) -> dict[str, Any]:
     begins = [begin for _, begin in bars.counts]
-    time_range = [min(begins) * 1000, (max(begins) + bars.width) * 1000]
+    end = max(begins) + bars.width
+    time_range = [min(*begins, end - _FEWEST_PLACES * bars.width) * 1000, end * 1000]
     return {
         "field": "begin",
         "bin": "binned",
@@ -280,6 +287,14 @@ def span(begin: int, width: int) -> str:
         return f"{first:%d %b %Y} UTC"
     last = datetime.fromtimestamp(begin + width - 1, timezone.utc)
     return f"{first:%d %b %Y} to {last:%d %b %Y} UTC"
+
+
+def period(bars: Bars) -> str:
+    """Name the days of the first and last bar: the axis of a short time shows hours alone."""
+    begins = [begin for _, begin in bars.counts]
+    ends = (min(begins), max(begins) + bars.width - 1)
+    first, last = (f"{datetime.fromtimestamp(end, timezone.utc):%d %b %Y}" for end in ends)
+    return first if first == last else f"{first} to {last}"
 
 
 def width_name(width: int) -> str:

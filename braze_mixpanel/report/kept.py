@@ -120,7 +120,7 @@ def _checked(facts: dict[str, Any]) -> dict[str, Any]:
         **{name: max(0, int(facts[name])) for name in ("done", "failed")},
         **{name: bool(facts[name]) for name in ("is_good", "is_dry_run")},
         "page": page,
-        "seconds": float(facts["seconds"]),
+        "seconds": round(float(facts["seconds"]), 1),
     }
 
 
@@ -150,10 +150,10 @@ def _index(runs: list[dict[str, Any]]) -> Page:
                     (
                         Link(run["began"], run["page"]),
                         run["plugin"],
-                        run["status"] + (", dry run" if run["is_dry_run"] else ""),
+                        _ending(run),
                         run["done"],
                         run["failed"],
-                        f"{run['seconds']:.1f}",
+                        run["seconds"],
                     )
                     for run in reversed(runs)
                 ],
@@ -163,17 +163,22 @@ def _index(runs: list[dict[str, Any]]) -> Page:
     )
 
 
+def _ending(run: Mapping[str, Any]) -> str:
+    return str(run["status"]) + (", dry run" if run["is_dry_run"] else "")
+
+
 def _trend(plugin: str, runs: list[dict[str, Any]]) -> Trend:
     return Trend(
         title=plugin,
         runs=[
             Run(
-                label=f"{run['began']} UTC: {run['status']}, {run['done']:,} done, "
+                label=f"{run['began']} UTC: {_ending(run)}, {run['done']:,} done, "
                 f"{run['failed']:,} rejected",
                 href=run["page"],
                 done=run["done"],
                 failed=run["failed"],
                 is_good=run["is_good"],
+                is_dry_run=run["is_dry_run"],
             )
             for run in runs
         ],

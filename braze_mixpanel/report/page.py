@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.files.whole_file import WholeFile
 from braze_mixpanel.settings.redaction import masked
+from braze_mixpanel.stores.place import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,13 @@ class Link:
     href: str = ""
 
 
-Cell = str | int | Link
+Cell = str | int | float | Link
 
 
 def link_to(where: str) -> Link:
     """Link a file or folder of this machine; of a store there is only the address to read."""
-    return Link(where, "" if "://" in where else Path(where).absolute().as_uri())
+    path = local_path(where)
+    return Link(where, "" if "://" in path else Path(path).absolute().as_uri())
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Table:
     Attributes:
         title: Shown above the table.
         headings: The column headings.
-        rows: The cells of each row; a column of whole numbers is aligned to the right.
+        rows: The cells of each row; a column of numbers is aligned to the right.
         total: The cells of a last row in bold; empty for no such row.
         note: Shown beside the title.
         unbroken: Headings of columns whose cells stay on one line, such as ids.
@@ -83,9 +85,9 @@ class Table:
 
     @property
     def numeric(self) -> list[bool]:
-        """Whether each column holds whole numbers."""
+        """Whether each column holds numbers."""
         return [
-            bool(self.rows) and all(isinstance(row[place], int) for row in self.rows)
+            bool(self.rows) and all(isinstance(row[place], (int, float)) for row in self.rows)
             for place in range(len(self.headings))
         ]
 
@@ -101,6 +103,21 @@ class Listing:
 
     title: str
     rows: Sequence[tuple[str, str | Link]]
+
+
+def files_of_run(files: Mapping[str, str | None], settings: Mapping[str, Any]) -> list[Listing]:
+    """List the files of a run with links.
+
+    Args:
+        files: Label → path or URL; empty or None for a file that was not written.
+        settings: The plugin's settings: `summary_path` names one more file.
+
+    Returns:
+        Nothing if there are none.
+    """
+    all_files = {**files, "Summary as JSON": settings.get("summary_path")}
+    rows = [(label, link_to(where)) for label, where in all_files.items() if where]
+    return [Listing("Files of this run", rows)] if rows else []
 
 
 @dataclass(frozen=True)
@@ -152,6 +169,7 @@ class Run:
         done: What it did, such as imported events.
         failed: What it could not do, such as rejected events.
         is_good: Whether it ended well.
+        is_dry_run: Whether it only planned what it would do.
     """
 
     label: str
@@ -159,6 +177,7 @@ class Run:
     done: int
     failed: int
     is_good: bool
+    is_dry_run: bool
 
 
 @dataclass(frozen=True)
@@ -173,6 +192,11 @@ class Trend:
         """The height of the highest column, at least 1."""
         return max([1, *(run.done + run.failed for run in self.runs)])
 
+    @property
+    def has_dry_runs(self) -> bool:
+        """Whether one of them only planned what it would do."""
+        return any(run.is_dry_run for run in self.runs)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -186,10 +210,11 @@ class Page:
         figures: The summary.
         over_time: The chart, if there is one.
         tables: The tables below the chart.
-        notes: Sentences, for example where the dead letter is.
+        notes: Sentences, for example what an estimate rests on.
         plugin: Whose run it was; part of the name of a page that is kept.
         is_dry_run: Whether nothing was sent; the page says so first.
-        lists: Such as the files that the run wrote.
+        lists: Above the charts: what was read, and the files that the run wrote.
+        appendix: Long lists at the end.
         changes: The chart of groups, if there is one.
         trends: Charts of the last runs.
         done: What the run did, for the trend.
@@ -207,6 +232,7 @@ class Page:
     plugin: str = ""
     is_dry_run: bool = False
     lists: Sequence[Listing] = field(default=())
+    appendix: Sequence[Listing] = field(default=())
     changes: Changes | None = None
     trends: Sequence[Trend] = field(default=())
     done: int = 0
@@ -273,6 +299,7 @@ def render(page: Page, *, index: str = "") -> str:
         narrow_svg=chart.draw(bars, is_narrow=True) if bars else "",
         index=index,
         bar_width=chart.width_name(bars.width) if bars else "",
+        period=chart.period(bars) if bars else "",
     )
 
 

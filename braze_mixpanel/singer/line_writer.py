@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerWriter
-from singer_sdk.singerlib.messages import Message, RecordMessage
+from singer_sdk.singerlib.messages import Message, RecordMessage, StateMessage
 
 from braze_mixpanel.errors import TemporaryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+    from typing import Any
 
 _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
@@ -42,10 +43,22 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
     bytes_written = 0
     """Since the start."""
+    _state_note: Callable[[], Mapping[str, Any]] | None = None
+
+    def note_in_states(self, make_note: Callable[[], Mapping[str, Any]]) -> None:
+        """Add a note to each STATE message from now on.
+
+        Args:
+            make_note: Returns what stands beside the value; called for each STATE.
+        """
+        self._state_note = make_note
 
     def serialize_message(self, message: Message) -> bytes:
         """Return the message as one line of compact JSON."""
-        return _encode(message.to_dict()) + b"\n"
+        content = message.to_dict()
+        if self._state_note is not None and isinstance(message, StateMessage):
+            content.update(self._state_note())
+        return _encode(content) + b"\n"
 
     def write_message(self, message: Message) -> None:
         """Write a message.

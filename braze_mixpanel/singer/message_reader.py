@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 Lane = Callable[[list[bytes]], None]
+_OF_RECORDS = frozenset({"RECORD", "BATCH"})
 _NO_PREFIX = b"\n"
 """No line begins with it."""
 _has_record = re.compile(rb'"record"\s*:').search
@@ -215,6 +216,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """Whether no line has come."""
         self.is_file = False
         """Whether the input is a regular file, and not what another program writes now."""
+        self.with_records: set[str] = set()
+        """Streams with at least one RECORD or BATCH message."""
         self._prefix = _NO_PREFIX
         self._lane: Lane = self._no_lane
 
@@ -269,6 +272,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
             line = lines[position]
             if not line.startswith(self._prefix):
                 head = self._head(line, counts.total() + 1)
+                if head.type in _OF_RECORDS:
+                    self.with_records.add(head.stream)
                 if head.type != "RECORD" or head.stream not in self.lanes:
                     counts[head.type] += 1
                     self._prefix = _NO_PREFIX

@@ -20,10 +20,12 @@ CURRENTS: Final = Use("storage_url", "storage_options")
 
 
 class Opened(NamedTuple):
-    """A store, and the path in it that the URL names."""
+    """A store, the path in it that the URL names, and where that is for people."""
 
     store: Store
     root: str
+    address: str
+    """The URL without an account or options, or the path of a local folder."""
 
 
 def open_store(url: str, options: Mapping[str, Any]) -> Opened:
@@ -39,9 +41,11 @@ def open_store(url: str, options: Mapping[str, Any]) -> Opened:
     place = parse_place(url, CURRENTS)
     if place is None:
         Options(options, (), CURRENTS).finish()
-        return Opened(LocalFolder(), str(Path(local_path(url)).expanduser().absolute()))
+        root = str(Path(local_path(url)).expanduser().absolute())
+        return Opened(LocalFolder(), root, root)
     # Imported here, since a local folder does not need it.
     from tap_braze_currents.bucket.object_store import ObjectStore  # noqa: PLC0415
 
     store = ObjectStore(place.bucket, open_bucket(place, options, CURRENTS))
-    return Opened(store, f"{place.bucket}/{place.prefix}".rstrip("/"))
+    root = f"{place.bucket}/{place.prefix}".rstrip("/")
+    return Opened(store, root, f"{place.scheme}://{root}")

@@ -52,6 +52,10 @@ class Folders(NamedTuple):
     files: list[RemoteFile]
     """Files beside the folders."""
 
+    def event_types(self) -> set[str]:
+        """Return all event types that have a folder."""
+        return set().union(*self.integrations.values())
+
 
 class Bucket:
     """The files below the setting `storage_url`."""
@@ -64,7 +68,7 @@ class Bucket:
         """
         self.url = url.rstrip("/") or url
         with self._explained():
-            self.store, self.root = open_store(self.url, options)
+            self.store, self.root, self.address = open_store(self.url, options)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -57,6 +57,8 @@ class FilesByPath:
         self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
         self.files: dict[str, list[RemoteFile]] = defaultdict(list)
         """Event type → its unread files, by path."""
+        self.event_types: set[str] = set()
+        """Event types that these files hold, as far as a run has opened them."""
         self._shared: dict[str, list[str]] = {}
         self.total = 0
         """How many files lie in no hour folder, read or not."""
@@ -102,6 +104,7 @@ class FilesByPath:
 
     def _plan(self, file: RemoteFile, event_types: Sequence[str]) -> None:
         """Add a file to each selected stream that has events in it."""
+        self.event_types.update(event_types)
         selected = [name for name in event_types if name in self._bookmarks]
         for name in selected:
             if not self._bookmarks[name].is_done(file.key):
@@ -139,6 +142,7 @@ class FilesByPath:
             return False
         bookmarks = self._bookmarks.values()
         known = [types for one in bookmarks if (types := one.shared_types(file.key)) is not None]
+        self.event_types.update(chain.from_iterable(known))
         if any(known):
             # An earlier run saw its event types: has a selected stream not read it yet?
             return any(

@@ -69,6 +69,10 @@ class FilesToRead:
     """Which files count."""
     by_path: FilesByPath
     """The files that lie in no hour folder."""
+    source: str
+    """Where the bucket is, for people."""
+    in_folders: AbstractSet[str]
+    """Event types that have a folder in the bucket, selected or not."""
     errors: Sequence[ConnectorError]
     """What could not be listed while the plan was made."""
     _hours: Mapping[str, HourListing]
@@ -157,7 +161,17 @@ def plan_files(
         if limits.max_files is None or limits.sweep
         else _oldest(listings, limits.max_files, errors)
     )
-    return FilesToRead(now, limits, by_path, errors, hours, pending, shares)
+    return FilesToRead(
+        now,
+        limits,
+        by_path,
+        bucket.address,
+        folders.event_types(),
+        errors,
+        hours,
+        pending,
+        shares,
+    )
 
 
 def _oldest(

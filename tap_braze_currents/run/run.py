@@ -10,7 +10,6 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
@@ -23,6 +22,7 @@ from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
 from tap_braze_currents.planning.files_to_read import plan_files
 from tap_braze_currents.run.file_records import file_records
 from tap_braze_currents.run.progress_log import Done, logging_progress
+from tap_braze_currents.run.read_so_far import sum_up_read
 from tap_braze_currents.run.resuming import resume
 from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import TapState
 
+    from braze_mixpanel.singer.bucket_read import BucketRead
     from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError
     from tap_braze_currents.bucket.reading_ahead import Fetched
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
@@ -87,8 +88,7 @@ def begin_run(
         with logging_progress(conditions.timer, begun_at, every) as log:
             now = conditions.clock()
             folders = bucket.folders()
-            in_folders = chain.from_iterable(folders.integrations.values())
-            progress = resume(streams, set(in_folders), state, limits, now, conditions)
+            progress = resume(streams, folders.event_types(), state, limits, now, conditions)
             bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
             run = Run(
                 plan=plan_files(bucket, folders, limits, bookmarks, now, listing),
@@ -228,6 +228,10 @@ class Run:
         planned, is_listed = self._plan.counted()
         hour = max((progress.reached_hour for progress in self._progress.values()), default="")
         return Done(files, records, planned, is_listed, hour)
+
+    def read_so_far(self) -> BucketRead:
+        """Return what was read up to now, for the report of a target."""
+        return sum_up_read(self._plan, self._progress.values())
 
     def facts(self) -> RunFacts:
         """Return what the summary says of the run."""

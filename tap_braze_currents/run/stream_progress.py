@@ -38,6 +38,10 @@ class StreamProgress:
     """Files that failed; the next run reads them again."""
     reached_hour: str = ""
     """Hour of the last listed file that was read; all earlier hours are worked through."""
+    first_hour: str = ""
+    """The oldest hour from which this run has read a file."""
+    last_hour: str = ""
+    """The newest one; the bookmark's newest hour may be of an earlier run."""
     has_changed: bool = True
     """Whether something was read since the last STATE."""
 
@@ -71,6 +75,9 @@ class StreamProgress:
             # A pending file may be newer than listed files that are still to be read, so only
             # listed ones show how far the run has got.
             self.reached_hour = key.hour or self.reached_hour
+        if key.hour:
+            self.first_hour = min(self.first_hour or key.hour, key.hour)
+            self.last_hour = max(self.last_hour, key.hour)
         late = self.bookmark.may_be_late(key, modified)
         self.bookmark.mark_read(key, late=late, event_types=event_types)
         self.files += 1

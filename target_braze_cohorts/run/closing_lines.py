@@ -35,7 +35,9 @@ def log_result(
         people: Who a dry run would add and remove; None in a run that sends.
         rejected: Where members are that were not delivered; None if there are none.
     """
-    if result.cohorts:
+    if result.cohorts and result.is_unchanged:
+        logger.info("%s %s", result.unchanged_line(), result.closing_line())
+    elif result.cohorts:
         planned = "What would be done" if result.dry_run else "What was done"
         logger.info("%s with each cohort:\n%s", planned, result.table())
         if people is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from braze_mixpanel.report.page import Change, Changes, Figure, Listing, Page, Table, link_to
+from braze_mixpanel.report.page import Change, Changes, Figure, Page, Table, files_of_run
 from braze_mixpanel.report.writer import duration
 from target_braze_cohorts.run.results import RunResult
 from target_braze_cohorts.settings.instances import endpoint
@@ -20,7 +20,12 @@ _MOST_BARS: Final = 50
 
 
 def make_page(
-    ending: Ending, settings: Mapping[str, Any], result: RunResult | None, *, dead_letter: str
+    ending: Ending,
+    settings: Mapping[str, Any],
+    result: RunResult | None,
+    *,
+    dead_letter: str | None,
+    people: str,
 ) -> Page:
     """Make the page.
 
@@ -28,26 +33,29 @@ def make_page(
         ending: How the run ended.
         settings: The target's settings.
         result: What was planned and done; None if the run failed before it began.
-        dead_letter: Path of the dead letter file; empty if nothing was written.
+        dead_letter: Path or URL of the dead letter; None if nothing was written.
+        people: The same of the file with the people of a dry run; empty if there is none.
     """
     result = result or RunResult(dry_run=settings["dry_run"])
-    notes = [f"Members who were left out, with the reason: {dead_letter}"] if dead_letter else []
-    if result.incomplete:
-        notes.append("Some lists are not known to be complete: nobody was taken out of those.")
+    incomplete = "Some lists are not known to be complete: nobody was taken out of those."
     return Page(
         title="Cohorts to Braze",
         facts=_facts(ending, settings),
         status=ending.status,
         failure=ending.failure,
         figures=_figures(ending, result),
-        notes=notes,
+        notes=[incomplete] if result.incomplete else [],
         tables=[_cohorts(result)],
         changes=_changes(result),
         plugin="target-braze-cohorts",
         is_dry_run=result.dry_run,
-        lists=[Listing("Files", [("Members left out", link_to(dead_letter))])]
-        if dead_letter
-        else [],
+        lists=files_of_run(
+            {
+                "Members left out, with the reason": dead_letter,
+                "Who would be added or removed": people,
+            },
+            settings,
+        ),
         done=sum(cohort.done.added + cohort.done.removed for cohort in result.cohorts),
         failed=sum(cohort.done.refused for cohort in result.cohorts),
     )

@@ -9,6 +9,8 @@ from braze_mixpanel.tables import text_table
 from target_braze_cohorts.braze.change_requests import MembersChanged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from target_braze_cohorts.planning.decision import CohortCounts
     from target_braze_cohorts.planning.jobs import Job
 
@@ -48,6 +50,13 @@ class CohortResult:
     done: MembersChanged = field(default_factory=MembersChanged)
     stopped: str | None = None
     note: str = ""
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether there was nothing to do, and there is nothing to say about it."""
+        done = self.done.added or self.done.removed or self.done.refused
+        planned = self.counts.to_add or self.counts.to_remove
+        return not (done or planned or self.stopped or self.note)
 
     @property
     def data_points(self) -> int:
@@ -130,13 +139,36 @@ class RunResult:
         """Whether tables have a column of data points."""
         return self.dry_run and self.writes_attributes
 
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether a run that is no dry run had nothing to do for any cohort."""
+        return not self.dry_run and all(cohort.is_unchanged for cohort in self.cohorts)
+
+    def unchanged_line(self) -> str:
+        """Return what takes the place of the table in a run without changes."""
+        received = sum(cohort.counts.received for cohort in self.cohorts)
+        in_braze = sum(cohort.in_braze for cohort in self.cohorts)
+        cohorts = "1 cohort is" if len(self.cohorts) == 1 else f"{len(self.cohorts):,} cohorts are"
+        return f"{cohorts} unchanged: {received:,} members received, {in_braze:,} are in Braze."
+
     def table(self) -> str:
-        """Return the plan, and what was done: a line for each cohort, the sums last."""
+        """Return the plan, and what was done: a line for each cohort, the sums last.
+
+        Cohorts without a change have one line together, but for a dry run.
+        """
         done = ("data points",) * self.shows_data_points if self.dry_run else _DONE_HEADINGS
-        rows = [self._row(cohort) for cohort in self.cohorts]
-        sums = [sum(column) for column in zip(*(row[2:-1] for row in rows), strict=True)]
-        total = ("total", "", *sums, "")
+        quiet = [cohort for cohort in self.cohorts if cohort.is_unchanged]
+        if self.dry_run or len(quiet) == 1:
+            quiet = []
+        rows = [self._row(cohort) for cohort in self.cohorts if not (quiet and cohort.is_unchanged)]
+        if quiet:
+            rows.append(self._sums("…", f"{len(quiet)} unchanged", quiet))
+        total = self._sums("total", "", self.cohorts)
         return text_table((*_PLAN_HEADINGS, *done, "note"), [*rows, total])
+
+    def _sums(self, first: str, name: str, cohorts: Sequence[CohortResult]) -> tuple[Any, ...]:
+        columns = zip(*(self.numbers(cohort) for cohort in cohorts), strict=True)
+        return (first, name, *map(sum, columns), "")
 
     def _row(self, cohort: CohortResult) -> tuple[Any, ...]:
         stopped = f"STOPPED: {cohort.stopped}" if cohort.stopped else ""

@@ -6,15 +6,14 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from braze_mixpanel.report.page import Figure, Link, Listing, OverTime, Page, Table, link_to
+from braze_mixpanel.report.page import Figure, OverTime, Page, Table, files_of_run
 from braze_mixpanel.report.writer import duration
-from braze_mixpanel.singer.currents_streams import stream_id
-from target_mixpanel.mapping.currents import documented_mapping
 from target_mixpanel.run.account import Account, by_event, by_reason
 from target_mixpanel.run.estimate import DAYS_A_MONTH, estimate
+from target_mixpanel.run.report_input import Input, event_types, what_was_read
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
     from braze_mixpanel.report.writer import Ending
     from target_mixpanel.run.estimate import Estimate
@@ -30,9 +29,9 @@ def make_page(
     settings: Mapping[str, Any],
     pipeline: Pipeline | None,
     *,
-    retries: int,
     now: float,
-    streams: Collection[str] = (),
+    given: Input | None = None,
+    dry_run_file: str = "",
 ) -> Page:
     """Make the page with the outcome of every record.
 
@@ -40,10 +39,11 @@ def make_page(
         ending: How the run ended.
         settings: The target's settings.
         pipeline: Holds the account; None if the run failed before it began.
-        retries: Requests that were sent again.
         now: The present in UNIX seconds, for the age of the newest event.
-        streams: Those with a SCHEMA message: a tap writes one for each that is selected.
+        given: What came in; None if nothing did.
+        dry_run_file: Path or URL of the events of a dry run; empty if there is none.
     """
+    given = given or Input()
     newest = pipeline.newest_imported if pipeline else 0.0
     account = pipeline.account if pipeline else Account()
     timeline = pipeline.timeline if pipeline else None
@@ -56,23 +56,24 @@ def make_page(
         failure=ending.failure,
         figures=[
             _imported(account, imported),
-            *_figures(ending, account, retries, lag=max(0.0, now - newest) if newest else None),
+            *_figures(ending, account, pipeline, lag=max(0.0, now - newest) if newest else None),
         ],
-        notes=[
-            *_notes(settings, pipeline, ending.failure),
-            *([forecast.basis()] if forecast else []),
-        ],
+        notes=[forecast.basis()] if forecast else [],
         over_time=OverTime(f"{imported} events over time", timeline.counts(), timeline.width)
         if timeline
         else None,
         tables=[
-            _events(account, imported, forecast),
             _reasons(account),
             *_retries(ending, pipeline.retries_by_minute if pipeline else {}),
+            _events(account, imported, forecast),
         ],
         plugin="target-mixpanel",
         is_dry_run=settings["dry_run"],
-        lists=[*_files(settings, pipeline), *_selection(account, streams)],
+        lists=[
+            *what_was_read(given),
+            *files_of_run(_files(pipeline, dry_run_file, ending.failure), settings),
+        ],
+        appendix=event_types(given),
         done=account.imported.total(),
         failed=account.rejected.total(),
     )
@@ -88,42 +89,15 @@ def _facts(ending: Ending, settings: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _files(settings: Mapping[str, Any], pipeline: Pipeline | None) -> list[Listing]:
-    files: list[tuple[str, str | Link]] = []
-    if pipeline and pipeline.dead_letter.count:
-        files.append(("Rejected records", link_to(str(pipeline.dead_letter.where))))
-    if settings["dry_run"]:
-        files.append(("Events as they would be sent", link_to(str(settings["dry_run_path"]))))
-    return [Listing("Files", files)] if files else []
-
-
-def _selection(account: Account, streams: Collection[str]) -> list[Listing]:
-    """List the event types of Braze's own connector by whether they are selected, and came."""
-    known = {
-        stream_id(event_type): entry["event"]
-        for event_type, entry in documented_mapping().items()
-        if entry.get("native")
-    }
-    selected = known.keys() & set(streams)
-    if not selected:
-        return []
-    seen = {name for name in account.read if account.read[name]}
-    came = {stream for stream in selected if any(n.startswith(known[stream]) for n in seen)}
-    groups = (
-        ("selected, with records", came),
-        ("selected, without records", selected - came),
-        ("not selected", known.keys() - selected),
-    )
-    return [
-        Listing(
-            "Event types of Braze's own connector",
-            [
-                (f"{len(group)} {label}", ", ".join(sorted({known[stream] for stream in group})))
-                for label, group in groups
-                if group
-            ],
-        )
-    ]
+def _files(pipeline: Pipeline | None, dry_run_file: str, failure: str) -> dict[str, str]:
+    files = {}
+    if pipeline and (count := pipeline.dead_letter.count):
+        label = f"{count:,} rejected records, with reasons"
+        files[label] = str(pipeline.dead_letter.where)
+    if dry_run_file:
+        what = "Events before the failure" if failure else "Events as they would be sent"
+        files[what] = dry_run_file
+    return files
 
 
 def _retries(ending: Ending, by_minute: Mapping[int, int]) -> list[Table]:
@@ -152,7 +126,9 @@ def _imported(account: Account, name: str) -> Figure:
     )
 
 
-def _figures(ending: Ending, account: Account, retries: int, *, lag: float | None) -> list[Figure]:
+def _figures(
+    ending: Ending, account: Account, pipeline: Pipeline | None, *, lag: float | None
+) -> list[Figure]:
     imported, rejected = account.imported.total(), account.rejected.total()
     figures = [
         Figure("Skipped", f"{account.skipped.total():,}", "left out by a rule"),
@@ -164,24 +140,13 @@ def _figures(ending: Ending, account: Account, retries: int, *, lag: float | Non
         *figures,
         Figure("Duration", duration(ending.seconds)),
         Figure("Throughput", f"{imported / max(ending.seconds, 0.001):,.0f}", "events a second"),
-        Figure("Sent again", f"{retries:,}", "requests, after a failure"),
+        Figure(
+            "Sent again", f"{pipeline.retries if pipeline else 0:,}", "requests, after a failure"
+        ),
         Figure("Lag", "-", "nothing was imported")
         if lag is None
         else Figure("Lag", duration(lag), "age of newest event"),
     ]
-
-
-def _notes(settings: Mapping[str, Any], pipeline: Pipeline | None, failure: str) -> list[str]:
-    notes = []
-    if pipeline and pipeline.dead_letter.count:
-        notes.append(
-            f"Dead letter: {pipeline.dead_letter.where} holds {pipeline.dead_letter.count:,} "
-            "rejected records with the reason; it can be sent again through the target."
-        )
-    if settings["dry_run"]:
-        what = "What was written before the failure" if failure else "What would be sent"
-        notes.append(f"{what} lies in {settings['dry_run_path']}.")
-    return notes
 
 
 def _events(account: Account, imported: str, forecast: Estimate | None) -> Table:
@@ -189,7 +154,7 @@ def _events(account: Account, imported: str, forecast: Estimate | None) -> Table
     names = sorted(account.read, key=lambda name: (-account.read[name], name))
     return Table(
         title="Events",
-        note=f"{len(names):,} types",
+        note=f"{len(names):,} type" + "s" * (len(names) != 1),
         headings=(
             *("Event", "Read", imported, "Skipped", "Rejected"),
             *(("A day", "A month") if forecast else ()),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,6 +42,32 @@ def test_a_few_events_years_away_do_not_squeeze_the_rest() -> None:
     assert bars is not None
     assert (bars.width, bars.before, bars.after) == (HOUR, 2, 1)
     assert sum(bars.counts.values()) == 5000
+
+
+def test_a_single_hour_does_not_fill_the_chart_and_its_day_is_named() -> None:
+    bars = chart.arrange({("Open", START): 7}, HOUR)
+    assert bars is not None
+    (bar,) = ET.fromstring(chart.draw(bars)).findall(".//*[@aria-roledescription='bar']")
+    width = float(re.fullmatch(r"M[\d.]+,[\d.]+h([\d.]+)v.*", bar.attrib["d"])[1])
+    assert width < 1040 / 10
+    assert chart.period(bars) == "04 Oct 2024"
+
+
+def test_a_longer_time_is_named_by_its_first_and_last_day() -> None:
+    bars = chart.arrange({("Open", START): 1, ("Open", START + 3 * DAY): 1}, HOUR)
+    assert bars is not None
+    assert chart.period(bars) == "04 Oct 2024 to 07 Oct 2024"
+
+
+def test_a_count_of_one_has_no_fractions_beside_it() -> None:
+    bars = chart.arrange({("Open", START): 1}, HOUR)
+    assert bars is not None
+    texts = {
+        text.text
+        for text in ET.fromstring(chart.draw(bars)).iter("{http://www.w3.org/2000/svg}text")
+    }
+    assert {"0", "1"} <= texts
+    assert not any("." in (text or "") or "m" in (text or "") for text in texts)
 
 
 def test_nothing_imported_is_nothing_to_draw() -> None:

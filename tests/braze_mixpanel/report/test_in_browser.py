@@ -14,7 +14,7 @@ from tests.braze_mixpanel.report.pages import EVIL, cohort_report, events, mixpa
 from tests.fakes.fake_braze import FakeBraze
 from tests.target_mixpanel.harness import run
 
-ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+ARTIFACTS = Path(__file__).parents[3] / "artifacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = (
@@ -80,21 +80,24 @@ def test_the_page_of_cohorts_shows_its_table(tmp_path) -> None:
     picture(page, "cohorts")
 
 
-MEASURE = """<body><iframe srcdoc="{page}" style="width:375px;height:800px;border:0"></iframe>
+MEASURE = """<body><iframe srcdoc="{page}" style="width:{width}px;height:800px;border:0"></iframe>
 <script>onload = () => {{
   const root = document.querySelector("iframe").contentDocument.documentElement;
   document.title = root.scrollWidth + " of " + root.clientWidth;
 }}</script>"""
 
 
-def test_a_phone_needs_no_scrolling_to_the_side(mixpanel, tmp_path) -> None:
+@pytest.mark.parametrize("width", [375, 1280])
+def test_no_page_needs_scrolling_to_the_side(mixpanel, tmp_path, width: int) -> None:
     folder = tmp_path / "kept"
     pages = {"events": mixpanel_report(mixpanel, tmp_path)}
+    pages["dry run"] = mixpanel_report(None, tmp_path, dry_run=True)
+    pages["failed"] = mixpanel_report(mixpanel, tmp_path, service_account_password="wrong-one")
     with FakeBraze() as braze:
         pages["cohorts"] = cohort_report(braze, tmp_path)
     run(events(), mixpanel, tmp_path, report_path=f"{folder}/", max_rejected_ratio=1)
     pages["index"] = (folder / "index.html").read_text()
     for name, page in pages.items():
-        frame = tmp_path / f"{name}_on_a_phone.html"
-        frame.write_text(MEASURE.format(page=escape(page)))
-        assert "<title>375 of 375</title>" in browse(frame, "--dump-dom"), name
+        frame = tmp_path / f"{name}.frame.html"
+        frame.write_text(MEASURE.format(page=escape(page), width=width))
+        assert f"<title>{width} of {width}</title>" in browse(frame, "--dump-dom"), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,17 @@ def test_a_failed_run_shows_on_the_page_about_all_runs(tmp_path: Path) -> None:
     text = " ".join(Reader((tmp_path / "index.html").read_text()).text.split())
     assert "Last: Failed" in text
     assert "The last run failed: its page says why." in text
+
+
+def test_a_dry_run_does_not_look_like_a_run_on_the_page_about_all_runs(tmp_path: Path) -> None:
+    reports = KeptReports(str(tmp_path), None)
+    reports.add(page_of(), BEGAN, 1.0)
+    assert "planned by a dry run" not in (tmp_path / "index.html").read_text()
+    reports.add(replace(page_of(), is_dry_run=True), BEGAN + timedelta(minutes=1), 1.0)
+    index = (tmp_path / "index.html").read_text()
+    assert index.count('<i class="planned" style') == index.count('<i class="kept" style') == 1
+    assert "planned by a dry run" in index
+    assert "Finished, dry run" in index
 
 
 def test_files_that_others_put_there_do_no_harm(tmp_path: Path) -> None:
