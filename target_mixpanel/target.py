@@ -34,6 +34,7 @@ from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
 from target_mixpanel import settings
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
+from target_mixpanel.run import unused_names
 from target_mixpanel.run.clock import SYSTEM_CLOCK
 from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.hot_ids import HotIds
@@ -44,7 +45,6 @@ from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.timeline import Timeline
-from target_mixpanel.run.unused_names import find_unused_names
 from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import (
     MixpanelClient,
@@ -177,6 +177,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
             hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self._stopped_by is not None,
             while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
+            before_first=lambda: unused_names.log_unused_maps(self._map_use, self.logger),
             clock=self.clock,
         )
 
@@ -342,6 +343,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
     def _end(self) -> None:
         error = self._reader.error
         is_sound = error is None or isinstance(error, InputError | StoppedError)
+        if not (error or self._stopped_by or self.pipeline.has_sent) and self._schema_messages:
+            is_sound = not (error := unused_names.find_unused_maps(self._map_use))
         try:
             self.pipeline.finish(abandon_unsent=not is_sound)
         except ConnectorError as later:
@@ -363,7 +366,8 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
 
     def require_used_names(self) -> None:
         """Fail at the end of a run whose settings name what never came."""
-        if unused := find_unused_names(self.config, self._map_use, self._mappers.event_types):
+        find = unused_names.find_unused_names
+        if unused := find(self.config, self._map_use, self._mappers.event_types):
             raise unused
 
     def _stopped_error(self, signum: int) -> StoppedError:
