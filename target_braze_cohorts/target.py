@@ -29,7 +29,7 @@ from braze_mixpanel.singer.message_reader import (
 )
 from braze_mixpanel.singer.plugin import CheckablePlugin, end_at_second_signal
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
-from braze_mixpanel.singer.stream_map_names import MapUse, is_closed, names_without_effect
+from braze_mixpanel.singer.stream_map_names import MapUse, has_map, is_closed, names_without_effect
 from target_braze_cohorts.braze.client import TIMEOUTS, make_client
 from target_braze_cohorts.braze.connection_check import check_account
 from target_braze_cohorts.intake.cohort_records import Intake
@@ -189,7 +189,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     # Messages
 
     def _is_used(self, stream: str) -> bool:
-        """Return whether a stream may have a role; a stream map can rename any to one that has."""
+        """Return whether a stream may have a role; a stream map can rename its own."""
         config = self.config
         names = (
             config["cohorts_stream"],
@@ -197,7 +197,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
             config["profiles_stream"],
             changes_stream(config).name,
         )
-        return stream in names or bool(config.get("stream_maps"))
+        return stream in names or has_map(stream, config.get("stream_maps"))
 
     def _begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""
