@@ -13,7 +13,7 @@ from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.settings.redaction import secret_values
-from braze_mixpanel.singer.stream_map_names import names_without_effect
+from braze_mixpanel.singer.stream_map_names import has_map, names_without_effect
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_braze_cohorts.braze.client import TIMEOUTS
 from target_braze_cohorts.braze.client_choice import make_client
@@ -153,7 +153,7 @@ class TargetBrazeCohorts(ConnectorTarget):
     # A run
 
     def is_used(self, stream: str) -> bool:
-        """Return whether a stream may have a role; a stream map can rename any to one that has."""
+        """Return whether a stream may have a role; a stream map can rename its own."""
         config = self.config
         names = (
             config["cohorts_stream"],
@@ -161,7 +161,7 @@ class TargetBrazeCohorts(ConnectorTarget):
             config["profiles_stream"],
             changes_stream(config).name,
         )
-        return stream in names or bool(config.get("stream_maps"))
+        return stream in names or has_map(stream, config.get("stream_maps"))
 
     def begin(self) -> None:
         """Open the database and lock it against other runs before anything is read."""

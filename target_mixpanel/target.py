@@ -17,6 +17,7 @@ from braze_mixpanel.singer.message_reader import read_record, require_input, req
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
+from target_mixpanel.run import unused_names
 from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.mapped_records import take_through_maps
@@ -28,7 +29,6 @@ from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.timeline import Timeline
-from target_mixpanel.run.unused_names import find_unused_names
 from target_mixpanel.sending.client import make_client
 from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.credentials import api_secret_warning
@@ -129,6 +129,7 @@ class TargetMixpanel(ConnectorTarget):
             hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self.stopped_by is not None,
             while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
+            before_first=lambda: unused_names.log_unused_maps(self.map_use, self.logger),
             clock=self.clock,
         )
 
@@ -266,6 +267,8 @@ class TargetMixpanel(ConnectorTarget):
         """
         error = self.reader.error
         is_sound = error is None or isinstance(error, InputError | StoppedError)
+        if not (error or self.stopped_by or self.pipeline.has_sent) and self.schema_messages:
+            is_sound = not (error := unused_names.find_unused_maps(self.map_use))
         try:
             self.pipeline.finish(abandon_unsent=not is_sound)
         except ConnectorError as later:
@@ -287,7 +290,8 @@ class TargetMixpanel(ConnectorTarget):
 
     def require_used_names(self) -> None:
         """Fail at the end of a run whose settings name what never came."""
-        if unused := find_unused_names(self.config, self.map_use, self.mappers.event_types):
+        find = unused_names.find_unused_names
+        if unused := find(self.config, self.map_use, self.mappers.event_types):
             raise unused
 
     def _stopped_error(self, by: signal.Signals) -> StoppedError:

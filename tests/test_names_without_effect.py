@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.singer.stream_map_names import MapUse
 from tests.fakes.fake_braze import FakeBraze
+from tests.fakes.fake_mixpanel import FakeMixpanel
 from tests.tap_braze_currents.conftest import make_tap
 from tests.target_braze_cohorts.harness import SCHEMAS, cohort, full, member
 from tests.target_braze_cohorts.harness import run as run_cohorts
@@ -65,6 +67,27 @@ def test_target_mixpanel_names_it(maps, tmp_path: Path) -> None:
     done = run_mixpanel(OPENS, None, tmp_path, dry_run=True, stream_maps=maps)
     assert isinstance(done.error, SettingsError)
     assert "stream_maps" in str(done.error)
+
+
+@pytest.mark.parametrize("maps", WITHOUT_EFFECT, ids=str)
+def test_target_mixpanel_refuses_before_it_sends(maps, tmp_path: Path) -> None:
+    with FakeMixpanel() as server:
+        done = run_mixpanel(OPENS, server, tmp_path, stream_maps=maps)
+        assert "Nothing was sent" in str(done.error)
+        assert server.count == 0
+
+
+def test_target_mixpanel_names_it_before_the_first_batch_of_a_long_input(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = schema(STREAM, **{name: {} for name in FIELDS}) + opens(5)
+    with FakeMixpanel() as server, caplog.at_level(logging.INFO, "target-mixpanel"):
+        done = run_mixpanel(
+            lines, server, tmp_path, stream_maps={"nowhere": {"email": None}}, batch_size=2
+        )
+        assert server.count > 0
+    assert "no stream is named nowhere. That is so far" in caplog.text
+    assert "no stream is named nowhere" in str(done.error)
 
 
 @pytest.mark.parametrize("maps", WITH_EFFECT, ids=str)

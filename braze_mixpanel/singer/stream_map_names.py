@@ -153,6 +153,15 @@ def unmatched_names(setting: str, names: Iterable[str], known: Iterable[str]) ->
     ]
 
 
+def has_map(stream: str, stream_maps: Mapping[str, Any] | None) -> bool:
+    """Return whether `stream_maps` has a map for a stream, which may give it another name."""
+    sources = (
+        str(value.get(_SOURCE, key)) if isinstance(value, dict) else key
+        for key, value in (stream_maps or {}).items()
+    )
+    return any(fnmatch(stream, source) for source in sources)
+
+
 def is_closed(schema: Mapping[str, Any]) -> bool:
     """Return whether a JSON Schema lists all fields, as taps use the word `properties`."""
     more = schema.get("additionalProperties") or schema.get("patternProperties")

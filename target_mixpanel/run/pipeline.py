@@ -113,6 +113,7 @@ class Pipeline:
         hot_ids: HotIds | None = None,
         stopping: Callable[[], bool] = lambda: False,
         while_waiting: Callable[[], None] = lambda: None,
+        before_first: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Connect the parts; nothing is sent or written yet.
@@ -127,6 +128,7 @@ class Pipeline:
             stopping: Whether a signal has asked the run to stop.
             while_waiting: Called between blocks, and several times a second while batches wait
                 for Mixpanel.
+            before_first: Called before the first batch is sent.
             clock: For the rules about an event's time, and for waits.
         """
         self.account = Account()
@@ -137,7 +139,7 @@ class Pipeline:
         self.newest_imported = 0.0
         """Time of the newest imported event in UNIX seconds, 0 if there is none."""
         self._sender, self._write_state = sender, write_state
-        self._while_waiting = while_waiting
+        self._while_waiting, self._before_first = while_waiting, before_first
         self._stopping, self._clock, self._grace_seconds = stopping, clock, settings.grace_seconds
         self._batcher = Batcher(
             self._submit,
@@ -149,7 +151,7 @@ class Pipeline:
         self._ledger = Ledger()
         self._guard = RejectionGuard(self.account, settings.max_rejected_ratio, dead_letter.where)
         self._min_event_time, self._dry_run = settings.min_event_time, settings.dry_run
-        self._input_ended = False
+        self.has_sent = self._input_ended = False
         self._keeps_state = False
         self._abandoned = False
         self._state_covers = 0.0
@@ -259,6 +261,9 @@ class Pipeline:
         self._dead_letter(origin, rejected.reason, field=rejected.field, message=rejected.message)
 
     def _submit(self, batch: Batch) -> None:
+        if not self.has_sent:
+            self._before_first()
+            self.has_sent = True
         self._sender.submit(batch, stopping=self._asked_to_stop)
         self.settle()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.singer.stream_map_names import has_map
 from target_mixpanel.mapping.currents import event_type_of_stream
 from target_mixpanel.mapping.event import UnmappedStreamMapper
 from target_mixpanel.mapping.mapper_choice import choose_mapper
@@ -43,10 +44,10 @@ class StreamMappers:
         """Stream after stream maps → its event type; empty for a stream of another tap."""
 
     def may_map(self, stream: str) -> bool:
-        """Return whether a stream, before stream maps, may become events; a map can rename any."""
+        """Return whether a stream, before stream maps, may become events; a map can rename it."""
         settings = self._settings
         is_known = stream in settings["streams"] or event_type_of_stream(stream) is not None
-        return is_known or bool(settings.get("stream_maps"))
+        return is_known or has_map(stream, settings.get("stream_maps"))
 
     def choose(self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]) -> Mapper:
         """Choose the mapper for the records of a stream.

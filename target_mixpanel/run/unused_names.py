@@ -1,4 +1,4 @@
-"""Finds the names in the settings that had no effect in a run. Pure."""
+"""Finds the names in the settings that had no effect in a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from braze_mixpanel.singer.stream_map_names import names_without_effect, unmatch
 from target_mixpanel.mapping.currents import find_unknown_types
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Mapping
 
     from braze_mixpanel.errors import SettingsError
@@ -37,3 +38,20 @@ def find_unused_names(
         ],
         "All events were delivered all the same. Correct the name or remove it.",
     )
+
+
+def find_unused_maps(map_use: MapUse) -> SettingsError | None:
+    """Return the error about stream maps without effect; None if all were used.
+
+    It is for the end of an input before the first event is sent, because a map may remove what must
+    not be sent.
+    """
+    return names_without_effect(
+        map_use.find_unused(), "Nothing was sent. Correct the name or remove it."
+    )
+
+
+def log_unused_maps(map_use: MapUse, logger: logging.Logger) -> None:
+    """Log which stream maps have no effect so far, before the first event is sent."""
+    if unused := " ".join(map_use.find_unused()):
+        logger.info("%s That is so far: the first events are sent now.", unused)

@@ -64,6 +64,15 @@ def test_a_wrong_schema_of_an_unused_stream_costs_nothing(braze, tmp_path, part)
     assert done.rows["1"].done.added == 1
 
 
+@pytest.mark.parametrize(
+    "maps", [{"cohorts": {"more": "1"}}, {"all": {"__source__": "cohort*", "more": "1"}}], ids=str
+)
+def test_a_stream_without_a_map_is_unused_although_others_have_one(braze, tmp_path, maps) -> None:
+    unused = line({"type": "SCHEMA", "stream": "revenue", "key_properties": [], "schema": {}})
+    done = run(braze, tmp_path, unused + lists(1, "u1"), stream_maps=maps).ok()
+    assert done.rows["1"].done.added == 1
+
+
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
 def test_a_byte_order_mark_is_passed_over_wherever_it_stands(braze, tmp_path, place) -> None:
     lines = lists(2, "u1", "u2").splitlines(keepends=True)
