@@ -109,9 +109,7 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
         self._maps = MappedRecords(self.logger)
         self._closed: dict[str, bool] = {}
         self._map_use = MapUse(self.config.get("stream_maps"))
-        self._page = ReportWriter(
-            self.config, self.config_jsonschema, self._report_page, self.logger
-        )
+        self._page = ReportWriter(self.config, self._report_page, self.logger)
 
     def make_reader(self) -> SingerLineReader:
         """Make the reader of the input, with what is called around it."""
@@ -159,11 +157,10 @@ class TargetBrazeCohorts(CheckablePlugin, SingerTarget):
     @cached_property
     def rejects(self) -> RejectedMembers:
         """Writes members that cannot be delivered to the dead letter."""
-        secrets = secret_values(self.config, self.config_jsonschema)
         dead_letter = DeadLetter(
             self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
         )
-        return RejectedMembers(self.config, dead_letter, secrets)
+        return RejectedMembers(self.config, dead_letter)
 
     @cached_property
     def people(self) -> PlannedPeople:

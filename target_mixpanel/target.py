@@ -113,9 +113,7 @@ class TargetMixpanel(CheckablePlugin, SingerTarget):
         self._map_use = MapUse(self.config.get("stream_maps"))
         self._stopped_by: int | None = None
         self._is_reading = False
-        self._report = ReportWriter(
-            self.config, self.config_jsonschema, self._report_page, self.logger
-        )
+        self._report = ReportWriter(self.config, self._report_page, self.logger)
 
     def make_reader(self) -> SingerLineReader:
         """Make the reader of the input, with what is called around it."""
