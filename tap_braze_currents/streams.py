@@ -13,7 +13,11 @@ from singer_sdk.mapper import SameRecordTransform
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
-from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, applying_map
+from braze_mixpanel.singer.stream_map_errors import (
+    UnmappedRecordError,
+    applying_map,
+    require_bounded,
+)
 from tap_braze_currents.catalog.event_types import EventType, json_type_of, registry
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
 from tap_braze_currents.output.batch_files import BatchFiles
@@ -200,8 +204,11 @@ class CurrentsStream(SingerStream):
         try:
             with applying_map(self.stream_maps[0]):
                 write = self._currents_tap.message_writer.format_message
-                messages = list(self.mapped_messages(_decode(line)))
-                return [(message, write(message)) for message in messages]
+                messages = []
+                for message in self.mapped_messages(_decode(line)):
+                    require_bounded(message.record)
+                    messages.append((message, write(message)))
+                return messages
         except UnmappedRecordError as error:
             self._currents_tap.run.note_unmapped(error)
             return []
