@@ -13,7 +13,11 @@ from singer_sdk.mapper import SameRecordTransform
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
 from braze_mixpanel.singer.line_writer import record_lines
-from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, applying_map
+from braze_mixpanel.singer.stream_map_errors import (
+    UnmappedRecordError,
+    applying_map,
+    require_bounded,
+)
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
@@ -201,8 +205,11 @@ class CurrentsStream(SingerStream):
         try:
             with applying_map(self.stream_maps[0]):
                 write = self._currents_tap.message_writer.format_message
-                messages = list(self.mapped_messages(_decode(line)))
-                return [(message, write(message)) for message in messages]
+                messages = []
+                for message in self.mapped_messages(_decode(line)):
+                    require_bounded(message.record)
+                    messages.append((message, write(message)))
+                return messages
         except UnmappedRecordError as error:
             self._currents_tap.run.note_unmapped(error)
             return []

@@ -16,6 +16,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     UnmappedRecordError,
     UnmappedRecords,
     applying_map,
+    require_bounded,
 )
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 
@@ -113,7 +114,10 @@ class CohortStream(SingerStream):
         writer = self._cohort_tap.message_writer
         try:
             with applying_map(self.stream_maps[0]):
-                lines = b"".join(map(writer.format_message, self.mapped_messages(record)))
+                lines = b""
+                for message in self.mapped_messages(record):
+                    require_bounded(message.record)
+                    lines += writer.format_message(message)
         except UnmappedRecordError as error:
             self.unmapped.add(error)
         else:

@@ -12,7 +12,6 @@ from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
-from braze_mixpanel.settings.redaction import secret_values
 from braze_mixpanel.singer.stream_map_names import has_map, names_without_effect
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_braze_cohorts.braze.client import TIMEOUTS
@@ -123,11 +122,10 @@ class TargetBrazeCohorts(ConnectorTarget):
     @cached_property
     def rejects(self) -> RejectedMembers:
         """Writes members that cannot be delivered to the dead letter."""
-        secrets = secret_values(self.config, self.config_jsonschema)
         dead_letter = DeadLetter(
             self.config["dead_letter_path"], self.name, options=self.config.get("path_options")
         )
-        return RejectedMembers(self.config, dead_letter, secrets)
+        return RejectedMembers(self.config, dead_letter)
 
     @cached_property
     def people(self) -> PlannedPeople:

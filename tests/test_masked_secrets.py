@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from braze_mixpanel.settings.mistakes import find_mistakes
 from tap_braze_currents.tap import TapBrazeCurrents
 from tap_mixpanel_cohorts.tap import TapMixpanelCohorts
 from target_braze_cohorts.target import TargetBrazeCohorts
@@ -107,6 +108,33 @@ def test_a_secret_in_a_setting_is_shown_nowhere(command, setting, form, tmp_path
     assert MARK not in text, [line for line in text.splitlines() if MARK in line][:2]
 
 
+HOLDERS: tuple[Any, ...] = (
+    [MARK],
+    [{"secret": MARK}],
+    {"a": [MARK]},
+    {"storage": [MARK]},
+    {"storage": {"root": "s3://b", "params": [MARK]}},
+    {"storage": {"root": {"secret": MARK}, "params": {}}, "encoding": [MARK]},
+    {"encoding": {"format": {"secret": MARK}}},
+)
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda plugin: plugin.name)
+@pytest.mark.parametrize("value", HOLDERS, ids=str)
+def test_no_object_in_the_wrong_place_is_shown(plugin, value) -> None:
+    schema = {"properties": settings_of(plugin)}
+    for setting in schema["properties"]:
+        config = {**BASE[plugin.name], setting: json.loads(json.dumps(value))}
+        assert MARK not in " ".join(find_mistakes(config, schema, "X_")), setting
+
+
+@pytest.mark.parametrize("storage", [MARK, {"root": "s3://b", "params": MARK}], ids=str)
+def test_credentials_in_the_place_of_the_storage_are_not_shown(storage) -> None:
+    config = {**BASE["tap-braze-currents"], "batch_config": {"storage": storage}}
+    mistakes = find_mistakes(config, {"properties": settings_of(TapBrazeCurrents)}, "X_")
+    assert MARK not in " ".join(mistakes)
+
+
 VARIABLES = ("AWS_SESSION_TOKEN", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "SOME_PASSWORD")
 IN_THE_ENVIRONMENT = [(command, variable) for command in BASE for variable in VARIABLES]
 
@@ -125,7 +153,17 @@ def test_a_secret_of_the_environment_is_not_shown(command, variable, tmp_path) -
 
 
 @pytest.mark.parametrize("command", BASE)
-@pytest.mark.parametrize("text", [f'{{"api_secret": "{MARK}"}}', f'{{"a": "{MARK}"', f"[{MARK}]{{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"api_secret": "{MARK}"}}',
+        f'{{"a": "{MARK}"',
+        f"[{MARK}]{{",
+        f"api_secret={MARK}",
+        f'"api_secret": "{MARK}"',
+        f"x: 1\napi_secret: {MARK}",
+    ],
+)
 def test_settings_as_the_text_of_the_option_are_not_shown(command, text, tmp_path) -> None:
     done = subprocess.run(
         [BIN / command, "--config", text], capture_output=True, input=b"", cwd=tmp_path, check=False

@@ -12,7 +12,7 @@ from singer_sdk import typing as th
 
 from braze_mixpanel.errors import ConnectorError, StoppedError
 from braze_mixpanel.report.page import is_folder, render, report_file
-from braze_mixpanel.settings.redaction import redact, secret_values
+from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
     import logging
@@ -54,7 +54,6 @@ class ReportWriter:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        schema: Mapping[str, Any],
         make_page: Callable[[Ending], Page],
         logger: logging.Logger,
     ) -> None:
@@ -62,13 +61,11 @@ class ReportWriter:
 
         Args:
             settings: The plugin's settings.
-            schema: Their JSON Schema, which marks the secret ones.
             make_page: Returns the page's content, called when the run has ended.
             logger: Logs where the report is.
         """
         self._path: str | None = settings.get("report_path")
         self._path_options = settings.get("path_options")
-        self._secrets = secret_values(settings, schema)
         self._make_page, self._logger = make_page, logger
         self._began, self._clock = datetime.now(timezone.utc), time.monotonic()
 
@@ -111,7 +108,7 @@ class ReportWriter:
             status, failure = "Finished", ""
         elif isinstance(error, ConnectorError):
             status = "Stopped" if isinstance(error, StoppedError) else "Failed"
-            failure = redact(str(error), self._secrets)
+            failure = masked(str(error))
         else:
             status = "Failed"
             failure = f"Unforeseen error, {type(error).__name__}: the log says more."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from singer_sdk.plugin_base import JSONSchemaValidator
 
@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jsonschema import ValidationError
+
+
+_SHOW_NAMES_ONLY: Final = frozenset({"required", "additionalProperties"})
+"""The checks whose messages hold no value."""
 
 
 def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: str) -> list[str]:
@@ -74,7 +78,23 @@ def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -
     if definition.get("secret"):
         wanted = _types(types) if error.validator == "type" else error.validator_value
         return f"Setting {where} is wrong: it must be of type {wanted}."
-    return f"Setting {where} is wrong: {error.message}. {_meaning(schema, name)}".rstrip()
+    return f"Setting {where} is wrong: {_problem(error)}. {_meaning(schema, name)}".rstrip()
+
+
+def _problem(error: ValidationError) -> str:
+    """Say what is wrong with a value, without the value where secrets may be in it.
+
+    An object in the place of a text, or credentials that slipped one level up or down, would be
+    shown whole: only a single value helps to find a mistake.
+    """
+    is_single = not isinstance(error.instance, (dict, list))
+    is_of_store = list(error.path)[:2] == ["batch_config", "storage"]
+    if (is_single and not is_of_store) or error.validator in _SHOW_NAMES_ONLY:
+        return error.message
+    if error.validator == "type":
+        wanted: Any = error.validator_value
+        return f"it must be of type {_types(wanted)}"
+    return f"it does not have the form that it must have ({error.validator})"
 
 
 def _types(types: str | Sequence[str]) -> str:

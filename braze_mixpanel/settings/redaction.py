@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, quote, unquote
+from urllib.parse import parse_qsl, unquote
 
 from braze_mixpanel.clean_text import lines
+from braze_mixpanel.settings.spellings import spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -77,7 +77,7 @@ def _is_harmless(key: str, value: object) -> bool:
     return key in _HOLD_NO_SECRET and isinstance(value, str) and not _MAY_HOLD_SECRET.search(value)
 
 
-_url_user = re.compile(r"://[^/@\s?#]*@")
+_url_user = re.compile(r"://[^/\s?#\"'<>]*@")
 _signature = re.compile(
     r"([?&](?:sig|x-amz-signature|x-amz-credential|x-amz-security-token|x-goog-signature"
     r"|x-goog-credential|signature|token|access_token|key|api_key|secret|password)=)[^&\s\"'<>]+",
@@ -87,7 +87,18 @@ _authorization = re.compile(r"\b(Basic|Bearer) [A-Za-z0-9+/=._~-]{4,}")
 _secret_variable = re.compile("SECRET|TOKEN|PASSW|_KEY|CREDENTIAL|CONNECTION_STRING|(^|_)SAS")
 _names_a_file = re.compile("(_FILE|_PATH|_DIR|^GOOGLE_APPLICATION_CREDENTIALS)$")
 _SHORTEST_IN_ENVIRONMENT = 8
-_SECRET_PARAMETERS = frozenset({"sig", "signature", "token", "key", "secret", "password"})
+_SECRET_PARAMETERS = frozenset(
+    {
+        "access_token",
+        "api_key",
+        "key",
+        "password",
+        "secret",
+        "sig",
+        "signature",
+        "token",
+    }
+)
 
 
 def secrets_in_environment(variables: Mapping[str, str]) -> set[str]:
@@ -112,10 +123,12 @@ def secrets_in_urls(value: object) -> set[str]:
         _, scheme, rest = text.partition("://")
         if not scheme:
             continue
-        user, at, _ = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
+        # A password may hold any character where somebody forgot to write it as %40 or %2F; then
+        # parsers find a host or a port inside it, and show that.
+        user, at, _ = rest.rpartition("@")
         if at and ":" in user:
             password = user.partition(":")[2]
-            found |= {password, unquote(password)}
+            found |= {password, unquote(password), *re.split("[@/?#:]", password)}
         for name, given in parse_qsl(rest.partition("?")[2]):
             if name.lower() in _SECRET_PARAMETERS or name.lower().startswith(("x-amz-", "x-goog-")):
                 found.add(given)
@@ -146,14 +159,17 @@ _known: set[str] = set()
 
 
 def masked(text: str) -> str:
-    """Mask all secrets of this process in a text for a log, report or dead letter."""
+    """Mask all secrets of this process in a text for a log, report or dead letter.
+
+    Mask first and shorten then: half a secret at the end of a text is not found.
+    """
     return mask_urls(redact(text, _known))
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with every secret replaced by a mask, longest first."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    """Return the text with every secret replaced by a mask, in whatever spelling it stands."""
+    for spelling in spellings_of(frozenset(secrets)):
+        text = text.replace(spelling, MASK)
     return text
 
 
@@ -169,13 +185,11 @@ class RedactingFormatter(logging.Formatter):
         """
         super().__init__()
         self._formatter = formatter or logging.Formatter()
-        self._secrets: set[str] = set()
-        self.protect(secrets)
+        self._secrets = set(secrets)
 
     def protect(self, secrets: Iterable[str]) -> None:
-        """Mask these secrets too, also in the form that JSON gives them."""
-        for secret in secrets:
-            self._secrets |= {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}
+        """Mask these secrets too."""
+        self._secrets.update(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text without secrets and without control characters."""
@@ -183,11 +197,10 @@ class RedactingFormatter(logging.Formatter):
 
 
 def protect_logs(secrets: set[str]) -> None:
-    """Make every handler of the root logger mask these secrets.
+    """Mask these secrets too, in logs and wherever `masked` is called, until the process ends.
 
     Handlers, not loggers: a logger does not see what its children log.
     """
-    _known.clear()
     _known.update(secrets)
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, RedactingFormatter):

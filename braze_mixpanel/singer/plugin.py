@@ -50,6 +50,8 @@ _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 _NO_RUN = ("--about", "--check", "--dump", "--help", "--test", "--version")
 
 
+_SIGNS_OF_TEXT = "{=\"'\n"
+"""Seldom in the name of a file, and in settings of any form."""
 _MOST_CHARACTERS = 2000
 """Of one error."""
 
@@ -165,7 +167,7 @@ class ConnectorPlugin(SingerPlugin):
         try:
             return super().cb_config(ctx, param, value)
         except (OSError, ValueError, TypeError) as error:
-            is_text = any("{" in part for part in value)
+            is_text = any(sign in part for part in value for sign in _SIGNS_OF_TEXT)
             cause = str(error).rstrip(".")
             if isinstance(error, TypeError):
                 cause = "not a JSON object"

@@ -30,7 +30,7 @@ _MISTAKES = (
 
 _HOLDERS = (list, tuple, dict)
 _MOST_MAPPED_BYTES = 64 << 20
-"""Most that the lists and objects of one mapped record may hold, as `_require_bounded` counts."""
+"""Most that the lists and objects of one mapped record may hold, as `require_bounded` counts."""
 
 _ON_EVERY_RECORD = frozenset({"FunctionNotDefined", "OperatorNotDefined", "FeatureNotAvailable"})
 """Errors of simpleeval about the expression itself, whatever the record holds."""
@@ -116,16 +116,19 @@ def map_record(stream_map: StreamMap, values: Mapping[str, Any]) -> dict[str, An
     """
     with applying_map(stream_map):
         record = stream_map.transform(dict(values))
-        _require_bounded(record)
+        require_bounded(record)
         msgspec.json.encode(record)  # a map can return a function, or a number too large
         return record
 
 
-def _require_bounded(record: Mapping[str, Any] | None) -> None:
+def require_bounded(record: Mapping[str, Any] | None) -> None:
     """Refuse a result that is small in memory and huge as text.
 
     `[[[1] * 1000] * 1000] * 1000` is three lists that name each other, and two gigabytes of JSON.
     So each list counts as often as it is named: 16 bytes a value, and the length of its texts.
+
+    Args:
+        record: What a map made; None if it filtered the record.
 
     Raises:
         OverflowError: It is larger than `_MOST_MAPPED_BYTES`.

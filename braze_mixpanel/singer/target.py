@@ -58,9 +58,7 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
         self.map_use = MapUse(self.config.get("stream_maps"))
         self.stopped_by: signal.Signals | None = None
         self._closed: dict[str, bool] = {}
-        self._report = ReportWriter(
-            self.config, self.config_jsonschema, self.report_page, self.logger
-        )
+        self._report = ReportWriter(self.config, self.report_page, self.logger)
 
     def make_reader(self) -> SingerLineReader:
         """Make the reader of the input, with what is called around it."""

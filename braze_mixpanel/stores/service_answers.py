@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
+from braze_mixpanel.settings.redaction import masked
+
 _DUMP = "\n\nDebug source:"
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([^<]*)</Code>")
@@ -75,7 +77,7 @@ def as_service_error(error: Exception, path: str) -> Exception:
         if not code and _TOKEN_REQUEST.search(text):
             said.insert(0, "no credentials were found")
             codes.append("credentialretrievalerror")
-        return ServiceError(": ".join(filter(None, said))[:_LONGEST], *filter(None, codes))
+        return ServiceError(_shortened(": ".join(filter(None, said))), *filter(None, codes))
     if _NO_REGION in text:
         return ServiceError("the service redirects to another region", "PermanentRedirect")
     return _no_answer(text, dump, kind)
@@ -87,16 +89,20 @@ def _no_answer(text: str, dump: str, kind: str) -> ServiceError:
     reason = _plain(_IN_TIME.sub("", text).replace(" - ", ": "))
     said = f"{reason} ({', '.join(causes[:4])})" if causes else reason
     if "InvalidCertificate" in dump:
-        return ServiceError(said[:_LONGEST], "InvalidCertificate")
+        return ServiceError(_shortened(said), "InvalidCertificate")
     if "ProxyAuthRequired" in dump:
-        return ServiceError(said[:_LONGEST], "ProxyAuthRequired")
+        return ServiceError(_shortened(said), "ProxyAuthRequired")
     if _TOKEN_REQUEST.search(text):
-        return ServiceError(f"no credentials were found ({said})"[:_LONGEST], "NoCredentialsError")
+        return ServiceError(_shortened(f"no credentials were found ({said})"), "NoCredentialsError")
     if "builder error" in text:
-        return ServiceError(said[:_LONGEST], "invalid endpoint")
+        return ServiceError(_shortened(said), "invalid endpoint")
     if "HTTP error" in text or "request or response body error" in text or causes:
-        return ServiceError(said[:_LONGEST], "ConnectionError")
-    return ServiceError(said[:_LONGEST], kind)
+        return ServiceError(_shortened(said), "ConnectionError")
+    return ServiceError(_shortened(said), kind)
+
+
+def _shortened(text: str) -> str:
+    return masked(text)[:_LONGEST]
 
 
 def _bad_path(text: str) -> ServiceError:

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
+from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +177,8 @@ def explain(error: Exception, url: str, use: Use) -> ConnectorError:
         SettingsError where somebody must change something, TemporaryError where time may help.
     """
     rule = _rule(error, url)
-    text = " ".join(str(error).split()).rstrip(".")[:_LONGEST_TEXT] or type(error).__name__
+    words = masked(" ".join(str(error).split())).rstrip(".")
+    text = words[:_LONGEST_TEXT] or type(error).__name__
     advice = _NO_BUCKET if rule.advice is _MISSING and use.writes else rule.advice
     return rule.error(
         advice.format(

@@ -36,7 +36,7 @@ from tap_braze_currents.formats.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
 _FEWEST_BYTES: Final = {
     "null": 0,
@@ -139,6 +139,7 @@ class _Reader:
 
     def _fields(self, raw: dict[str, Any], namespace: str, depth: int) -> dict[str, AvroType]:
         found: dict[str, AvroType] = {}
+        size = _Size()
         for field in require_list(raw["fields"], "fields"):
             if not isinstance(field, dict):
                 raise TypeError("a field is no object")
@@ -146,7 +147,7 @@ class _Reader:
             if name in found:
                 raise ValueError("two fields have the same name")
             found[name] = self._type(field["type"], namespace, depth + 1)
-            self._check_size(found.values())
+            size.add(found[name])
         return found
 
     def _type(self, raw: object, namespace: str, depth: int) -> AvroType:
@@ -237,7 +238,9 @@ class _Reader:
         if not raw or any(isinstance(branch, list) for branch in raw):
             raise ValueError("a union is empty, or directly in another one")
         branches = [self._type(branch, namespace, depth + 1) for branch in raw]
-        self._check_size(branches)
+        size = _Size()
+        for branch in branches:
+            size.add(branch)
         others = [branch for branch in branches if branch.name != "null"]
         is_plain = len(others) == 1 and len(branches) - len(others) <= 1
         if is_plain:
@@ -285,12 +288,26 @@ class _Reader:
         self._records += 1
         return f"t{self._records}"
 
-    def _check_size(self, kinds: Collection[AvroType]) -> None:
-        if sum(kind.types for kind in kinds) > SCHEMA_TYPES:
+
+class _Size:
+    """Counts what the fields of a record or the branches of a union are made of."""
+
+    def __init__(self) -> None:
+        self._types = self._empty = 0
+
+    def add(self, kind: AvroType) -> None:
+        """Count one more, at the same cost however many there are.
+
+        Raises:
+            BrokenFileError: They exceed a limit.
+        """
+        self._types += kind.types
+        self._empty += kind.empty
+        if self._types > SCHEMA_TYPES:
             raise BrokenFileError(f"its schema is made of more than {SCHEMA_TYPES} types")
-        if sum(kind.empty for kind in kinds) > EMPTY_VALUES:
+        if self._empty > EMPTY_VALUES:
             raise BrokenFileError("its schema has too many values that hold nothing")
-        if max((kind.depth for kind in kinds), default=0) >= SCHEMA_DEPTH:
+        if kind.depth >= SCHEMA_DEPTH:
             raise _too_deep()
 
 

@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PIECE = 1 << 18
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
-_BETWEEN = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf[ \t\r\n]*)*")
-"""What may stand between two values; joined files have a byte order mark in the middle."""
+_BLANK_LINES = re.compile(rb"[ \t\r\n]*\n")
+_LINE = re.compile(rb"[^\n]+\n?")
+_BETWEEN = re.compile(rb"[ \t\r\n]*(?:\xef\xbb\xbf[ \t\r\n]*){,9}")
+"""What may stand between two values; joined files have a byte order mark in the middle.
+
+A group that may repeat without end keeps 50 bytes for each of its bytes."""
+_BEGIN_A_VALUE = (b",", b"[", b"{")
 _SCALAR = re.compile(rb"[^ \t\r\n{}\[\]\",:]+")
 
 
@@ -68,9 +72,8 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
     with suppress(ValueError, RecursionError):
         yield place, _raw_events(data)
         return
-    for number, found in enumerate(_LINE.finditer(data), 1):
-        place = Place(number, found.start())
-        line = bytes(found[0]).strip().removeprefix(UTF8_MARK)
+    for place, found in _lines(data):
+        line = bytes(found).strip().removeprefix(UTF8_MARK)
         if line:
             try:
                 events = _raw_events(line)
@@ -84,14 +87,37 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
     yield from _concatenated(data, place)
 
 
+def _lines(data: memoryview) -> Iterator[tuple[Place, memoryview]]:
+    """Yield the lines that are not blank; many blank ones are passed over at once."""
+    number = position = 0
+    while True:
+        start = _end_of(_BLANK_LINES, data, position)
+        number += _newlines_in(data[position:start])
+        found = _LINE.match(data, start)
+        if not found:
+            return
+        position = found.end()
+        yield Place(number + 1, start), data[start:position]
+        number += 1
+
+
+def _newlines_in(data: memoryview) -> int:
+    return sum(piece.count(b"\n") for piece in _pieces(data))
+
+
+def _pieces(data: memoryview) -> Iterator[bytes]:
+    """Yield the data in pieces: as a whole, `bytes` would be a copy."""
+    for start in range(0, len(data), _PIECE):
+        yield bytes(data[start : start + _PIECE])
+
+
 def _require_few_values(data: memoryview) -> None:
     """Check before parsing that the values of a file fit into memory."""
     if len(data) <= FREE_VALUES:
         return
     values = events = 0
-    for start in range(0, len(data), _PIECE):  # not as a whole, which would be a copy
-        piece = bytes(data[start : start + _PIECE])
-        values += piece.count(b",")
+    for piece in _pieces(data):
+        values += sum(map(piece.count, _BEGIN_A_VALUE))
         events += piece.count(b"event_type")
     if values > FREE_VALUES + VALUES_AN_EVENT * events:
         raise BrokenFileError(f"it holds {values} values, more than its events can have")
@@ -122,7 +148,7 @@ def _concatenated(data: memoryview, place: Place) -> Iterator[tuple[Place, list[
         start = _end_of(_BETWEEN, data, position)
         if start == len(data):
             return
-        place = Place(line + bytes(data[position:start]).count(b"\n"), start)
+        place = Place(line + _newlines_in(data[position:start]), start)
         position = _end_of_value(data, start)
         value = data[start:position]
         try:
@@ -130,7 +156,7 @@ def _concatenated(data: memoryview, place: Place) -> Iterator[tuple[Place, list[
         except (ValueError, RecursionError) as error:
             raise broken(str(place), error) from error
         yield place, events
-        line = place.line + bytes(value).count(b"\n")
+        line = place.line + _newlines_in(value)
 
 
 def _end_of(pattern: re.Pattern[bytes], data: memoryview, position: int) -> int:

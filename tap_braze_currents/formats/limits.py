@@ -34,8 +34,8 @@ DECIMAL_BYTES: Final = 500
 """Avro: one decimal, about 1,200 digits. Conversion takes more than linear time."""
 FREE_VALUES: Final = 1_000_000
 VALUES_AN_EVENT: Final = 1_000
-"""JSON: commas in a file, all in all and for each event more: every value is an object in memory,
-and a list of small ones takes forty times its text."""
+"""JSON: commas and brackets that open, all in all and for each event more: every value is an object
+in memory, and a list of small ones takes forty times its text."""
 JSON_DEPTH: Final = 1_000
 """JSON: objects and lists in one another, where a file is no strict JSON."""
 NEW_TYPES: Final = 300

@@ -19,6 +19,7 @@ from braze_mixpanel.http.failures import credentials_refused
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
+from braze_mixpanel.settings.redaction import masked
 from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from tap_mixpanel_cohorts.query.connection import ADDRESS_SETTINGS, Connection
 
@@ -221,5 +222,5 @@ def _message(status: int, content: bytes) -> str:
     answer = json_object(content)
     words = answer.get("error") or answer.get("message") or ""
     shown = " ".join(words.split()) if isinstance(words, str) else ""
-    shown = _EMAIL.sub("(e-mail)", shown)[:_LONGEST_MESSAGE]
+    shown = _EMAIL.sub("(e-mail)", masked(shown))[:_LONGEST_MESSAGE]
     return f"{status}: {shown}" if shown else str(status)

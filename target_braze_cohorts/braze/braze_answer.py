@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from braze_mixpanel.http.json_body import json_object
 from braze_mixpanel.http.rate_limit import RateLimit, read_rate_limit
 from braze_mixpanel.http.response_headers import http_date, retry_after_seconds
+from braze_mixpanel.settings.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,7 +79,7 @@ def read_answer(response: HttpResponse, now: float) -> BrazeAnswer:
     limit = read_rate_limit(response.headers, now)
     return BrazeAnswer(
         response.status,
-        str(content.get("message", response.reason))[:_MOST_SHOWN],
+        masked(str(content.get("message", response.reason)))[:_MOST_SHOWN],
         _wait(response.headers, limit, now),
         refused,
         unnamed,
@@ -102,7 +103,8 @@ def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
     errors = content.get("errors")
     for error in errors if isinstance(errors, list) else []:
         index = error.get("index") if isinstance(error, dict) else None
-        reason = str(error.get("type") if isinstance(error, dict) else error)[:_MOST_SHOWN]
+        words = str(error.get("type") if isinstance(error, dict) else error)
+        reason = masked(words)[:_MOST_SHOWN]
         if isinstance(index, int) and not isinstance(index, bool) and index >= 0:
             named[index] = reason
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from braze_mixpanel.settings.redaction import redact
 from target_braze_cohorts.intake.identity import alias_object
 from target_braze_cohorts.settings.identifier_kinds import ALIAS
 from target_braze_cohorts.settings.identifier_property import is_joined
@@ -36,19 +35,15 @@ class RefusedMember(NamedTuple):
 class RejectedMembers:
     """Writes dead letters as records of the members stream, so that the file can be replayed."""
 
-    def __init__(
-        self, config: Mapping[str, Any], dead_letter: DeadLetter, secrets: set[str]
-    ) -> None:
+    def __init__(self, config: Mapping[str, Any], dead_letter: DeadLetter) -> None:
         """Wire the parts.
 
         Args:
             config: The target's settings.
             dead_letter: The file of the run.
-            secrets: Values that are masked in the messages of Braze.
         """
         self._config = config
         self._dead_letter = dead_letter
-        self._secrets = secrets
         stream = config["members_stream"]
         self._schema: Mapping[str, Any] = {
             "stream": stream,
@@ -104,7 +99,7 @@ class RejectedMembers:
         self._add(
             {**record, "should_remove": refusal.is_removal},
             refusal.reason,
-            message=redact(refusal.message, self._secrets),
+            message=refusal.message,
             status=refusal.status,
         )
 

@@ -23,9 +23,10 @@ def without_values(message: str, record: Any) -> str:  # noqa: ANN401
         record: The record that the event was made of.
     """
     values = {text for text in _texts(record) if len(text) >= _SHORTEST_VALUE}
+    message = masked(message)  # first: a value may be a part of a secret
     for value in sorted(values, key=len, reverse=True):
         message = message.replace(value, "…")
-    return one_line(masked(message), _MOST_CHARACTERS)
+    return one_line(message, _MOST_CHARACTERS)
 
 
 def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -95,6 +96,15 @@ def doubling(times):
 def test_a_schema_that_is_not_that_of_an_event_is_broken(written, words):
     with pytest.raises(BrokenFileError, match=words):
         read_header(container(written, b"null", [(1, ROW)]))
+
+
+def test_a_schema_of_many_fields_is_read_in_linear_time():
+    many = [field("int", f"f{n}") for n in range(limits.SCHEMA_TYPES - 2)]
+    data = container(schema(ID, *many), b"null", [])
+    began = time.process_time()
+    header = read_header(data)
+    assert time.process_time() - began < 5
+    assert len(header.fields) == limits.SCHEMA_TYPES - 1
 
 
 @pytest.mark.parametrize("codec", [b"null", b"deflate"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,35 @@ def test_a_list_of_small_values_is_refused_before_it_takes_memory(value, start):
     with pytest.raises(BrokenFileError, match="more than its events can have"):
         list(event_bodies(memoryview(data)))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"events":[]}', b"[]\n", b'{"events":[]}\n'])
+def test_bodies_without_events_are_refused_before_they_take_time(body):
+    began = time.process_time()
+    with pytest.raises(BrokenFileError, match="more than its events can have"):
+        list(event_bodies(memoryview(body * 1_100_000)))
+    assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b" \n", b"\t\n\r\n "])
+def test_blank_lines_take_no_time_and_are_counted(blank):
+    event = b'{"event_type":"users.x","id":"a","time":1}\n'
+    times = 30_000_000 // len(blank)
+    began = time.process_time()
+    found = list(event_bodies(memoryview(event + blank * times + event)))
+    assert time.process_time() - began < 3
+    assert [len(events) for _, events in found] == [1, 1]
+    assert [place.line for place, _ in found] == [1, 2 + times * blank.count(b"\n")]
+
+
+def test_byte_order_marks_without_end_take_no_memory():
+    data = memoryview(b"\xef\xbb\xbf" * 3_000_000)
+    tracemalloc.start()
+    with pytest.raises(BrokenFileError, match="no JSON"):
+        list(event_bodies(data))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 64 << 20
 
 
 def test_all_blocks_of_a_file_together_have_a_limit(monkeypatch):

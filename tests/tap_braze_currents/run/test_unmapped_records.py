@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from braze_mixpanel.errors import InputError, SettingsError
 from tests.tap_braze_currents.conftest import make_tap, tap_of
 
 OPEN, CLICK = "users.messages.email.Open", "users.messages.email.Click"
+BATCH = {"encoding": {"format": "jsonl", "compression": "none"}}
 STREAM = "users_messages_email_open"
 
 
@@ -54,14 +56,31 @@ def test_the_other_records_are_written_and_the_file_is_named_and_read_again(
     assert sorted(ids) == ["a-0", "a-1", "a-2"]
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_result_that_is_small_in_memory_and_huge_as_text_costs_its_record(
+    batch, tmp_path, capfdbinary
+):
+    source = tmp_path / "source"
+    source.mkdir()
+    put(source, "a", "x", "y")
+    more = {"batch_config": BATCH | {"storage": {"root": (tmp_path / "b").as_uri()}}}
+    began = time.process_time()
+    _, _, error = run(
+        source,
+        capfdbinary,
+        "[[[1] * 1000] * 1000] * 1000 if app_id == 'x' else 'y'",
+        **(more if batch else {}),
+    )
+    assert time.process_time() - began < 10
+    assert isinstance(error, InputError)
+    assert "1 record is left out" in str(error)
+
+
 def test_batch_files_hold_the_other_records(tmp_path, capfdbinary):
     source, target = tmp_path / "source", tmp_path / "batch"
     source.mkdir()
     put(source, "a", "x", None)
-    batch = {
-        "encoding": {"format": "jsonl", "compression": "none"},
-        "storage": {"root": target.as_uri()},
-    }
+    batch = BATCH | {"storage": {"root": target.as_uri()}}
     _, _, error = run(source, capfdbinary, "app_id.upper()", batch_config=batch)
     assert isinstance(error, InputError)
     (file,) = target.iterdir()
