@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 TO_RUN := .venv/.installed-to-run
 TO_TEST := .venv/.installed
+# Tests of one xdist_group share a worker, and with it what is set up for a whole module.
+PARALLEL := -n auto --dist loadgroup --no-loadscope-reorder
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 INSTALL = $(PYTHON) -m venv .venv \
 	&& $(BIN)/python -m pip install --quiet 'pip>=25.1' \
@@ -24,11 +26,11 @@ run: $(TO_RUN)
 
 ## Every test, and the minimum coverage.
 test: $(TO_TEST)
-	$(BIN)/python -m pytest -n auto --cov --cov-fail-under=95
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-fail-under=95
 
 ## The fast tests.
 unit: $(TO_TEST)
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 ## The wheel alone on every Python of this machine, with the lowest and the newest dependencies.
 test-matrix: $(TO_TEST)

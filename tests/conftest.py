@@ -32,7 +32,9 @@ ROOT = Path(__file__).parents[1]
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the exhaustive tests, and measure coverage by the fast tests alone.
 
-    Tracing would slow the long ones by a third.
+    Tracing would slow the long ones by a third. In parallel runs these begin first, so that none
+    of them keeps one worker busy at the end when the others have nothing left, and the fast tests
+    of a file stay together: there are too many to hand out one by one.
     """
     if not os.environ.get("EXHAUSTIVE"):
         left_out = [item for item in items if item.get_closest_marker("exhaustive")]
@@ -41,6 +43,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.no_cover)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        for item in items:
+            if not (item.get_closest_marker("slow") or item.get_closest_marker("xdist_group")):
+                item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def a_part(cases: Sequence[tuple[Any, ...]], one_of: int) -> list[Any]:

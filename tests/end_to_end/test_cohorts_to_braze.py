@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("public tap")]
 BY_COHORT = {
     "TARGET_BRAZE_COHORTS_DATA_IMPORT_KEY": DATA_IMPORT_KEY,
     "TARGET_BRAZE_COHORTS_PARTNER_API_KEY": PARTNER_API_KEY,

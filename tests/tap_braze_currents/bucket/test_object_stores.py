@@ -21,7 +21,7 @@ from tests.tap_braze_currents.conftest import catalog_of, make_tap, tap_of
 from tests.tap_braze_currents.cutting_proxy import proxy_before
 from tests.tap_braze_currents.formats.test_decoding import avro_file, schema_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("object stores")]
 
 OPEN = "users.messages.email.Open"
 TYPES = [OPEN, "users.behaviors.Purchase"]

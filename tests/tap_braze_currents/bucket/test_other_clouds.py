@@ -28,7 +28,7 @@ from tests.fakes.fake_buckets import FakeBuckets, Refusal, serving
 from tests.tap_braze_currents.conftest import make_tap, tap_of
 from tests.tap_braze_currents.cutting_proxy import proxy_before
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("azurite")]
 
 TYPES = ["users.messages.email.Open", "users.behaviors.Purchase"]
 TAP = tap_of(*TYPES)

@@ -15,7 +15,7 @@ from tap_mixpanel_cohorts.inbox.database import make_engine, parse_url
 from tests.fakes.mixpanel_cohort_sync import LOST, CohortSync
 from tests.tap_mixpanel_cohorts.harness import PASSWORD, PROPERTY, USER, apply, inbox, run_tap
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("inbox in postgresql")]
 
 
 @pytest.fixture(scope="module")

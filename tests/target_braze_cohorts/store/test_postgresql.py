@@ -27,7 +27,7 @@ from tests.target_braze_cohorts.harness import (
 )
 from tests.target_braze_cohorts.intake.test_profiles import BY_BRAZE_ID, profiles
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("membership in postgresql")]
 
 KILLED_AT = 100
 KILL = """
