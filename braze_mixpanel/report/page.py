@@ -253,7 +253,8 @@ def find_report_problem(report_path: str | None) -> str | None:
     if not all(map(find_spec, NEEDED)):
         return (
             "Setting report_path needs libraries that are not installed: "
-            'pip install "braze-mixpanel[report]"'
+            'pip install "braze-mixpanel[report]". In Meltano, write braze-mixpanel[report] in '
+            "pip_url, and run meltano install."
         )
     return report_file(
         f"{report_path.rstrip('/')}/{INDEX}" if is_folder(report_path) else report_path

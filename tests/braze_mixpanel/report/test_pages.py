@@ -142,6 +142,7 @@ def test_a_missing_library_is_reported_before_anything_is_read(
         mixpanel_report(mixpanel, tmp_path)
     (line,) = caught.value.errors
     assert 'pip install "braze-mixpanel[report]"' in line
+    assert "pip_url, and run meltano install" in line
     assert mixpanel.requests == []
 
 
