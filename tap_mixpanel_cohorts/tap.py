@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from singer_sdk import Tap
@@ -57,14 +58,9 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
     _source: QueriedCohorts | PushedCohorts | None = None
     _covers_until: datetime | None = None
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
-        """Make a tap; nothing is read yet.
-
-        Args:
-            options: Those of the SDK's `Tap`.
-        """
-        self._counts = {"cohorts": 0, "members": 0}
-        super().__init__(**options)
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        return {"cohorts": 0, "members": 0}
 
     @classmethod
     def get_singer_command(cls) -> click.Command:

@@ -128,7 +128,7 @@ class TargetMixpanel(ConnectorTarget):
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self.stopped_by is not None,
-            while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
+            while_waiting=self._log_progress,
             clock=self.clock,
         )
 
@@ -148,6 +148,9 @@ class TargetMixpanel(ConnectorTarget):
             dry_run=self.dry_run,
             clock=self.clock,
         )
+
+    def _log_progress(self) -> None:
+        self.progress.log_if_due()
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""

@@ -117,8 +117,9 @@ class Gate(Protocol):
 class OpenGate:
     """Lets every request through."""
 
-    def enter(self, seconds: float) -> int | None:  # noqa: ARG002 - nothing to wait for
+    def enter(self, seconds: float) -> int | None:
         """Return at once."""
+        del seconds  # nothing to wait for
         return 0
 
     def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
