@@ -187,7 +187,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             budget,
             client,
             connection,
-            progress,
+            query_moments,
             run,
         )
 
@@ -196,7 +196,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
                 API_SECRETS_END_ON,
             )
-        asked = list(progress.moments(self._progress.get("queries")).values())
+        asked = list(query_moments.moments(self._progress.get("queries")).values())
         self._client = client.QueryClient(
             connection.Project.from_settings(self.config),
             budget.Budget(self.config["query_budget"], asked),

@@ -17,7 +17,6 @@ from braze_mixpanel.singer.message_reader import read_record, require_input, req
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
-from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.mapped_records import take_through_maps
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
@@ -27,6 +26,7 @@ from target_mixpanel.run.report_input import Input
 from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
+from target_mixpanel.run.summary_facts import run_facts
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.run.unused_names import find_unused_names
 from target_mixpanel.sending.client import make_client

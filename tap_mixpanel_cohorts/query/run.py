@@ -15,7 +15,7 @@ from braze_mixpanel.times import UnreadableTimeError, read_plausible_time
 from tap_mixpanel_cohorts.query.budget import fitting_interval
 from tap_mixpanel_cohorts.query.client import RefusedError, UnansweredError
 from tap_mixpanel_cohorts.query.pages import CohortPages, IncompleteError
-from tap_mixpanel_cohorts.query.progress import moments
+from tap_mixpanel_cohorts.query.query_moments import moments
 from tap_mixpanel_cohorts.reading.cohort import MEMBERS, Reading, cohort_number
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 
