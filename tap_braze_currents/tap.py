@@ -31,8 +31,8 @@ from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.catalog.meltano_selection import meltano_selection
 from tap_braze_currents.changes.command import changes_option
 from tap_braze_currents.planning.limits import Limits
+from tap_braze_currents.run.beginning import begin_run
 from tap_braze_currents.run.conditions import RunConditions
-from tap_braze_currents.run.run import Run, begin_run
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.sdk import TapArguments
     from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.catalog.discovery import Sample
+    from tap_braze_currents.run.run import Run
 
 
 class TapBrazeCurrents(ConnectorPlugin, Tap):

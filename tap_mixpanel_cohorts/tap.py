@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 from singer_sdk import Tap
@@ -57,14 +58,9 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
     _source: QueriedCohorts | PushedCohorts | None = None
     _covers_until: datetime | None = None
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401
-        """Make a tap; nothing is read yet.
-
-        Args:
-            options: Those of the SDK's `Tap`.
-        """
-        self._counts = {"cohorts": 0, "members": 0}
-        super().__init__(**options)
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        return {"cohorts": 0, "members": 0}
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -191,7 +187,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             budget,
             client,
             connection,
-            progress,
+            query_moments,
             run,
         )
 
@@ -200,7 +196,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 "Mixpanel switches API secrets off on %s: use a service account instead.",
                 API_SECRETS_END_ON,
             )
-        asked = list(progress.moments(self._progress.get("queries")).values())
+        asked = list(query_moments.moments(self._progress.get("queries")).values())
         self._client = client.QueryClient(
             connection.Project.from_settings(self.config),
             budget.Budget(self.config["query_budget"], asked),

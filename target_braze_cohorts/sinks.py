@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-from singer_sdk.sinks import Sink
 
 from braze_mixpanel.lenient_json import UNREADABLE
 from braze_mixpanel.singer.message_reader import read_record
+from braze_mixpanel.singer.sink import StreamSink
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from singer_sdk import Target
 
     from target_braze_cohorts.intake.cohort_records import Intake
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
@@ -43,31 +41,16 @@ class CohortsTarget(Protocol):
         """Writes members that cannot be delivered to the dead letter."""
 
 
-class CohortSink(Sink):
+class CohortSink(StreamSink[CohortsTarget]):
     """Passes the records of one stream to the readers of its roles; see `Intake`."""
 
-    def __init__(
-        self,
-        target: CohortsTarget,
-        stream_name: str,
-        schema: dict[str, Any],
-        key_properties: Sequence[str] | None,
+    def prepare(
+        self, target: CohortsTarget, schema: dict[str, Any], key_properties: Sequence[str] | None
     ) -> None:
-        """Prepare the stream.
-
-        Args:
-            target: Holds the intake.
-            stream_name: The stream, after stream maps.
-            schema: Its JSON Schema, after stream maps.
-            key_properties: Its key, after stream maps.
-        """
-        super().__init__(cast("Target", target), stream_name, schema, key_properties)
-        self._takes = target.intake.roles(stream_name)
-        if stream_name == target.config["members_stream"]:
+        """Find the readers of the roles that the stream has."""
+        self._takes = target.intake.roles(self.stream_name)
+        if self.stream_name == target.config["members_stream"]:
             target.rejects.set_schema(schema, key_properties)
-
-    def get_validator(self) -> None:
-        """Do not validate records: the schemas of taps such as tap-mixpanel are not reliable."""
 
     def take_lines(self, lines: list[bytes]) -> None:
         """Read RECORD lines of a stream without maps, without the SDK's steps in between.

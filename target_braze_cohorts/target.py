@@ -21,10 +21,10 @@ from target_braze_cohorts.intake.completeness import CURRENTLY_SYNCING
 from target_braze_cohorts.intake.mapped_records import MappedRecords
 from target_braze_cohorts.intake.rejected_members import RejectedMembers
 from target_braze_cohorts.run.closing_lines import log_result
-from target_braze_cohorts.run.facts import run_facts
 from target_braze_cohorts.run.planned_people import PlannedPeople, make_people
 from target_braze_cohorts.run.progress_log import INTERVAL_SECONDS
 from target_braze_cohorts.run.report_page import make_page
+from target_braze_cohorts.run.summary_facts import run_facts
 from target_braze_cohorts.settings import definitions as settings
 from target_braze_cohorts.settings.changes_stream import changes_stream
 from target_braze_cohorts.settings.consistency import (

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
-from singer_sdk.sinks import Sink
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.singer.message_reader import TooLargeRecordError
+from braze_mixpanel.singer.sink import StreamSink
 from target_mixpanel.mapping.event import RejectedEvent
 from target_mixpanel.mapping.fast_lane import FastLane, fast_lane_for
 from target_mixpanel.mapping.rules import TOO_LARGE
@@ -17,8 +17,6 @@ from target_mixpanel.sending.batches import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from singer_sdk import Target
 
     from target_mixpanel.mapping.event import Mapper
     from target_mixpanel.run.pipeline import Pipeline
@@ -38,32 +36,17 @@ class EventsTarget(Protocol):
         """How the records of each stream become events."""
 
 
-class MixpanelSink(Sink):
+class MixpanelSink(StreamSink[EventsTarget]):
     """Maps the records of one stream; the pipeline that all sinks share does the rest."""
 
-    def __init__(
-        self,
-        target: EventsTarget,
-        stream_name: str,
-        schema: dict[str, Any],
-        key_properties: Sequence[str] | None,
+    def prepare(
+        self, target: EventsTarget, schema: dict[str, Any], key_properties: Sequence[str] | None
     ) -> None:
-        """Prepare the stream.
-
-        Args:
-            target: Holds the pipeline.
-            stream_name: The stream, after stream maps.
-            schema: Its JSON Schema, after stream maps.
-            key_properties: Its key, after stream maps.
-        """
-        super().__init__(cast("Target", target), stream_name, schema, key_properties)
+        """Note how the stream is described in a dead letter."""
         self._target = target
-        message = {"stream": stream_name, "schema": schema, "key_properties": key_properties}
-        self._messages = Source(stream_name, message, whole_messages=True)
-        self._records = Source(stream_name, message, whole_messages=False)
-
-    def get_validator(self) -> None:
-        """Return no validator: Mixpanel's rules count, and a stream's schema does not know them."""
+        message = {"stream": self.stream_name, "schema": schema, "key_properties": key_properties}
+        self._messages = Source(self.stream_name, message, whole_messages=True)
+        self._records = Source(self.stream_name, message, whole_messages=False)
 
     @cached_property
     def mapper(self) -> Mapper:

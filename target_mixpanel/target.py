@@ -18,7 +18,6 @@ from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run import unused_names
-from target_mixpanel.run.facts import run_facts
 from target_mixpanel.run.hot_ids import HotIds
 from target_mixpanel.run.mapped_records import take_through_maps
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
@@ -28,6 +27,7 @@ from target_mixpanel.run.report_input import Input
 from target_mixpanel.run.report_page import make_page
 from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
+from target_mixpanel.run.summary_facts import run_facts
 from target_mixpanel.run.timeline import Timeline
 from target_mixpanel.sending.client import make_client
 from target_mixpanel.sending.connection_check import check_account
@@ -128,8 +128,8 @@ class TargetMixpanel(ConnectorTarget):
             timeline=Timeline() if config["dry_run"] or config.get("report_path") else None,
             hot_ids=HotIds(self.logger.warning),
             stopping=lambda: self.stopped_by is not None,
-            while_waiting=lambda: self.progress.log_if_due(),  # noqa: PLW0108 - made after it
             before_first=lambda: unused_names.log_unused_maps(self.map_use, self.logger),
+            while_waiting=self._log_progress,
             clock=self.clock,
         )
 
@@ -149,6 +149,9 @@ class TargetMixpanel(ConnectorTarget):
             dry_run=self.dry_run,
             clock=self.clock,
         )
+
+    def _log_progress(self) -> None:
+        self.progress.log_if_due()
 
     def check_settings(self) -> list[str]:
         """Find what the schema cannot say."""

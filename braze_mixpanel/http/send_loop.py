@@ -20,7 +20,7 @@ from braze_mixpanel.http.retry_waits import retry_waits
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 AnswerT = TypeVar("AnswerT")
 
@@ -117,8 +117,9 @@ class Gate(Protocol):
 class OpenGate:
     """Lets every request through."""
 
-    def enter(self, seconds: float) -> int | None:  # noqa: ARG002 - nothing to wait for
+    def enter(self, seconds: float) -> int | None:
         """Return at once."""
+        del seconds  # nothing to wait for
         return 0
 
     def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
@@ -288,6 +289,39 @@ class SendLoop:
         finally:
             with self._lock:
                 self.in_flight -= 1
+
+
+class CountedRequests:
+    """Base of what sends by a `SendLoop`: how its requests stand; any thread may ask."""
+
+    def __init__(self, loop: SendLoop) -> None:
+        """Count what a loop sends."""
+        self._loop = loop
+
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, those sent again included."""
+        return self._loop.requests
+
+    @property
+    def retries(self) -> int:
+        """How many requests were sent again."""
+        return self._loop.retries
+
+    @property
+    def retries_by_minute(self) -> Mapping[int, int]:
+        """Minute of the run → how many requests were sent again."""
+        return self._loop.retries_by_minute
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have no answer at this moment."""
+        return self._loop.in_flight
+
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds no request starts, after a failure."""
+        return self._loop.paused_for
 
 
 def _too_long(seconds: float, patience: Patience) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from contextlib import suppress
@@ -25,9 +26,7 @@ def parse_ratio(value: float | str) -> float:
     Raises:
         ValueError: It is not a number from 0 to 1.
     """
-    if isinstance(value, bool):
-        raise ValueError(value)  # noqa: TRY004 - one error for whatever is no ratio
-    ratio = float(value)
+    ratio = math.nan if isinstance(value, bool) else float(value)
     if not 0 <= ratio <= 1:
         raise ValueError(value)
     return ratio

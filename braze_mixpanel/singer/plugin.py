@@ -63,10 +63,32 @@ def _shown(error: str) -> str:
 class OneLineErrorCommand(SingerCommand):
     """A plugin's command that logs a foreseeable error in one line and exits with its code."""
 
-    reads_input = False
-    """Whether, without an option that says otherwise, it reads standard input."""
-    grace_seconds = GRACE_SECONDS
-    _plugin: Summarized | None = None
+    def __init__(
+        self,
+        command: click.Command,
+        logger: logging.Logger,
+        *,
+        reads_input: bool,
+        grace_seconds: float,
+    ) -> None:
+        """Take over the SDK's command.
+
+        Args:
+            command: The SDK's.
+            logger: The plugin's.
+            reads_input: Whether, without an option that says otherwise, it reads standard input.
+            grace_seconds: How long it may take to end after a signal.
+        """
+        super().__init__(
+            name=command.name,
+            callback=command.callback,
+            context_settings=command.context_settings,
+            params=command.params,
+            help=command.help,
+            logger=logger,
+        )
+        self._reads_input, self._grace_seconds = reads_input, grace_seconds
+        self._plugin: Summarized | None = None
 
     def take_plugin(self, plugin: Summarized) -> None:
         """Take the plugin that this command runs, for the summary at its end."""
@@ -77,7 +99,7 @@ class OneLineErrorCommand(SingerCommand):
         arguments = [*map(str, kwargs.get("args") or (args and args[0]) or sys.argv[1:])]
         summary = SummaryWriter()
         try:
-            with stop_clock(self.name or "", self.grace_seconds):
+            with stop_clock(self.name or "", self._grace_seconds):
                 result = super().main(*args, **kwargs)
         except ConfigValidationError as error:
             mistakes, code = error.errors, SettingsError.exit_code
@@ -113,7 +135,7 @@ class OneLineErrorCommand(SingerCommand):
     def _let_the_tap_end(self, arguments: Sequence[str]) -> None:
         """Read on for a while: a tap or Meltano that writes to a closed pipe fails with a trace."""
         reads_no_input = any(given.startswith(_NO_INPUT) for given in arguments)
-        if reads_no_input or not self.reads_input or not is_pipe(sys.stdin):
+        if reads_no_input or not self._reads_input or not is_pipe(sys.stdin):
             return
         for signum in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signum, signal.SIG_DFL)
@@ -142,18 +164,12 @@ class ConnectorPlugin(SingerPlugin):
     def get_singer_command(cls) -> click.Command:
         """Return the SDK's command, with one-line errors and a short log."""
         quiet_sdk(cls.logger)
-        command = super().get_singer_command()
-        one_line = OneLineErrorCommand(
-            name=command.name,
-            callback=command.callback,
-            context_settings=command.context_settings,
-            params=command.params,
-            help=command.help,
-            logger=cls.logger,
+        return OneLineErrorCommand(
+            super().get_singer_command(),
+            cls.logger,
+            reads_input=cls.reads_input,
+            grace_seconds=cls.most_seconds_to_stop,
         )
-        one_line.reads_input = cls.reads_input
-        one_line.grace_seconds = cls.most_seconds_to_stop
-        return one_line
 
     @classmethod
     def cb_config(

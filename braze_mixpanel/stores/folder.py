@@ -79,11 +79,8 @@ class StoreFolder:
         Raises:
             ConnectorError: It was not written.
         """
-        import obstore  # noqa: PLC0415 - a run without a store does not need it
-
         with self._explained(name):
-            obstore.put(
-                self._store,
+            self._store.put(
                 self._key(name),
                 content,
                 attributes={"Content-Type": content_type},
@@ -97,10 +94,8 @@ class StoreFolder:
             FileNotFoundError: It is not there.
             ConnectorError: It cannot be read.
         """
-        import obstore  # noqa: PLC0415 - a run without a store does not need it
-
         with self._explained(name):
-            return bytes(obstore.get(self._store, self._key(name)).bytes())
+            return bytes(self._store.get(self._key(name)).bytes())
 
     def names(self) -> list[str]:
         """List the names of all objects below the prefix, in order.
@@ -108,11 +103,9 @@ class StoreFolder:
         Raises:
             ConnectorError: They cannot be listed.
         """
-        import obstore  # noqa: PLC0415 - a run without a store does not need it
-
         begin = len(self._key(""))
         with self._explained(""):
-            pages = obstore.list(self._store, self._place.prefix or None)
+            pages = self._store.list(self._place.prefix or None)
             return sorted(found["path"][begin:] for page in pages for found in page)
 
     @cached_property

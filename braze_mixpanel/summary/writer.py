@@ -112,7 +112,7 @@ class SummaryWriter:
         logger.info("Summary of the run: %s", file.where)
 
 
-def _cleaned(value: Any) -> Any:  # noqa: ANN401 - any part of a summary
+def _cleaned(value: object) -> object:
     """Clean every text: names of cohorts and words of servers come from outside."""
     if isinstance(value, str):
         return one_line(masked(value), _MOST_CHARACTERS)

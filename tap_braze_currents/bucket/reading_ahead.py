@@ -35,6 +35,7 @@ PIECE_BYTES = 1 << 20
 Small ones, since the allocator keeps several for each thread after they are gone.
 """
 ATTEMPTS = 5
+FIRST_WAIT_SECONDS = 0.2
 _LARGE_TURN = BoundedSemaphore(LARGE_AT_ONCE)
 
 
@@ -88,7 +89,12 @@ def fetch_ahead(
 
 
 def read_object(
-    bucket: Bucket, file: RemoteFile, size: int | None = None, *, attempts: int = ATTEMPTS
+    bucket: Bucket,
+    file: RemoteFile,
+    size: int | None = None,
+    *,
+    attempts: int = ATTEMPTS,
+    first_wait: float = FIRST_WAIT_SECONDS,
 ) -> bytes | memoryview:
     """Read an object, and retry where that may help.
 
@@ -97,6 +103,7 @@ def read_object(
         file: The object.
         size: How many bytes of its beginning; all by default.
         attempts: How often each request is sent at most.
+        first_wait: Seconds before the second attempt at most; each later wait is twice as long.
 
     Returns:
         Its content; without a request if it is listed as empty.
@@ -110,7 +117,7 @@ def read_object(
         return b""
     if size is None and file.size is not None and file.size > FILE_BYTES:
         raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
-    read = _retrying(bucket, file, attempts)
+    read = _retrying(bucket, file, attempts, first_wait)
     try:
         if size is not None:
             return read(0, size)
@@ -138,7 +145,7 @@ def _read_pieces(read: Callable[[int, int], bytes], size: int) -> memoryview:
 
 
 def _retrying(
-    bucket: Bucket, file: RemoteFile, attempts: int
+    bucket: Bucket, file: RemoteFile, attempts: int, first_wait: float
 ) -> Callable[[int | None, int | None], bytes]:
     """Return what reads a range of an object, from a byte to the one before another, with retries.
 
@@ -151,7 +158,7 @@ def _retrying(
         giveup=lambda error: (
             isinstance(error, FileNotFoundError) or not is_temporary(error, file.path)
         ),
-        factor=0.2,
+        factor=first_wait,
         logger=None,
     )(bucket.store.read)
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from tap_braze_currents.formats.avro_schema import AvroType
+    from tap_braze_currents.formats.avro_types import AvroType
 
 GROUP_BYTES: Final = 256 << 10
 """How much is decoded at a time; more is no faster and takes more memory."""

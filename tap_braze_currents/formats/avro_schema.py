@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from tap_braze_currents.formats import avro_values as values
@@ -27,10 +27,19 @@ from tap_braze_currents.formats.avro_names import (
     require_list,
     require_name,
 )
+from tap_braze_currents.formats.avro_types import (
+    FEWEST_BYTES,
+    AvroType,
+    array,
+    map_of,
+    of_bytes,
+    primitive,
+    record_layout,
+    union_zero,
+)
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import (
     EMPTY_VALUES,
-    NAME_LENGTH,
     SCHEMA_DEPTH,
     SCHEMA_TYPES,
 )
@@ -38,50 +47,11 @@ from tap_braze_currents.formats.limits import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_FEWEST_BYTES: Final = {
-    "null": 0,
-    "boolean": 1,
-    "int": 1,
-    "long": 1,
-    "float": 4,
-    "double": 8,
-    "bytes": 1,
-    "string": 1,
-}
 _NAMED: Final = frozenset({"record", "error", "enum", "fixed"})
 _ITEMS: Final = {"array": "items", "map": "values"}
-_IN_COLUMNS: Final = frozenset({"string", "int", "long", "float", "double", "boolean"})
-_TIMES: Final = {"int": ("time-millis",), "long": ("time-micros", "time-nanos")}
-_MOMENTS: Final = ("timestamp-", "local-timestamp-")
 _DURATION_BYTES: Final = 12
 _UUID_BYTES: Final = 16
 _CACHED_SCHEMAS: Final = 256
-
-
-@dataclass(frozen=True)
-class AvroType:
-    """One type of a schema, with all named types resolved."""
-
-    name: str
-    """An Avro primitive or logical type, `array<…>` of one, or `other` for what is nested."""
-    layout: Any
-    """The schema that a library reads the bytes by."""
-    fewest_bytes: int
-    """No value takes less."""
-    types: int = 1
-    """How many types it is made of."""
-    empty: int = 0
-    """How many of its values take no bytes."""
-    depth: int = 1
-    to_json: Callable[[Any], Any] | None = None
-    """Makes a plain JSON value of what the library gives; None if it is one already."""
-    nullable: bool = False
-    zero: bytes | None = None
-    """The bytes of its simplest value; None for what is not read in columns."""
-    per_second: int = 0
-    """Of a timestamp: units a second. A date has none."""
-    scale: int | None = None
-    """Of a decimal: digits after the point."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +105,7 @@ class _Reader:
         fewest_bytes = sum(kind.fewest_bytes for kind in fields.values())
         if not fewest_bytes:
             raise BrokenFileError("its schema has only fields that hold nothing")
-        return RecordSchema(name, fields, _record_layout("event", fields), fewest_bytes)
+        return RecordSchema(name, fields, record_layout("event", fields), fewest_bytes)
 
     def _fields(self, raw: dict[str, Any], namespace: str, depth: int) -> dict[str, AvroType]:
         found: dict[str, AvroType] = {}
@@ -162,13 +132,13 @@ class _Reader:
         kind = raw["type"]
         if not isinstance(kind, str):  # wrapped, as in {"type": {"type": "string"}}
             return self._type(kind, namespace, depth + 1)
-        if kind in _FEWEST_BYTES:
-            return _primitive(kind, raw)
+        if kind in FEWEST_BYTES:
+            return primitive(kind, raw)
         if kind in _NAMED:
             return self._define(raw, kind, namespace, depth)
         if kind in _ITEMS:
             item = self._type(raw[_ITEMS[kind]], namespace, depth + 1)
-            return _array(item) if kind == "array" else _map(item)
+            return array(item) if kind == "array" else map_of(item)
         return self._known(kind, namespace)
 
     def _known(self, name: str, namespace: str) -> AvroType:
@@ -206,7 +176,7 @@ class _Reader:
             raise ValueError("a fixed type has an impossible size")
         layout = {"type": "fixed", "name": self._new_name(), "size": size}
         logical = raw.get("logicalType")
-        name, to_json, scale = _of_bytes(raw)
+        name, to_json, scale = of_bytes(raw)
         if logical == "duration" and size == _DURATION_BYTES:
             name, to_json = "duration", values.duration_text
         elif logical == "uuid" and size == _UUID_BYTES:
@@ -226,7 +196,7 @@ class _Reader:
         fewest_bytes = sum(kind.fewest_bytes for kind in fields.values())
         return AvroType(
             "other",
-            _record_layout(self._new_name(), fields),
+            record_layout(self._new_name(), fields),
             fewest_bytes,
             types=1 + sum(kind.types for kind in fields.values()),
             empty=sum(kind.empty for kind in fields.values()) or not fewest_bytes,
@@ -256,7 +226,7 @@ class _Reader:
             depth=1 + max(branch.depth for branch in branches),
             to_json=to_json,
             nullable=len(others) < len(branches),
-            zero=_union_zero(branches) if only and only.zero is not None else None,
+            zero=union_zero(branches) if only and only.zero is not None else None,
             per_second=only.per_second if only else 0,
             scale=only.scale if only else None,
         )
@@ -275,7 +245,7 @@ class _Reader:
                 continue
             tag = f"b{number}"
             converters[tag] = branch.to_json
-            layouts.append(_record_layout(self._new_name(), {tag: branch}))
+            layouts.append(record_layout(self._new_name(), {tag: branch}))
 
         def to_json(value: dict[str, Any]) -> object:
             ((tag, inner),) = value.items()
@@ -309,93 +279,6 @@ class _Size:
             raise BrokenFileError("its schema has too many values that hold nothing")
         if kind.depth >= SCHEMA_DEPTH:
             raise _too_deep()
-
-
-def _primitive(kind: str, raw: dict[str, Any]) -> AvroType:
-    logical = raw.get("logicalType")
-    if kind == "bytes":
-        name, to_json, scale = _of_bytes(raw)
-        return AvroType(name, kind, 1, to_json=to_json, scale=scale)
-    if isinstance(logical, str):
-        if kind == "int" and logical == "date":
-            return AvroType("date", kind, 1, to_json=values.date_text)
-        if logical in _TIMES.get(kind, ()):
-            unit = values.PER_SECOND[logical.rpartition("-")[2]]
-            return AvroType("time", kind, 1, to_json=partial(values.time_text, per_second=unit))
-        if kind == "long" and logical.startswith(_MOMENTS):
-            unit = values.PER_SECOND.get(logical.rpartition("-")[2], 0)
-            if unit:
-                zone = "" if logical.startswith("local") else "Z"
-                to_text = partial(values.timestamp_text, per_second=unit, zone=zone)
-                return AvroType("timestamp", kind, 1, to_json=to_text, per_second=unit)
-    fewest = _FEWEST_BYTES[kind]
-    return AvroType(
-        kind,
-        kind,
-        fewest,
-        empty=not fewest,
-        to_json=values.shortest_float if kind == "float" else None,
-        zero=bytes(fewest) if kind in _IN_COLUMNS else None,
-    )
-
-
-def _of_bytes(raw: dict[str, Any]) -> tuple[str, Callable[[Any], Any], int | None]:
-    """Return what bytes are: a decimal if they are a valid one, else text."""
-    precision, scale = raw.get("precision"), raw.get("scale", 0)
-    if (
-        raw.get("logicalType") != "decimal"
-        or type(precision) is not int
-        or type(scale) is not int
-        or not 0 <= scale <= precision <= NAME_LENGTH
-    ):
-        return "bytes", values.bytes_text, None
-    return "decimal", lambda value: values.decimal_number(values.decimal(value, scale)), scale
-
-
-def _array(item: AvroType) -> AvroType:
-    if not item.fewest_bytes:
-        # A block of it may claim items without end, and none of them takes a byte.
-        raise BrokenFileError("its schema has an array of values that hold nothing")
-    convert = item.to_json
-    simple = not item.name.startswith("array<") and item.name not in {"other", "null"}
-    return AvroType(
-        f"array<{item.name}>" if simple else "other",
-        {"type": "array", "items": item.layout},
-        1,
-        types=1 + item.types,
-        depth=1 + item.depth,
-        to_json=convert
-        and (lambda values: [value if value is None else convert(value) for value in values]),
-        zero=b"\0" if simple and item.zero is not None else None,
-    )
-
-
-def _map(item: AvroType) -> AvroType:
-    convert = item.to_json
-    return AvroType(
-        "other",
-        {"type": "map", "values": item.layout},
-        1,
-        types=1 + item.types,
-        depth=1 + item.depth,
-        to_json=convert
-        and (
-            lambda values: {
-                key: value if value is None else convert(value) for key, value in values.items()
-            }
-        ),
-    )
-
-
-def _union_zero(branches: Sequence[AvroType]) -> bytes:
-    """Return the shortest bytes of a union of one type and perhaps null: the number, the value."""
-    number = next((n for n, branch in enumerate(branches) if branch.name == "null"), 0)
-    return bytes([2 * number]) + (branches[number].zero or b"")
-
-
-def _record_layout(name: str, fields: dict[str, AvroType]) -> dict[str, Any]:
-    listed = [{"name": field, "type": kind.layout} for field, kind in fields.items()]
-    return {"type": "record", "name": name, "fields": listed}
 
 
 def _too_deep() -> BrokenFileError:

@@ -7,28 +7,24 @@ and the summary span all streams.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from braze_mixpanel.errors import ConnectorError, InputError, StoppedError
+from braze_mixpanel.errors import ConnectorError, StoppedError
 from braze_mixpanel.singer.currents_streams import stream_id
 from braze_mixpanel.singer.stream_map_errors import UnmappedRecords
 from braze_mixpanel.summary.content import RunFacts
 from tap_braze_currents.bucket.layout import to_datetime
 from tap_braze_currents.bucket.reading_ahead import fetch_ahead
 from tap_braze_currents.formats.errors import BrokenFileError, NoEventsFileError
-from tap_braze_currents.planning.files_to_read import plan_files
+from tap_braze_currents.run.file_failures import FileFailures
 from tap_braze_currents.run.file_records import file_records
-from tap_braze_currents.run.progress_log import Done, logging_progress
+from tap_braze_currents.run.progress_log import Done
 from tap_braze_currents.run.read_so_far import sum_up_read
-from tap_braze_currents.run.resuming import resume
-from tap_braze_currents.run.state_pace import StatePace
 from tap_braze_currents.run.stream_progress import StreamProgress, progress_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from concurrent.futures import Executor
 
     from singer_sdk.helpers.types import TapState
@@ -36,82 +32,20 @@ if TYPE_CHECKING:
     from braze_mixpanel.singer.bucket_read import BucketRead
     from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError
     from tap_braze_currents.bucket.reading_ahead import Fetched
-    from tap_braze_currents.bucket.store import Bucket, RemoteFile
+    from tap_braze_currents.bucket.store import RemoteFile
     from tap_braze_currents.formats.records import Rows
     from tap_braze_currents.planning.files_to_read import FilesToRead
-    from tap_braze_currents.planning.limits import Limits
     from tap_braze_currents.run.conditions import RunConditions
     from tap_braze_currents.run.file_records import SelectedStream
+    from tap_braze_currents.run.state_pace import StatePace
 
 logger = logging.getLogger("tap-braze-currents")
 
 _STEP_SECONDS = 0.25  # in which a run that waits for a file notices a stop
-_MOST_NAMED = 100
-"""Files that a run names: a bucket may hold thousands that cannot be read."""
-
-
-@contextmanager
-def begin_run(
-    bucket: Bucket,
-    limits: Limits,
-    streams: Sequence[SelectedStream],
-    state: TapState,
-    write_state: Callable[[TapState], None],
-    conditions: RunConditions,
-    bytes_written: Callable[[], int],
-) -> Iterator[Run]:
-    """Plan a run over the bucket; its background threads end with the block.
-
-    Args:
-        bucket: Where the files are.
-        limits: Which files count.
-        streams: The selected ones, in the order in which they will be read.
-        state: The tap's state; kept up to date in place.
-        write_state: Emits a STATE message.
-        conditions: Clocks, reading and pace.
-        bytes_written: How much has been written to standard output so far.
-
-    Yields:
-        The run, with its listings under way. Call `files` for each stream, then `finish`.
-
-    Raises:
-        ConnectorError: The bucket cannot be listed, or the state cannot be understood.
-    """
-    begun_at = conditions.timer()
-    pools = (
-        ThreadPoolExecutor(conditions.listing_threads, "list"),
-        ThreadPoolExecutor(conditions.reading_threads, "read"),
-    )
-    listing, reading = pools
-    every = conditions.seconds_between_reports
-    try:
-        with logging_progress(conditions.timer, begun_at, every) as log:
-            now = conditions.clock()
-            folders = bucket.folders()
-            progress = resume(streams, folders.event_types(), state, limits, now, conditions)
-            bookmarks = {event_type: stream.bookmark for event_type, stream in progress.items()}
-            run = Run(
-                plan=plan_files(bucket, folders, limits, bookmarks, now, listing),
-                progress=progress,
-                state=state,
-                write_state=write_state,
-                read_file=lambda file: conditions.read_file(bucket, file),
-                pool=reading,
-                conditions=conditions,
-                pace=StatePace(conditions, bytes_written, begun_at),
-            )
-            log.follow(run)
-            yield run
-    finally:
-        # A thread inside the store's library while the interpreter ends would abort the process.
-        for pool in pools:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for pool in pools:
-            pool.shutdown(wait=True)
 
 
 class Run:
-    """Reads the files of all selected streams, once. `begin_run` makes it."""
+    """Reads the files of all selected streams, once. `beginning.begin_run` makes it."""
 
     def __init__(
         self,
@@ -146,15 +80,13 @@ class Run:
         self._is_stopped = False
         self._covered = ""
         """The newest hour in the last STATE."""
-        self._failures_in_a_row = 0
-        """Files that could not be fetched, for a reason outside their content."""
         self._is_complete = False
         """Whether the file just read was read to its end."""
         self._unmapped = UnmappedRecords()
         """Records of the file that is read which no stream map could take."""
-        self._errors: list[ConnectorError] = []
+        self._failures = FileFailures(conditions.most_failures_in_a_row)
         for error in plan.errors:
-            self._note(error)
+            self._failures.note(error)
         self._fetched = fetch_ahead(self._planned(), read_file, pool, conditions.files_ahead)
         self._head: Fetched | None = None
         """A fetched file of a stream that is read later."""
@@ -268,15 +200,13 @@ class Run:
         self._log_summary()
         if self._is_stopped:
             raise StoppedError("Stopped by a signal. Run again: it goes on where this run was.")
-        if len(self._errors) == 1:
-            raise self._errors[0]
-        if self._errors:
-            raise _sum_up(self._errors)
+        if error := self._failures.error():
+            raise error
 
     def _extend_swept_bookmarks(self) -> None:
         """After a sweep that left nothing unread, every hour from its start has been looked at."""
         for progress in self._progress.values():
-            if not (self._is_stopped or self._errors or progress.unread):
+            if not (self._is_stopped or self._failures.errors or progress.unread):
                 progress.bookmark.mark_swept(self._plan.limits.start_hour)
 
     def _log_summary(self) -> None:
@@ -305,20 +235,11 @@ class Run:
                 for file in self._plan.files(event_type):
                     yield event_type, file
             except ConnectorError as error:
-                self._note(error)
-
-    def _note(self, error: ConnectorError) -> None:
-        """Log an error now, and keep it for the end of the run."""
-        self._errors.append(error)
-        if len(self._errors) <= _MOST_NAMED:
-            logger.warning("%s", error)
-        elif len(self._errors) == _MOST_NAMED + 1:
-            logger.warning("More files cannot be read; no more of them are named.")
+                self._failures.note(error)
 
     def _next_of(self, event_type: str) -> Fetched | None:
         """Return the next file if it is of this type; otherwise keep it for its stream."""
-        is_hopeless = self._failures_in_a_row >= self._conditions.most_failures_in_a_row
-        if self._is_stopped or is_hopeless:
+        if self._is_stopped or self._failures.is_hopeless:
             return None
         head = self._head or next(self._fetched, None)
         is_own = head is not None and head.event_type == event_type
@@ -343,7 +264,7 @@ class Run:
                 progress.add_records(rows.records)
             self._require_all_mapped(progress)
             self._is_complete = True
-            self._failures_in_a_row = 0
+            self._failures.file_was_read()
         except NoEventsFileError as error:
             self._is_complete = True  # another run would find nothing in it either
             logger.warning("%s is passed over: %s.", file.path, error)
@@ -352,24 +273,15 @@ class Run:
             logger.warning("%s was deleted after it was listed; skipped.", file.path)
         except Exception as error:  # noqa: BLE001 - a file must not end the run, whatever it holds
             progress.mark_failed(file.key)
-            self._note(self._failure(fetched, error))
+            # Files that earlier runs could not read either say nothing about the service now.
+            is_pending = file.key in self._plan.pending_keys(fetched.event_type)
+            self._failures.note_file(file.path, error, is_pending=is_pending)
 
     def _require_all_mapped(self, progress: StreamProgress) -> None:
         """Raise if some records of the file were left out: it must not count as read."""
         if self._unmapped.count:
             progress.add_records(-self._unmapped.count)
             raise BrokenFileError(self._unmapped.in_words().rstrip("."))
-
-    def _failure(self, fetched: Fetched, error: Exception) -> ConnectorError:
-        """Say why a file was not read to its end, and count those that could not be fetched."""
-        if isinstance(error, ConnectorError) and not isinstance(error, BrokenFileError):
-            if fetched.file.key not in self._plan.pending_keys(fetched.event_type):
-                # Files that earlier runs could not read either say nothing about the service now.
-                self._failures_in_a_row += 1
-            return error
-        is_known = isinstance(error, BrokenFileError)
-        why = error if is_known else f"it cannot be decoded ({type(error).__name__})"
-        return InputError(f"{fetched.file.path}: {why}. The next run tries it again.")
 
     def _content(self, fetched: Fetched) -> bytes | memoryview | None:
         """Wait for a file's content; None if the run is stopped meanwhile."""
@@ -380,12 +292,3 @@ class Run:
                 if fetched.content.done():  # it is the error that reading ended with
                     raise
         return None
-
-
-def _sum_up(errors: Sequence[ConnectorError]) -> ConnectorError:
-    """Make one error of several: of their class, if they have only one."""
-    message = f"{len(errors)} files or folders could not be read; they are named above. "
-    classes = {type(error) for error in errors}
-    if len(classes) == 1 and not isinstance(errors[0], InputError):
-        return type(errors[0])(f"{message}The first: {errors[0]}")
-    return InputError(f"{message}All others were read, and the next run tries these again.")

@@ -15,7 +15,7 @@ from braze_mixpanel.times import UnreadableTimeError, read_plausible_time
 from tap_mixpanel_cohorts.query.budget import fitting_interval
 from tap_mixpanel_cohorts.query.client import RefusedError, UnansweredError
 from tap_mixpanel_cohorts.query.pages import CohortPages, IncompleteError
-from tap_mixpanel_cohorts.query.progress import moments
+from tap_mixpanel_cohorts.query.query_moments import moments
 from tap_mixpanel_cohorts.reading.cohort import MEMBERS, Reading, cohort_number
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 
@@ -196,8 +196,10 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
     return records
 
 
-def _record(cohort: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
-    number = id_text(cohort.get("id")) if isinstance(cohort, dict) else None
+def _record(cohort: object) -> dict[str, Any] | None:
+    if not isinstance(cohort, dict):
+        return None
+    number = id_text(cohort.get("id"))
     if number is None or is_meaningless(number):
         return None
     project = id_text(cohort.get("project_id"))
@@ -212,7 +214,7 @@ def _record(cohort: Any) -> dict[str, Any] | None:  # noqa: ANN401 - JSON
     }
 
 
-def _created(value: Any, number: str) -> str | None:  # noqa: ANN401 - JSON
+def _created(value: object, number: str) -> str | None:
     """Write Mixpanel's "2019-03-19 23:49:51", which is UTC, as ISO 8601."""
     if is_absent(value):
         return None

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from braze_mixpanel.http.credentials_check import probe_before_run
-from braze_mixpanel.http.send_loop import Patience
+from braze_mixpanel.http.send_loop import CountedRequests, Patience
 from target_braze_cohorts.braze.outcomes import LOCKED, TOO_MANY_REQUESTS, judge, require_braze
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.braze.client import BrazeClient
 
 
-class Senders:
+class Senders(CountedRequests):
     """Sends requests of one client, so many at once, each until it has a final answer."""
 
     def __init__(
@@ -44,32 +44,12 @@ class Senders:
             concurrency: Most requests in flight.
             retry_seconds: How long one request is retried after its first failure.
         """
+        super().__init__(loop)
         self.client = client
         self.concurrency = concurrency
-        self._loop = loop
         self._rate_limit = rate_limit
         self._retry_seconds = retry_seconds
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="sender")
-
-    @property
-    def requests(self) -> int:
-        """Requests sent, retries included."""
-        return self._loop.requests
-
-    @property
-    def in_flight(self) -> int:
-        """Requests without an answer at this moment."""
-        return self._loop.in_flight
-
-    @property
-    def paused_for(self) -> float:
-        """Seconds until the next request may start, 0 if it may."""
-        return self._loop.paused_for
-
-    @property
-    def retries(self) -> int:
-        """Requests that were sent again."""
-        return self._loop.retries
 
     def check_credentials(self) -> None:
         """Send a request that writes nothing.

@@ -65,6 +65,29 @@ class Cohort:
     has_list: bool = False
     by_changes: bool = False
 
+    def take_own_record(self, record: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+        """Read the cohort's own record.
+
+        Args:
+            record: The record.
+            config: The target's settings, which name its fields.
+        """
+        self.name = text_of(record.get(config["cohort_name_field"])) or self.name
+        self.created = text_of(record.get(config["cohort_created_field"])) or self.created
+        count = record.get(config["cohort_count_field"])
+        self.count = exact_count(count)
+        self.has_wrong_count = self.count is None and not is_absent(count)
+
+    def saw_person(self, *, is_change: bool) -> None:
+        """Note a record of a person: an entry of the full list, or a change."""
+        self.by_changes |= is_change
+        self.has_list |= not is_change
+
+    def decide(self, *, every_person_is_a_change: bool, has_changes_stream: bool) -> None:
+        """Decide at the end of the input whether the cohort comes as changes."""
+        is_list = self.has_list or (self.count is not None and not self.by_changes)
+        self.by_changes = every_person_is_a_change or (has_changes_stream and not is_list)
+
 
 class Intake:
     """Takes records by the role of their stream."""
@@ -215,21 +238,18 @@ class Intake:
         whose own record counts none: they were only renamed, or nothing happened to them.
         """
         for cohort in self.cohorts.values():
-            is_list = cohort.has_list or (cohort.count is not None and not cohort.by_changes)
-            cohort.by_changes = self._changes.in_members or (self.takes_changes and not is_list)
+            cohort.decide(
+                every_person_is_a_change=self._changes.in_members,
+                has_changes_stream=self.takes_changes,
+            )
 
     def take_cohort(self, record: dict[str, Any]) -> None:
         """Read a record of the cohorts stream."""
         self.cohorts_evidence.saw_record()
         config = self._config
         cohort = self._cohort(id_of(record.get(config["cohort_id_field"])))
-        if cohort is None:
-            return
-        cohort.name = text_of(record.get(config["cohort_name_field"])) or cohort.name
-        cohort.created = text_of(record.get(config["cohort_created_field"])) or cohort.created
-        count = record.get(config["cohort_count_field"])
-        cohort.count = exact_count(count)
-        cohort.has_wrong_count = cohort.count is None and not is_absent(count)
+        if cohort is not None:
+            cohort.take_own_record(record, config)
 
     def take_member(self, record: dict[str, Any]) -> None:
         """Read a record of the members stream."""
@@ -256,8 +276,7 @@ class Intake:
             cohort = self._cohort(id_of(record.get(self._member_fields[0])))
             if cohort is not None:
                 is_change = self._changes.in_members or stream == self._changes.name
-                cohort.by_changes |= is_change
-                cohort.has_list |= not is_change
+                cohort.saw_person(is_change=is_change)
                 cohort.nameless += 1
 
     def _take_person(

@@ -48,6 +48,14 @@ class Step:
     is_needed: bool = True
     is_refused: bool = False
 
+    async def run(self) -> None:
+        """Send it; what Braze refuses or locks stops this cohort alone."""
+        try:
+            await self.send()
+        except (CohortRefusedError, CohortLockedError) as error:
+            self.is_refused = isinstance(error, CohortRefusedError)
+            self.result.stop(str(error))
+
 
 class CohortDelivery:
     """Makes the steps of one run, and sends them."""
@@ -116,7 +124,7 @@ class CohortDelivery:
             asyncio.Semaphore(self._senders.concurrency), lambda _: self._senders.stop()
         )
         for step in steps:
-            if not await cohorts.start(partial(_send, step)):
+            if not await cohorts.start(step.run):
                 break
         await cohorts.join()
 
@@ -192,14 +200,6 @@ class CohortDelivery:
     @property
     def _seconds(self) -> int:
         return int(self._now.timestamp())
-
-
-async def _send(step: Step) -> None:
-    try:
-        await step.send()
-    except (CohortRefusedError, CohortLockedError) as error:
-        step.is_refused = isinstance(error, CohortRefusedError)
-        step.result.stopped = str(error)
 
 
 def created_at(text: str | None, now: datetime) -> str:

@@ -38,6 +38,12 @@ def require_something(
         InputError: The input is empty.
         SettingsError: The input has none of the streams, cohorts or fields in the settings.
     """
+    _require_streams(config, intake, streams)
+    _require_cohorts(config, intake, known)
+
+
+def _require_streams(config: Mapping[str, Any], intake: Intake, streams: Collection[str]) -> None:
+    """Require streams that the settings name, and profiles with the property that they name."""
     if not streams:
         raise InputError(
             "The input is empty, without even a SCHEMA message. Did the tap start, and is a "
@@ -59,6 +65,12 @@ def require_something(
             "external_id_property, and that the tap selects that property (you may have to run its "
             "discovery again). Nothing was sent."
         )
+
+
+def _require_cohorts(
+    config: Mapping[str, Any], intake: Intake, known: Collection[KnownList]
+) -> None:
+    """Require a cohort, in the input or of an earlier run, unless the source has none."""
     if intake.cohorts or any(intake.is_selected(one.cohort_id) for one in known):
         return
     if intake.passed_over:

@@ -63,6 +63,10 @@ class CohortResult:
         """Data points of the plan where each write of an attribute costs one; none if stopped."""
         return 0 if self.stopped else self.counts.to_add + self.counts.to_remove
 
+    def stop(self, why: str) -> None:
+        """Note why not everything was sent."""
+        self.stopped = why
+
     @classmethod
     def of(cls, job: Job) -> CohortResult:
         """Make the result of a job before anything is done."""

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from braze_mixpanel.errors import ConnectorError
     from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.intake.cohort_records import Intake
+    from target_braze_cohorts.intake.completeness import InputEvidence
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
     from target_braze_cohorts.planning.changes import KnownList, ListSize
+    from target_braze_cohorts.planning.jobs import Job
     from target_braze_cohorts.planning.matching import Match
     from target_braze_cohorts.run.cohort_delivery import Step
     from target_braze_cohorts.run.planned_people import PlannedChange, PlannedPeople
@@ -210,50 +212,53 @@ class Sync:
             known: Every list of the workspace.
             cut: Whether the input ended in the middle of a line.
         """
-        intake, config = self._intake, self._config
-        if intake.takes_changes:
+        evidence = self._settle_cohorts(known, cut=cut)
+        is_selected = self._intake.is_selected
+        matcher = Matcher(
+            self._config,
+            cohorts=self._intake.cohorts,
+            known=known,
+            evidence=evidence,
+            is_selected=is_selected,
+            now=self._seconds,
+        )
+        sizes = {one.id: self._store.count(one.id) for one in known if is_selected(one.cohort_id)}
+        planner = Planner(self._config, evidence=evidence, sizes=sizes)
+        matches = matcher.matches()
+        jobs = self._jobs(planner, matches)
+        results = [CohortResult.of(job) for job in jobs]
+        vanished, clearing = self._plan_vanished(matcher.vanished(matches), sizes, planner)
+        self.result.cohorts = [*results, *vanished]
+        self.result.incomplete = is_incomplete(jobs, evidence, known)
+        self._guarded = bool(self.result.stopped)
+        planned = list(zip(jobs, results, strict=True))
+        for job, result in planned:
+            self._planned += changes_of(job, result)
+        updates = [
+            self._delivery.update(job, result) for job, result in planned if job.decision.send
+        ]
+        return [*updates, *clearing]
+
+    def _settle_cohorts(self, known: Sequence[KnownList], *, cut: bool) -> InputEvidence:
+        """Decide which cohorts the input has, and what proves that it is complete."""
+        if self._intake.takes_changes:
             # A known cohort without changes may still have something to do: an unsure request of
             # an earlier run, or a full round.
             for one in known:
-                intake.recall(one.cohort_id)
-        intake.settle()
-        evidence = intake.evidence_at_end(cut=cut)
-        matcher = Matcher(
-            config,
-            cohorts=intake.cohorts,
-            known=known,
-            evidence=evidence,
-            is_selected=intake.is_selected,
-            now=self._seconds,
-        )
-        sizes = {
-            one.id: self._store.count(one.id) for one in known if intake.is_selected(one.cohort_id)
-        }
-        planner = Planner(config, evidence=evidence, sizes=sizes)
+                self._intake.recall(one.cohort_id)
+        self._intake.settle()
+        return self._intake.evidence_at_end(cut=cut)
+
+    def _jobs(self, planner: Planner, matches: Sequence[Match]) -> list[Job]:
+        """Get each decision its numbers from the store, and make it."""
         staged = self._staging.counts()
-        matches = matcher.matches()
-        jobs = [
+        return [
             planner.job(
                 match,
                 staged.get(match.cohort.number, StagedCounts()),
                 self._difference(match) if planner.needs_difference(match) else Difference(),
             )
             for match in matches
-        ]
-        results = [CohortResult.of(job) for job in jobs]
-        vanished, clearing = self._plan_vanished(matcher.vanished(matches), sizes, planner)
-        self.result.cohorts = [*results, *vanished]
-        self.result.incomplete = is_incomplete(jobs, evidence, known)
-        self._guarded = bool(self.result.stopped)
-        for job, result in zip(jobs, results, strict=True):
-            self._planned += changes_of(job, result)
-        return [
-            *(
-                self._delivery.update(job, result)
-                for job, result in zip(jobs, results, strict=True)
-                if job.decision.send
-            ),
-            *clearing,
         ]
 
     def _difference(self, match: Match) -> Difference:

@@ -28,8 +28,8 @@ MAX_OBJECT_DEPTH: Final = 3
 MAX_ARRAY_DEPTH: Final = 50
 """Mixpanel documents no limit, but every JSON reader has one."""
 MAX_SECONDS_AHEAD: Final = 3600
-EARLIEST_SECONDS: Final = 365 * 86_400
-"""1971-01-01T00:00:00Z."""
+FIRST_IMPORTABLE_SECONDS: Final = 365 * 86_400
+"""1971-01-01T00:00:00Z: `/import` takes nothing older."""
 
 FORBIDDEN_IDS: Final = frozenset(
     {
@@ -95,7 +95,7 @@ def check_event(
     if type(time) not in _NUMBERS:
         return _unreadable_time(event.event, time)
     at = seconds(time)
-    if not EARLIEST_SECONDS <= at <= now + MAX_SECONDS_AHEAD or at < min_event_time:
+    if not FIRST_IMPORTABLE_SECONDS <= at <= now + MAX_SECONDS_AHEAD or at < min_event_time:
         return _wrong_time(event.event, at, now, min_event_time)
     return _check_ids(event) or _check_shape(event)
 

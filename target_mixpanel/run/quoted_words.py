@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from braze_mixpanel.clean_text import one_line
 from braze_mixpanel.settings.redaction import masked
@@ -15,7 +15,7 @@ _SHORTEST_VALUE: Final = 3
 """Shorter values are found in any sentence."""
 
 
-def without_values(message: str, record: Any) -> str:  # noqa: ANN401
+def without_values(message: str, record: object) -> str:
     """Return a message with … for each value of the record, which may be a person's.
 
     Args:
@@ -29,7 +29,7 @@ def without_values(message: str, record: Any) -> str:  # noqa: ANN401
     return one_line(message, _MOST_CHARACTERS)
 
 
-def _texts(value: Any) -> Iterator[str]:  # noqa: ANN401
+def _texts(value: object) -> Iterator[str]:
     if isinstance(value, dict):
         for item in value.values():
             yield from _texts(item)

@@ -15,7 +15,7 @@ from braze_mixpanel.http.adaptive_concurrency import AdaptiveGate, ConcurrencyLi
 from braze_mixpanel.http.credentials_check import probe_before_run
 from braze_mixpanel.http.failures import credentials_refused, unreachable
 from braze_mixpanel.http.retry_waits import retry_waits
-from braze_mixpanel.http.send_loop import Patience, SendLoop, TryAgain
+from braze_mixpanel.http.send_loop import CountedRequests, Patience, SendLoop, TryAgain
 from target_mixpanel.mapping.event import Event
 from target_mixpanel.mapping.rules import MAX_SECONDS_AHEAD
 from target_mixpanel.sending.batch_queue import MOST_BYTES_HELD, BatchQueue
@@ -36,7 +36,7 @@ from target_mixpanel.sending.request_body import pack
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from braze_mixpanel.clock import Clock
     from target_mixpanel.sending.batches import Batch
@@ -119,7 +119,7 @@ class Delivered:
     rejections: list[Rejection]
 
 
-class BatchDelivery:
+class BatchDelivery(CountedRequests):
     """Sends batches with several threads; the thread that submits takes the results."""
 
     def __init__(
@@ -148,7 +148,7 @@ class BatchDelivery:
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._gate = AdaptiveGate(ConcurrencyLimit(concurrency, FIRST_CONCURRENCY))
-        self._loop = SendLoop(
+        loop = SendLoop(
             client.url,
             logger=logger,
             waits=waits,
@@ -156,31 +156,12 @@ class BatchDelivery:
             sleep=clock.sleep,
             gate=self._gate,
         )
+        super().__init__(loop)
         self._queue = BatchQueue(most_bytes)
         self._finished: deque[Delivered] = deque()
         self._failure: BaseException | None = None
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
-
-    @property
-    def retries(self) -> int:
-        """How many requests were sent again."""
-        return self._loop.retries
-
-    @property
-    def retries_by_minute(self) -> Mapping[int, int]:
-        """Minute of the run → how many requests were sent again."""
-        return self._loop.retries_by_minute
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests have no answer at this moment."""
-        return self._loop.in_flight
-
-    @property
-    def paused_for(self) -> float:
-        """For how many seconds no request starts, after a failure."""
-        return self._loop.paused_for
 
     def check_credentials(self) -> None:
         """Ask Mixpanel whether it knows the credentials, with an event that it cannot import.

@@ -15,8 +15,8 @@ from braze_mixpanel.summary.content import (
     summarize,
 )
 from tap_braze_currents.tap import TapBrazeCurrents
-from target_braze_cohorts.run.facts import run_facts as cohort_facts
-from target_mixpanel.run.facts import run_facts as mixpanel_facts
+from target_braze_cohorts.run.summary_facts import run_facts as cohort_facts
+from target_mixpanel.run.summary_facts import run_facts as mixpanel_facts
 from tests.docs.summary_table import SCHEMA, SECTION, documented_counts
 
 JSON_TYPES = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from braze_mixpanel.errors import SettingsError, TemporaryError
-from tap_mixpanel_cohorts.query.progress import moments
+from tap_mixpanel_cohorts.query.query_moments import moments
 from tap_mixpanel_cohorts.query.run import _read_list
 from tap_mixpanel_cohorts.reading.selection import Named, choose
 from tap_mixpanel_cohorts.tap import TapMixpanelCohorts

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import Any
 
 
-def moments(given: Any) -> dict[str, float]:  # noqa: ANN401 - from a STATE
+def moments(given: object) -> dict[str, float]:
     """Read moments; whatever is none costs that one moment.
 
     Args:
