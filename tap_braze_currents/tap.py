@@ -241,19 +241,24 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             ConnectorError: Something could not be read; all the rest was.
         """
         self._require_used_maps()
-        with begin_run(
-            self.bucket,
-            self._limits(),
-            [stream for stream in self._currents_streams.values() if stream.selected],
-            self.state,
-            self.state_writer.write_state,
-            self._conditions,
-            lambda: self.message_writer.bytes_written,
-        ) as run:
-            self._run = run
-            self.message_writer.note_in_states(lambda: note_of(run.read_so_far()))
-            super().sync_all()
-            run.finish()
+        bucket = self.bucket
+        try:
+            with begin_run(
+                bucket,
+                self._limits(),
+                [stream for stream in self._currents_streams.values() if stream.selected],
+                self.state,
+                self.state_writer.write_state,
+                self._conditions,
+                lambda: self.message_writer.bytes_written,
+            ) as run:
+                self._run = run
+                self.message_writer.note_in_states(lambda: note_of(run.read_so_far()))
+                super().sync_all()
+                run.finish()
+        finally:
+            if passed_over := bucket.passed_over.in_words():
+                self.logger.warning(passed_over)
 
     def _require_used_maps(self) -> None:
         """Refuse stream maps for streams or fields that do not exist, before any record.

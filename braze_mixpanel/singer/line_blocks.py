@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError
-from braze_mixpanel.lenient_json import decode_leniently
+from braze_mixpanel.lenient_json import BYTE_ORDER_MARK, decode_leniently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +49,7 @@ def line_blocks(
     """
     begun: list[bytes] = []
     begun_bytes = 0
+    is_first = True
     for block in _blocks(source, while_waiting):
         head, newline, tail = block.rpartition(b"\n")
         if not newline:
@@ -63,9 +64,11 @@ def line_blocks(
         lines = b"".join((*begun, head)).split(b"\n")
         begun = [tail] if tail else []
         begun_bytes = len(tail)
+        if is_first:
+            lines[0], is_first = _without_marks(lines[0]), False
         is_clean = b"" not in lines and b"\r" not in lines
         yield lines if is_clean else [line for line in lines if line.strip()]
-    rest = b"".join(begun)
+    rest = _without_marks(b"".join(begun)) if is_first else b"".join(begun)
     if rest.strip():
         if not _is_whole(rest):
             raise InputError(
@@ -73,6 +76,13 @@ def line_blocks(
                 "was stopped or crashed. Everything before that line was processed; run it again."
             )
         yield [rest]
+
+
+def _without_marks(line: bytes) -> bytes:
+    """Cut off byte order marks, even if nothing but them is in the input's first line."""
+    while line.startswith(BYTE_ORDER_MARK):
+        line = line.removeprefix(BYTE_ORDER_MARK)
+    return line
 
 
 def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterator[bytes]:

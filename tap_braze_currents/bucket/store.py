@@ -19,6 +19,7 @@ from tap_braze_currents.bucket.layout import (
     parse_path,
 )
 from tap_braze_currents.bucket.open_store import CURRENTS, open_store
+from tap_braze_currents.bucket.passed_over import PassedOver
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -67,6 +68,8 @@ class Bucket:
             SettingsError: The URL, an option or a missing package.
         """
         self.url = url.rstrip("/") or url
+        self.passed_over = PassedOver()
+        """What the listings so far have left out."""
         with self._explained():
             self.store, self.root, self.address = open_store(self.url, options)
 
@@ -117,7 +120,7 @@ class Bucket:
         """Add what lies in a folder to what was found; return the folders of unknown layout."""
         unknown = []
         for stored in children.objects:
-            if is_data(stored.path):
+            if self._is_data(stored):
                 found.files.append(self._remote_file(stored, by_path=True))
         for name in children.folders:
             if name.startswith(TYPE_FOLDER):
@@ -177,8 +180,10 @@ class Bucket:
                     path = stored.path
                     if path[begin:] in known:
                         continue
-                    if path.startswith(hours) and is_data(path):
-                        files.append(self._remote_file(stored))
+                    if path.startswith(hours):
+                        files += [self._remote_file(stored)] if self._is_data(stored) else []
+                    elif not is_data(path):  # with another ending `not_hours` finds it
+                        self.passed_over.add(stored)
                 yield files
                 if page and page[-1].path > hours + ":":
                     return  # past everything that begins with a digit
@@ -218,7 +223,7 @@ class Bucket:
                 self._remote_file(stored, by_path=True)
                 for page in self.store.scan(_join(self.root, folder))
                 for stored in page
-                if is_data(stored.path)
+                if self._is_data(stored)
             )
 
     def file(self, key: FileKey, event_type: str) -> RemoteFile | None:
@@ -235,6 +240,12 @@ class Bucket:
             return None
         except Exception:  # noqa: BLE001 - reading the file reports the error
             return RemoteFile(key, path)
+
+    def _is_data(self, stored: StoredObject) -> bool:
+        if is_data(stored.path):
+            return True
+        self.passed_over.add(stored)
+        return False
 
     def _remote_file(self, stored: StoredObject, *, by_path: bool = False) -> RemoteFile:
         below = stored.path[len(self.root) :].lstrip("/")

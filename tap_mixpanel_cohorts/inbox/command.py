@@ -63,7 +63,8 @@ _option = partial(click.option, show_envvar=True)
 def _command(**options: Unpack[_Options]) -> None:
     """Take what Mixpanel's cohort sync pushes, for tap-mixpanel-cohorts to read."""
     names = read_names(options["profile_properties"])
-    username, password = options["username"], os.environ.get(PASSWORD_VARIABLE) or None
+    # An empty user, as a variable that is not set gives it, is none: no call could have that one.
+    username, password = options["username"] or None, os.environ.get(PASSWORD_VARIABLE) or None
     if username and not password:
         raise SettingsError(f"--username needs a password: set {PASSWORD_VARIABLE}.")
     certificate, key = options["tls_cert"], options["tls_key"]

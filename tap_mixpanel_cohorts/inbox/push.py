@@ -116,8 +116,8 @@ def _read_parameters(action: str, parameters: object, names: Sequence[str]) -> P
     if not isinstance(pages, dict):
         raise _MalformedError("parameters.page_info is not an object")
     # An empty list may say that it has no pages; its one call is a page all the same.
-    total = max(1, _whole_number(pages, "total_pages"))
-    page = _whole_number(pages, "page_count")
+    given, page = _whole_number(pages, "total_pages"), _whole_number(pages, "page_count")
+    total, page = (1, 1) if given == page == 0 else (max(1, given), page)
     if not 1 <= page <= total <= MOST_PAGES:
         raise _MalformedError(f"page_count {page} of total_pages {total} is not a page")
     cohort_id = _id(parameters, "mixpanel_cohort_id")

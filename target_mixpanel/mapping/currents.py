@@ -32,6 +32,7 @@ from target_mixpanel.mapping.event import (
     time_or_wrong,
 )
 from target_mixpanel.mapping.placeholders import is_test_event
+from target_mixpanel.mapping.rules import FORBIDDEN_IDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -308,7 +309,8 @@ def _skip_anonymous(_record: Record, _properties: Record) -> str | None:
 
 def _identify_by_device(record: Record, properties: Record) -> str | None:
     device_id = id_text(record.get("device_id"))
-    if device_id is None:
+    # A word for no device, or zeros, would make one person of everybody who has it.
+    if device_id is None or device_id.strip().lower() in FORBIDDEN_IDS:
         return ANONYMOUS_WITHOUT_DEVICE
     properties["distinct_id"] = f"$device:{device_id}"
     properties["$device_id"] = device_id

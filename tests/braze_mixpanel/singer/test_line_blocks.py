@@ -44,6 +44,13 @@ def test_blank_lines_are_left_out_those_of_crlf_files_too() -> None:
     assert list(line_blocks(io.BytesIO(b"{}\r\n\r\n\n{}\r\n\r\n"))) == [[b"{}\r", b"{}\r"]]
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff\ufeff", "\ufeff\r\n", "\ufeff\n\n"], ids=ascii)
+def test_byte_order_marks_before_the_first_line_are_passed_over(mark: str) -> None:
+    source = f"{mark}{{}}\n[]".encode()
+    assert [line for lines in line_blocks(io.BytesIO(source)) for line in lines] == [b"{}", b"[]"]
+    assert [*line_blocks(io.BytesIO(mark.strip().encode()))] == []
+
+
 def test_while_a_pipe_gives_nothing_there_is_time_for_other_things() -> None:
     reading, writing = os.pipe()
     waited = threading.Event()

@@ -70,10 +70,22 @@ def test_what_no_retry_can_make_right_is_400_with_a_message_for_mixpanels_screen
     assert "marker" not in answer.text
 
 
+def test_an_empty_list_that_counts_no_pages_pauses_no_sync(server):
+    nothing = body(page_info={"total_pages": 0, "page_count": 0}, members=[])
+    assert requests.post(server.url, json=nothing, auth=AUTH, timeout=9).status_code == 200
+
+
 @pytest.mark.parametrize("auth", [None, (USER, "wrong"), ("someone", PASSWORD), ("", "")])
 def test_wrong_credentials_are_401_in_the_failure_form(server, auth):
     answer = requests.post(server.url, json=body(), auth=auth, timeout=9)
     assert (answer.status_code, answer.json()["status"]) == (401, "failure")
+
+
+def test_an_empty_username_is_none_so_that_any_user_will_do(tmp_path):
+    with inbox(f"sqlite:///{tmp_path}/inbox.db", "--username", "") as server:
+        for user in (USER, "someone"):
+            answer = requests.post(server.url, json=body(), auth=(user, PASSWORD), timeout=9)
+            assert answer.status_code == 200
 
 
 def test_a_body_over_ten_megabytes_is_413(server):

@@ -233,6 +233,14 @@ def test_anonymous_events_can_go_under_their_device() -> None:
     )
 
 
+@pytest.mark.parametrize("word", ["null", " ", "00000000-0000-0000-0000-000000000000", "NONE", 0])
+def test_a_word_for_no_device_makes_no_person(word: object) -> None:
+    mapper = CurrentsMapper("users.messages.email.Open", anonymous_events="device_id")
+    assert mapper({"id": "e", "time": 1, "device_id": word}) == SkippedEvent(
+        "Email Open", "anonymous without device_id"
+    )
+
+
 def test_anonymous_events_can_go_under_the_braze_id() -> None:
     settings = {"anonymous_events": "braze_id"}
     properties = properties_of(
