@@ -86,8 +86,11 @@ class ReportWriter:
     def _try_to_write(self, error: BaseException | None) -> None:
         try:
             self._write(error)
-        except Exception as another:  # noqa: BLE001 - any error: the data are delivered
-            self._logger.warning("No report was written: %s", another)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as another:  # noqa: BLE001 - also a panic in the chart's Rust library
+            why = str(another) or type(another).__name__
+            self._logger.warning("No report was written: %s", why)
 
     def _write(self, error: BaseException | None) -> None:
         if not self._path:

@@ -10,11 +10,16 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
+import yaml
 
 from tests.deployment.dockerfile import copy_context, read_stages
 from tests.fakes.fake_mixpanel import FakeMixpanel
@@ -73,25 +78,38 @@ class Image:
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Do what `docker run --read-only` would do, with the arguments instead of CMD."""
-        environment = {name: self.here(value) for name, value in self.final.environment.items()}
-        environment["PATH"] = f"{self.root}/opt/venv/bin:/usr/bin:/bin"
-        command = [self.here(word) for word in self.final.entrypoint]
-        script = (
-            f"mount --rbind / / && mount --bind {self.root}/data {self.root}/data "
-            "&& mount -o remount,bind,ro / && mount -t tmpfs tmpfs /dev/shm "
-            f"&& exec setpriv --reuid {self.final.user} --regid {self.final.user} --clear-groups "
-            f"--no-new-privs {shlex.join([*command, *(arguments or self.final.command)])}"
-        )
+        command = [*self.final.entrypoint, *(arguments or self.final.command)]
         return subprocess.run(
-            ["unshare", "--mount", "sh", "-c", script],
-            cwd=self.root / "project",
-            env={**environment, **settings},
+            self._isolated(command),
+            **self._surroundings(settings),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
+
+    def start(self, *command: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Do what `docker run --detach` would do, with another entrypoint."""
+        surroundings = self._surroundings(settings)
+        return subprocess.Popen(
+            self._isolated([*command]), stderr=subprocess.DEVNULL, **surroundings
+        )
+
+    def _surroundings(self, settings: dict[str, str]) -> dict[str, Any]:
+        environment = {name: self.here(value) for name, value in self.final.environment.items()}
+        environment["PATH"] = f"{self.root}/opt/venv/bin:/usr/bin:/bin"
+        return {"cwd": self.root / "project", "env": {**environment, **settings}}
+
+    def _isolated(self, command: list[str]) -> list[str]:
+        script = (
+            f"mount --rbind / / && mount --bind {self.root}/data {self.root}/data "
+            "&& mount -o remount,bind,ro / && mount -t tmpfs tmpfs /dev/shm "
+            f"&& exec setpriv --reuid {self.final.user} --regid {self.final.user} --clear-groups "
+            "--no-new-privs --inh-caps=-all --bounding-set=-all "
+            f"{shlex.join([self.here(word) for word in command])}"
+        )
+        return ["unshare", "--mount", "sh", "-c", script]
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +175,44 @@ def test_the_image_holds_no_compiler_no_source_and_no_tests(image):
     assert not names & {"cc", "gcc", "make", "pytest", "ruff", "mypy"}
     assert not (image.root / "src").exists()
     assert not list((image.root / "opt").rglob("site-packages/tests/currents_generator"))
+
+
+def test_the_inbox_of_the_compose_file_becomes_healthy_in_the_image(image):
+    inbox = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))["services"]["inbox"]
+    port = str(free_port())
+    words = [*inbox["entrypoint"], *inbox["command"]]
+    kind, *check = [word.replace(":8080/", f":{port}/") for word in inbox["healthcheck"]["test"]]
+    assert kind == "CMD"
+    process = image.start(
+        *[port if word == "8080" else word for word in words],
+        MIXPANEL_COHORT_INBOX_INBOX_DB=f"sqlite:///{image.root}/data/inbox.db",
+        MIXPANEL_COHORT_INBOX_USERNAME="mixpanel",
+        MIXPANEL_COHORT_INBOX_PASSWORD="a-password",
+    )
+    try:
+        # As compose counts: so many checks with this interval, here without waiting for each.
+        end = time.monotonic() + 60
+        while not healthy(image, check) and time.monotonic() < end:
+            assert process.poll() is None
+            time.sleep(0.5)
+        assert healthy(image, check)
+        refused = requests.post(f"http://127.0.0.1:{port}/", json={}, timeout=10)
+        assert refused.status_code == 401
+    finally:
+        process.terminate()
+        ended = process.wait(30)
+    assert ended == 0
+    assert not healthy(image, check)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def healthy(image: Image, check: list[str]) -> bool:
+    with image.start(*check) as probe:
+        return probe.wait(30) == 0
 
 
 def test_the_image_names_a_user_by_number_and_keeps_data_in_one_place():

@@ -90,7 +90,11 @@ def test_the_cron_job_retries_75_and_143_and_neither_65_nor_78():
 def test_no_container_of_ours_may_write_or_be_root():
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
     for name in ("currents", "cohorts", "inbox"):
-        assert compose["services"][name]["read_only"] is True
+        service = compose["services"][name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["image"] == compose["services"]["currents"]["image"]
     for path in MANIFESTS:
         for document in yaml.safe_load_all(path.read_text("utf-8")):
             spec = document["spec"]
