@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
@@ -18,6 +17,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     require_bounded,
 )
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
@@ -151,17 +151,8 @@ class CurrentsStream(SingerStream):
 
     @cached_property
     def _writes_blocks(self) -> bool:
-        """Whether records can be written as they are, without parsing each record.
-
-        This is the fast lane. It is open when no stream map and no flattening changes the records:
-        the SDK then has one map, `SameRecordTransform`, that returns its input.
-        """
-        maps = self.stream_maps
-        return (
-            len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not (maps[0].flattening_enabled)
-        )
+        """Whether records can be written as they are, without parsing each record."""
+        return is_unchanged(self.stream_maps)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the records of all planned files, for callers other than the tap's own run."""

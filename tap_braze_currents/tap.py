@@ -20,7 +20,7 @@ from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream
 from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.singer.stream_map_names import require_used_maps
 from braze_mixpanel.summary.content import RunFacts
 from braze_mixpanel.tables import text_table
 from tap_braze_currents import settings
@@ -36,7 +36,7 @@ from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
     from datetime import datetime
     from pathlib import PurePath
 
@@ -246,7 +246,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         Raises:
             ConnectorError: Some files could not be read. All others were read.
         """
-        self._require_used_maps()
+        require_used_maps(self.config.get("stream_maps"), self._known_fields())
         bucket = self.bucket
         try:
             with begin_run(
@@ -266,27 +266,13 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             if passed_over := bucket.passed_over.in_words():
                 self.logger.warning(passed_over)
 
-    def _require_used_maps(self) -> None:
-        """Raise if a stream map names a stream or field that does not exist.
-
-        This runs before the first record is written.
-
-        Raises:
-            SettingsError: A stream map has no effect.
-        """
-        use = MapUse(self.config.get("stream_maps"))
-        for stream in self.streams.values():
-            use.saw_stream(stream.name, stream.schema["properties"])
+    def _known_fields(self) -> dict[str, Iterable[str] | None]:
+        """Return every stream with its fields; None for those that are not selected."""
         catalog = self.input_catalog
         others = {event_type.stream_id for event_type in registry().values()}
         others |= {entry.tap_stream_id for entry in catalog.streams} if catalog else set()
-        # A map for a stream that exists but is not selected is no mistake.
-        for name in others - self.streams.keys():
-            use.saw_stream(name, None)
-        if unused := names_without_effect(
-            use.find_unused(), "No record was written. Correct the name or remove it."
-        ):
-            raise unused
+        read = {one.name: one.schema["properties"] for one in self.streams.values()}
+        return {**read, **dict.fromkeys(others - read.keys())}
 
     def check_settings(self) -> list[str]:
         """Return the mistakes that the JSON Schema of the settings cannot find."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SingerStream
 from braze_mixpanel.singer.line_writer import record_lines
@@ -18,6 +17,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     require_bounded,
 )
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 
 if TYPE_CHECKING:
@@ -94,12 +94,8 @@ class CohortStream(SingerStream):
 
         This is the fast lane. It is open if no stream map, flattening or selection changes records.
         """
-        maps = self.stream_maps
-        return (
-            len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not maps[0].flattening_enabled
-            and all(self.mask["properties", name] for name in self.schema["properties"])
+        return is_unchanged(self.stream_maps) and all(
+            self.mask["properties", name] for name in self.schema["properties"]
         )
 
     def write_block(self, block: Block) -> None:

@@ -18,7 +18,7 @@ from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.singer.stream_map_names import require_used_maps
 from braze_mixpanel.summary.content import RunFacts, Stop
 from braze_mixpanel.tables import shortened, sum_of, text_table
 from tap_mixpanel_cohorts import settings
@@ -85,7 +85,10 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             ConnectorError: A cohort could not be read completely, and all others were emitted. Or a
                 name in the settings does not exist.
         """
-        self._require_used_maps()
+        require_used_maps(
+            self.config.get("stream_maps"),
+            {stream.name: stream.schema["properties"] for stream in self.streams.values()},
+        )
         began = datetime.now(timezone.utc)
         with ExitStack() as stack:
             source = self._source = self._open(stack)
@@ -118,22 +121,6 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             return
         cls(**options_of_config(ctx), message_writer=UnwrittenLines()).run_connection_test()
         ctx.exit()
-
-    def _require_used_maps(self) -> None:
-        """Raise if a stream map names a stream or field that does not exist.
-
-        This runs before the first record is written.
-
-        Raises:
-            SettingsError: A stream map has no effect.
-        """
-        use = MapUse(self.config.get("stream_maps"))
-        for stream in self.streams.values():
-            use.saw_stream(stream.name, stream.schema["properties"])
-        if unused := names_without_effect(
-            use.find_unused(), "No record was written. Correct the name or remove it."
-        ):
-            raise unused
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
         """Send one query, or open the inbox. Log the cohorts, and emit one without its members.

@@ -19,7 +19,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
@@ -31,9 +30,7 @@ from braze_mixpanel.lenient_json import (
 from braze_mixpanel.singer.line_blocks import is_regular_file, line_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
-
-    from singer_sdk.mapper import StreamMap
+    from collections.abc import Container, Mapping
 
 Lane = Callable[[list[bytes]], None]
 _OF_RECORDS = frozenset({"RECORD", "BATCH"})
@@ -160,12 +157,6 @@ def require_input(reader: SingerLineReader) -> None:
         "--list), and did it run without an error? Its output belongs on this command's standard "
         "input."
     )
-
-
-def is_unchanged(maps: Sequence[StreamMap]) -> bool:
-    """Return whether the stream maps do not change the records of a stream."""
-    only = maps[0]
-    return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
 
 
 class TooLargeRecordError(InputError):

@@ -137,6 +137,27 @@ def names_without_effect(sentences: Iterable[str], consequence: str) -> Settings
     return SettingsError(f"{text} {consequence}") if text else None
 
 
+def require_used_maps(
+    stream_maps: Mapping[str, Any] | None, streams: Mapping[str, Iterable[str] | None]
+) -> None:
+    """Refuse a tap's stream maps for streams or fields that do not exist, before any record.
+
+    Args:
+        stream_maps: The setting.
+        streams: Each stream that there is, with its fields; None if they are not known.
+
+    Raises:
+        SettingsError: There are such maps.
+    """
+    use = MapUse(stream_maps)
+    for stream, fields in streams.items():
+        use.saw_stream(stream, fields)
+    if unused := names_without_effect(
+        use.find_unused(), "No record was written. Correct the name or remove it."
+    ):
+        raise unused
+
+
 def unmatched_names(setting: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return one sentence for each name in a setting that the input does not have.
 

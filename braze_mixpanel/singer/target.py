@@ -12,15 +12,11 @@ import click
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
 from braze_mixpanel.sdk import SingerTarget, options_of_config
-from braze_mixpanel.singer.message_reader import (
-    SingerLineReader,
-    is_unchanged,
-    record_of,
-    require_schema,
-)
+from braze_mixpanel.singer.message_reader import SingerLineReader, record_of, require_schema
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from target_braze_cohorts.braze.change_requests import ChangeRequests, ListChanges, Page
+from target_braze_cohorts.braze.change_requests import ListChanges, Page
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError, describe
 from target_braze_cohorts.braze.side_by_side import SideBySide
 from target_braze_cohorts.intake.identity import nobody
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from target_braze_cohorts.braze.braze_answer import BrazeAnswer
-    from target_braze_cohorts.braze.change_requests import MembersChanged
+    from target_braze_cohorts.braze.change_requests import ChangeRequests, MembersChanged
     from target_braze_cohorts.braze.client import CohortNames
     from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.planning.changes import KnownList
@@ -51,21 +51,15 @@ class ListDelivery:
     in other threads.
     """
 
-    def __init__(
-        self,
-        senders: Senders,
-        store: MembershipStore,
-        refused: Callable[[str, RefusedMember], None],
-    ) -> None:
+    def __init__(self, senders: Senders, store: MembershipStore, requests: ChangeRequests) -> None:
         """Connect the parts; nothing is sent yet.
 
         Args:
             senders: Send the requests.
             store: Known membership.
-            refused: Called with the id of the cohort and each member that Braze refused.
+            requests: Send one request about people each, with the same senders and store.
         """
-        self._senders, self._store = senders, store
-        self._requests = ChangeRequests(senders, store, refused)
+        self._senders, self._store, self._requests = senders, store, requests
         # 1.5 pages for each sender: a page is ready while the store works on another one.
         pages = senders.concurrency + senders.concurrency // 2
         self._places = asyncio.Semaphore(pages)

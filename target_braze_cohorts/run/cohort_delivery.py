@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.times import UnreadableTimeError, read_time
+from target_braze_cohorts.braze.change_requests import ChangeRequests
 from target_braze_cohorts.braze.list_delivery import ListDelivery
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
 from target_braze_cohorts.braze.side_by_side import SideBySide
@@ -85,7 +86,8 @@ class CohortDelivery:
         self._changes, self._store = tables.changes, tables.membership
         self._senders, self._names = senders, senders.client.cohort_names
         self._now = now
-        self._lists = ListDelivery(senders, tables.membership, rejects.refused)
+        requests = ChangeRequests(senders, tables.membership, rejects.refused)
+        self._lists = ListDelivery(senders, tables.membership, requests)
 
     def update(self, job: Job, result: CohortResult) -> Step:
         """Return the step that sends the changes of one cohort.
