@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from target_mixpanel.run.account import Account
 
 FEW_EVENTS: Final = 100
-"""Up to this number a ratio says nothing about the mapping."""
+"""Up to this number a ratio says nothing about the mapping. A ratio of 0 needs no number: it says
+that no event may be rejected."""
 MANY_EVENTS: Final = 5000
 """Up to this number a bad start can still become a good run: STATE waits, the run goes on."""
 
@@ -58,7 +59,7 @@ class RejectionGuard:
         if rejected <= ratio * FEW_EVENTS:
             return False
         events = self._account.read.total() - self._account.skipped.total()
-        if events <= FEW_EVENTS or rejected <= ratio * events:
+        if (ratio and events <= FEW_EVENTS) or rejected <= ratio * events:
             return False
         if input_ended or events > MANY_EVENTS:
             self.stopped = (
