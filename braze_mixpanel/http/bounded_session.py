@@ -12,6 +12,7 @@ import socket
 import threading
 import zlib
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
@@ -30,6 +31,8 @@ MOST_ANSWER_BYTES: Final = 16 << 20
 SPARE_SECONDS: Final = 30.0
 """From its first byte on, an answer may take so long; less where the wait for a read is shorter."""
 _PIECE_BYTES: Final = 64 << 10
+_NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
+"""Neither service needs any, and a server could follow a customer by one."""
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 _current = threading.local()
@@ -178,6 +181,7 @@ class BoundedSession:
         self._session.headers.update(headers)
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.auth = _keep_credentials
+        self._session.cookies.set_policy(_NO_COOKIES)
         adapter = _Adapter()
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
