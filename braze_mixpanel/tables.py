@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.clean_text import Lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,7 +49,7 @@ MOST_ROWS: Final = 200
 """Rows that a table shows: users choose the names of custom events, and there is one row each."""
 
 
-def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Lines:
     """Align columns; one line a row, cells cleaned and bounded, numbers to the right.
 
     Args:
@@ -77,4 +77,4 @@ def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     ]
     if left_out > 0:
         lines.insert(-1, f"… and {left_out} more")
-    return "\n".join(lines)
+    return Lines("\n".join(lines))
