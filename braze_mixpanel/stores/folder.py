@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.place import open_bucket, parse_place
-from braze_mixpanel.stores.service_answers import as_service_error
+from braze_mixpanel.stores.service_answers import as_service_error, is_panic
 from braze_mixpanel.stores.store_errors import explain, is_denied
 
 if TYPE_CHECKING:
@@ -121,7 +121,10 @@ class StoreFolder:
 
         try:
             yield
-        except (BaseError, FileNotFoundError, ValueError) as error:
+        except BaseException as error:
+            known = isinstance(error, (BaseError, FileNotFoundError, ValueError))
+            if not known and not is_panic(error):
+                raise
             found = as_service_error(error, self.where(name))
             if isinstance(found, FileNotFoundError):
                 raise found from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -47,6 +48,7 @@ IGNORED = frozenset(
 )
 """Options of fsspec for caches and writing, which older versions passed on. They have no meaning
 here."""
+_NAME = re.compile("[A-Za-z0-9._-]+")
 _CERTIFICATES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _RETRIES = {
     "max_retries": 6,
@@ -189,8 +191,9 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
             "http://."
         )
     host = host_of(url)
-    # With such a host, obstore would panic and print a stack trace.
-    if not host or (_ends_in_number(host) and not _is_ip_address(host)):
+    # With other hosts, obstore would panic and print a stack trace.
+    as_written = url.isascii() and host.lower() in url.lower()  # not decoded from %41
+    if not as_written or not (_is_ip_address(host) or _is_name(host)):
         raise SettingsError(
             f"The endpoint {url!r} in {use.options} or the environment is not a URL: check its "
             "host and port."
@@ -198,9 +201,9 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
     return url.rstrip("/")
 
 
-def _ends_in_number(host: str) -> bool:
-    """Return whether URL parsers take a host for an IPv4 address, as WHATWG's URL standard says."""
-    return host.rstrip(".").rpartition(".")[2].isdigit()
+def _is_name(host: str) -> bool:
+    """Return whether a host is a name; one that ends in a number is an address, says WHATWG."""
+    return bool(_NAME.fullmatch(host)) and not host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _is_ip_address(host: str) -> bool:
@@ -208,7 +211,7 @@ def _is_ip_address(host: str) -> bool:
         ip_address(host.strip("[]"))
     except ValueError:
         return False
-    return True
+    return "%" not in host  # a zone, as in [::1%eth0]
 
 
 def client_options(options: Options, endpoint: str | None) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from tap_braze_currents.formats.records import convert
     [
         (12345, "12345"),
         (12345.0, "12345"),
-        (1.2345e4, "12345"),
         (-5.0, "-5"),
         (1.5, "1.5"),
         (1e22, "1e22"),
