@@ -18,6 +18,8 @@ from tap_braze_currents.formats.event_file import EventFile
 from tests.tap_braze_currents.formats.hostile_files import NAME, container, integer, read, text
 
 MANY = int(os.environ.get("FUZZ_FILES", "2000"))
+SMALL = "import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:]))"
+"""Starts a program from a small process: who forks a child gives it its own peak of memory."""
 ID = {"name": "id", "type": "string"}
 TIME = {"name": "time", "type": "int"}
 ROW = text(b"a") + integer(1)
@@ -40,7 +42,8 @@ PLAIN = schema(ID, TIME)
 )
 def test_changed_files_are_read_or_broken_and_nothing_else(kind, count):
     program = [sys.executable, "-m", "tests.tap_braze_currents.formats.hostile_files", kind]
-    done = subprocess.run([*program, "0", str(count)], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", SMALL, *program, "0", str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr[-2000:]
     outcomes = json.loads(done.stdout)
