@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from braze_mixpanel.identifiers import whole_numbers
 from braze_mixpanel.singer.currents_streams import stream_id
 from tap_braze_currents.formats.content import in_utf8, unzipped
 from tap_braze_currents.formats.fields import Field
@@ -137,11 +138,18 @@ class JsonFile:
         note_fields(fields)
         types = dict.fromkeys(flat, "string") | {field.name: field.type for field in fields}
         record = {
-            name: convert(value, types[name], selection.types[name])
+            name: convert(
+                _as_wanted(value, selection.types[name]), types[name], selection.types[name]
+            )
             for name, value in flat.items()
             if name in selection.types
         }
         return record | dict.fromkeys(selection.missing(list(flat)))
+
+
+def _as_wanted(value: object, wanted: str) -> object:
+    """Write a whole number alike before it becomes text: 12345 and 12345.0 are one id in JSON."""
+    return whole_numbers(value) if wanted == "string" and isinstance(value, float) else value
 
 
 def flatten(event: bytes | Raw) -> dict[str, Any]:

@@ -217,3 +217,12 @@ def test_damage_anywhere_is_either_told_or_read_over(text, damage):
         http_landing.fields(content)
     except BrokenFileError as error:
         assert "byte" in str(error) or "unzipped" in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("12345", "12345"), ("12345.0", "12345"), ("1.2345e4", "12345"), ("1.5", "1.5")],
+)
+def test_a_number_in_place_of_a_text_has_one_spelling(written, text):
+    content = json.dumps(event(1)).replace('"user_id": "u"', f'"user_id": {written}').encode()
+    assert [record["user_id"] for record in read(content)] == [text]
