@@ -69,8 +69,8 @@ def _end_of_text(text: bytes | memoryview, position: int) -> int:
     return len(text)
 
 
-class TooManyValuesError(ValueError):
-    """A text holds more objects and lists than `MOST_BRACKETS`."""
+class TooLargeTextError(ValueError):
+    """A text is beyond `MOST_BRACKETS`, or beyond the bounds on what is read leniently."""
 
 
 def decode_leniently(text: bytes) -> object:
@@ -81,11 +81,12 @@ def decode_leniently(text: bytes) -> object:
     `MOST_NESTED` are cut off. All this is better than losing the record.
 
     Raises:
+        TooLargeTextError: It would take too much memory.
         ValueError: It is not JSON.
     """
     brackets = text.count(b"[") + text.count(b"{")
     if brackets > MOST_BRACKETS:
-        raise TooManyValuesError("more objects and lists than fit into memory")
+        raise TooLargeTextError("more objects and lists than fit into memory")
     if brackets > MOST_NESTED:
         text = _without_depths(text)
     try:
@@ -98,10 +99,11 @@ def strict_json(text: bytes) -> bytes:
     """Rewrite JSON without what strict JSON forbids.
 
     Raises:
-        ValueError: It is not JSON, or too large to be read in this way.
+        TooLargeTextError: It is too large to be read in this way.
+        ValueError: It is not JSON.
     """
     if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
-        raise ValueError("no strict JSON, and too large to be read leniently")
+        raise TooLargeTextError("no strict JSON, and too large to be read leniently")
     value = json.loads(
         text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
         strict=False,

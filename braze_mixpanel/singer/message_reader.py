@@ -15,11 +15,8 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
-from braze_mixpanel.lenient_json import (
-    UNREADABLE,
-    TooManyValuesError,
-    decode_leniently,
-)
+from braze_mixpanel.lenient_json import UNREADABLE, TooLargeTextError, decode_leniently
+from braze_mixpanel.singer.large_records import without_record
 from braze_mixpanel.singer.line_blocks import is_regular_file, line_blocks
 
 if TYPE_CHECKING:
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
     from singer_sdk.mapper import StreamMap
 
 Lane = Callable[[list[bytes]], None]
+TakeTooLarge = Callable[[str, bytes, "TooLargeRecordError"], None]
+"""Takes the stream, the line and why it cannot be read."""
 _OF_RECORDS = frozenset({"RECORD", "BATCH"})
 _NO_PREFIX = b"\n"
 """No line begins with it."""
@@ -67,6 +66,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
     """Parse the JSON object of one line, see `decode_leniently`.
 
     Raises:
+        TooLargeTextError: It would take too much memory.
         ValueError: It is no JSON object.
     """
     value = decode_leniently(line)
@@ -84,16 +84,13 @@ def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict
         whole_message: Whether the line is a RECORD message.
 
     Raises:
-        TooLargeRecordError: Its record has more values than fit into memory.
+        TooLargeRecordError: It would take too much memory.
         InputError: It holds no record.
     """
     try:
         value = decode_line(line)
-    except TooManyValuesError as error:
-        raise TooLargeRecordError(
-            f"A record of stream {stream} holds {error}: leave such records out in the tap. What "
-            "came before it was processed."
-        ) from error
+    except TooLargeTextError as error:
+        raise TooLargeRecordError(stream, error) from error
     except ValueError as error:
         raise _no_record(stream) from error
     return record_of(value, stream) if whole_message else value
@@ -159,7 +156,19 @@ def is_unchanged(maps: Sequence[StreamMap]) -> bool:
 
 
 class TooLargeRecordError(InputError):
-    """A record has more values than fit into memory."""
+    """A record would take too much memory: it is rejected, and the others are read."""
+
+    def __init__(self, stream: str, cause: TooLargeTextError) -> None:
+        """Say which stream's record it is.
+
+        Args:
+            stream: The stream.
+            cause: Which bound it is beyond.
+        """
+        super().__init__(
+            f"A record of stream {stream} is too large to be read ({cause}): leave such records "
+            "out in the tap."
+        )
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
@@ -192,6 +201,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         translating: Callable[[], AbstractContextManager[None]] = nullcontext,
         is_used: Callable[[str], bool] = bool,
+        take_too_large: TakeTooLarge,
     ) -> None:
         """Start without lanes; nothing is read or called yet.
 
@@ -204,13 +214,15 @@ class SingerLineReader(GenericSingerReader[bytes]):
                 `ConnectorError`.
             is_used: Whether a stream is read at all; of one that is not, a wrong SCHEMA is passed
                 over. By default every stream with a name is read.
+            take_too_large: Takes a RECORD line that is too large to be read, of a stream without a
+                lane.
         """
         super().__init__()
         self.lanes: dict[str, Lane] = {}
         self.begin = begin
         self._between_blocks = between_blocks
         self._around, self._translating = around, translating
-        self._is_used = is_used
+        self._is_used, self._take_too_large = is_used, take_too_large
         self.error: ConnectorError | None = None
         self.is_empty = True
         """Whether no line has come."""
@@ -293,7 +305,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
             return _decode_head(line)
         except UNREADABLE:
             try:
-                return msgspec.convert(self.deserialize_json(line), _Head)
+                return msgspec.convert(self._readable_part(line), _Head)
             except (ValueError, msgspec.ValidationError) as error:
                 if _is_utf_16(line):
                     raise InputError(
@@ -306,6 +318,12 @@ class SingerLineReader(GenericSingerReader[bytes]):
                     "output mixed with something else? What came before it was processed."
                 ) from error
 
+    def _readable_part(self, line: bytes) -> dict[str, Any]:
+        try:
+            return self.deserialize_json(line)
+        except TooLargeTextError:
+            return self.deserialize_json(without_record(line))
+
     def _dispatch(
         self, head: _Head, line: bytes, callbacks: dict[str, Callable[[dict[str, Any]], None]]
     ) -> None:
@@ -315,6 +333,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         try:
             message = self.deserialize_json(line)
         except ValueError as error:
+            if isinstance(error, TooLargeTextError) and head.type == "RECORD":
+                self._take_too_large(head.stream, line, TooLargeRecordError(head.stream, error))
+                return
             raise InputError(
                 f"A {head.type} message cannot be read ({error}): fix the tap. What came before it "
                 "was processed."

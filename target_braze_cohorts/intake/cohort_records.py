@@ -49,6 +49,7 @@ class Cohort:
         count: How many members the source counts.
         has_wrong_count: Whether the source's count is no whole number, and proves nothing.
         nameless: Member records without a usable id; they are not staged.
+        set_aside: Records that no stream map could take, or too large to be read.
         not_members: Records marked as removed in a stream of full lists; they are not staged.
         has_list: Whether the input has records of it in the stream of full lists.
         by_changes: Whether the input says who entered and left, and nothing of the others.
@@ -61,6 +62,7 @@ class Cohort:
     count: int | None = None
     has_wrong_count: bool = False
     nameless: int = 0
+    set_aside: int = 0
     not_members: int = 0
     has_list: bool = False
     by_changes: bool = False
@@ -116,10 +118,12 @@ class Intake:
         self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
-        self._has_unmapped = False
         self._kind = config["identifier"]
         self._identifier_of = identifier_reader(self._kind)
         self._read_member = id_of if is_joined(config) else self._identifier_of
+        self.set_aside = 0
+        """Records that no stream map could take, or too large to be read."""
+        self._set_aside_of_cohorts = 0
         self.unusable = 0
         """Records whose identifier has not the form of its kind: no e-mail address, for example."""
         self._has_identified_profile = self._has_identified_member = False
@@ -187,9 +191,10 @@ class Intake:
             every_cohort_came=members
             and (cohorts.complete or not cohorts.began)
             and not self.takes_changes
-            and not self._has_unmapped,
+            and not self.set_aside,
             profiles_complete=not self.joined
-            or (self.profiles_evidence.complete and not self._has_unmapped),
+            or (self.profiles_evidence.complete and not self.set_aside),
+            set_aside=self.set_aside - self._set_aside_of_cohorts,
         )
 
     def roles(self, stream: str) -> list[Take]:
@@ -259,16 +264,16 @@ class Intake:
         """Read a record of the stream of changes."""
         self._take_person(record, self.changes_evidence, is_change=True)
 
-    def take_unmapped(self, stream: str, record: Mapping[str, Any]) -> None:
-        """Note a record that no stream map could take: somebody is there whom nobody can name.
+    def take_rejected(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Note a record that cannot be read: somebody is there whom nobody can name.
 
-        A cohort counts it as a member without an identifier, if the record says which cohort.
+        A cohort counts it, if the record says which cohort.
 
         Args:
             stream: The stream after stream maps.
-            record: The record before them.
+            record: The record before them, or what can be read of it.
         """
-        self._has_unmapped = True
+        self.set_aside += 1
         for evidence in self.evidence():
             if evidence.stream == stream:
                 evidence.saw_record()
@@ -277,7 +282,8 @@ class Intake:
             if cohort is not None:
                 is_change = self._changes.in_members or stream == self._changes.name
                 cohort.saw_person(is_change=is_change)
-                cohort.nameless += 1
+                cohort.set_aside += 1
+                self._set_aside_of_cohorts += 1
 
     def _take_person(
         self, record: dict[str, Any], evidence: StreamEvidence, *, is_change: bool

@@ -21,6 +21,7 @@ def log_result(
     config: Mapping[str, Any],
     streams: Collection[str],
     unusable: int,
+    set_aside: int,
     people: PlannedPeople | None,
     rejected: object,
 ) -> None:
@@ -32,6 +33,7 @@ def log_result(
         config: The target's settings.
         streams: Names of the streams of the input.
         unusable: Records whose identifier cannot be used.
+        set_aside: Records that no stream map could take, or too large to be read.
         people: Who a dry run would add and remove; None in a run that sends.
         rejected: Where members are that were not delivered; None if there are none.
     """
@@ -57,6 +59,12 @@ def log_result(
             "an identifier.",
             CONTACTS[config["identifier"]],
             unusable,
+        )
+    if set_aside:
+        logger.warning(
+            "Records that are too large to be read, or that a stream map cannot take: %d. Nobody "
+            "is removed from a list that may lack one of them.",
+            set_aside,
         )
     if rejected:
         logger.warning("Members that were not delivered, with the reason: %s", rejected)

@@ -52,6 +52,11 @@ _INCOMPLETE = (
     "early? Proof is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
     "moved on, or the right count of the cohort."
 )
+_SET_ASIDE = (
+    "{count} of the input's records cannot be read: they are too large, or a stream map fails on "
+    "them. They are in the dead letter with the reason. So nothing proves that the lists of "
+    "members are complete, and nobody was removed. Fix the map or the records, then run again."
+)
 
 
 class Sync:
@@ -156,7 +161,9 @@ class Sync:
     def failure(self) -> ConnectorError | None:
         """Return what the run must fail with although it reached its end; None if nothing."""
         stopped = self.result.stopped
-        incomplete = _INCOMPLETE if self.result.incomplete else ""
+        unread = self._intake.set_aside
+        why = _SET_ASIDE.format(count=unread) if unread else _INCOMPLETE
+        incomplete = why if self.result.incomplete else ""
         if not stopped:
             if self._missing_cohorts and not incomplete:
                 missing = ", ".join(self._missing_cohorts)
@@ -164,6 +171,8 @@ class Sync:
                     f"Setting cohort_ids: the input has no cohort {missing}. "
                     "The others were delivered. Correct the id or remove it."
                 )
+            if incomplete and unread:
+                return InputError(incomplete)
             return TemporaryError(incomplete) if incomplete else None
         cohorts = ", ".join(f"{cohort.cohort_id} ({cohort.stopped})" for cohort in stopped)
         message = f"Stopped for these cohorts: {cohorts}. The others went on. {incomplete}".strip()
