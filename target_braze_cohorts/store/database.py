@@ -43,8 +43,8 @@ def parse_url(url: str) -> URL:
         The URL, with psycopg 3 as the driver of PostgreSQL.
 
     Raises:
-        SettingsError: It is not a URL, or it names another kind of database. Staging, COPY and a
-            lock that ends with its process are different in each database.
+        SettingsError: It is not a URL, or it names no file, or another kind of database. Staging,
+            COPY and a lock that ends with its process are different in each database.
     """
     try:
         parsed = make_url(url)
@@ -55,12 +55,25 @@ def parse_url(url: str) -> URL:
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend == SQLITE:
+        if sqlite_file(parsed) is None:
+            raise SettingsError(
+                "Setting membership_db is wrong: a database in memory forgets who is in Braze when "
+                "the run ends, and then nobody can be removed. Give a file, as in "
+                "sqlite:///braze_cohorts.db."
+            )
         return parsed.set(drivername=SQLITE)
     if backend in {POSTGRESQL, "postgres"}:
         return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
     raise SettingsError(
         f"Setting membership_db is wrong: {backend} is not supported, only sqlite and postgresql."
     )
+
+
+def _file_of(url: URL) -> Path:
+    file = sqlite_file(url)
+    if file is None:
+        raise ValueError("parse_url refuses a database in memory")
+    return file
 
 
 @contextmanager
@@ -123,11 +136,7 @@ def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
 @contextmanager
 def _file_lock(url: URL) -> Iterator[None]:
     """Hold a lock file beside the database; the lock ends with the process, however that ends."""
-    file = sqlite_file(url)
-    if file is None:
-        yield
-        return
-    path = file.resolve()  # two links to one database share the lock
+    path = _file_of(url).resolve()  # two links to one database share the lock
     _require_sqlite(path)  # the rights of another file must not change
     try:
         make_private(path)
@@ -198,9 +207,7 @@ def check_database(url: str) -> None:
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        file = sqlite_file(parsed)
-        if file is not None:
-            _check_file(file)
+        _check_file(_file_of(parsed))
         return
     with _connection(parsed, _CHECK_SECONDS) as connection:
         connection.execute(text("SELECT 1"))
