@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.connection import require_usable
 from braze_mixpanel.stores.place import open_bucket, parse_place
 from braze_mixpanel.stores.service_answers import as_service_error
 from braze_mixpanel.stores.store_errors import explain, is_denied
@@ -36,7 +37,8 @@ class StoreFolder:
             use: What it is used for.
 
         Raises:
-            SettingsError: The URL is none of a store, or a part of its path cannot be one.
+            SettingsError: The URL is none of a store, a part of its path cannot be one, or an
+                option of the connection is wrong.
         """
         place = parse_place(url, use)
         if place is None:
@@ -46,6 +48,7 @@ class StoreFolder:
             raise SettingsError(
                 f"{use.url} {url} holds an empty, '.' or '..' part: write the path without it."
             )
+        require_usable(options, use)
         self.url = url.rstrip("/")
         self._place, self._options, self._use = place, options, use
 
