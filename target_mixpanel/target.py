@@ -308,6 +308,7 @@ class TargetMixpanel(ConnectorTarget):
             raise error
         if not self.schema_messages:
             require_input(self.reader)
+            return  # nothing came, so no name in the settings can be wrong by it
         self.mappers.require_all_mapped()
         self.require_used_names()
 

@@ -166,11 +166,7 @@ class Sync:
         incomplete = why if self.result.incomplete else ""
         if not stopped:
             if self._missing_cohorts and not incomplete:
-                missing = ", ".join(self._missing_cohorts)
-                return SettingsError(
-                    f"Setting cohort_ids: the input has no cohort {missing}. "
-                    "The others were delivered. Correct the id or remove it."
-                )
+                return self._missing()
             if incomplete and unread:
                 return InputError(incomplete)
             return TemporaryError(incomplete) if incomplete else None
@@ -181,6 +177,19 @@ class Sync:
         if not self._guarded:
             return TemporaryError(f"{message} Run again later.")
         return SettingsError(f"{message} If the lists are right, allow it in the settings named.")
+
+    def _missing(self) -> SettingsError:
+        missing = ", ".join(self._missing_cohorts)
+        if not (self._intake.cohorts or self._intake.passed_over):
+            return SettingsError(
+                f"The input has no cohorts at all, so none of those in cohort_ids ({missing}). "
+                "Does the tap's project have them, and may its credentials see them? Nothing was "
+                "sent."
+            )
+        return SettingsError(
+            f"Setting cohort_ids: the input has no cohort {missing}. "
+            "The others were delivered. Correct the id or remove it."
+        )
 
     # The input
 
