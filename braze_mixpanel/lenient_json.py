@@ -27,7 +27,7 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""Windows programs begin a file with it."""
+"""Windows programs begin a file with it, and joining tools add one more."""
 
 _decode = msgspec.json.Decoder().decode
 # A text that never ends matches all the same. If it did not, the search would begin again at each
@@ -105,7 +105,7 @@ def strict_json(text: bytes) -> bytes:
     if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
         raise TooLargeTextError("no strict JSON, and too large to be read leniently")
     value = json.loads(
-        text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
+        without_marks(text).decode("utf-8", "replace"),
         strict=False,
         parse_constant=lambda _: None,
         parse_float=_finite,
@@ -114,6 +114,14 @@ def strict_json(text: bytes) -> bytes:
     written = json.dumps(value, ensure_ascii=False)
     # This joins two surrogates that form a pair, and replaces single ones.
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def without_marks(text: bytes) -> bytes:
+    """Return a text without the byte order marks that it begins with."""
+    start = 0
+    while text.startswith(BYTE_ORDER_MARK, start):
+        start += len(BYTE_ORDER_MARK)
+    return text[start:]
 
 
 def _finite(digits: str) -> float | None:

@@ -307,9 +307,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
             try:
                 return msgspec.convert(self._readable_part(line), _Head)
             except (ValueError, msgspec.ValidationError) as error:
-                if _is_utf_16(line):
+                if encoding := _wide_encoding(line):
                     raise InputError(
-                        f"Line {number} of the input is UTF-16, and Singer messages are UTF-8. "
+                        f"Line {number} of the input is {encoding}, and Singer messages are UTF-8. "
                         "PowerShell writes UTF-16 with >: connect the tap by a pipe in cmd or "
                         "Meltano, or convert the file. What came before it was processed."
                     ) from error
@@ -361,9 +361,11 @@ class SingerLineReader(GenericSingerReader[bytes]):
         raise AssertionError(lines)
 
 
-def _is_utf_16(line: bytes) -> bool:
-    """Return whether a line begins with UTF-16's byte order mark, or has its zero bytes."""
-    return line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2]
+def _wide_encoding(line: bytes) -> str | None:
+    """Name the encoding whose byte order mark or zero bytes a line begins with."""
+    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or line[:4].count(0) == 3:  # noqa: PLR2004
+        return "UTF-32"
+    return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2] else None
 
 
 def _common_prefix(line: bytes) -> bytes:
