@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.connection import require_usable
 from braze_mixpanel.stores.place import open_bucket, parse_place
-from braze_mixpanel.stores.service_answers import as_service_error
+from braze_mixpanel.stores.service_answers import ServiceError, as_service_error
 from braze_mixpanel.stores.store_errors import explain, is_denied
 
 if TYPE_CHECKING:
@@ -106,10 +106,12 @@ class StoreFolder:
         Raises:
             ConnectorError: They cannot be listed.
         """
+        from braze_mixpanel.stores.listing import pages_of  # noqa: PLC0415 - loads obstore
+
         begin = len(self._key(""))
         with self._explained(""):
             pages = self._store.list(self._place.prefix or None)
-            return sorted(found["path"][begin:] for page in pages for found in page)
+            return sorted(found["path"][begin:] for page in pages_of(pages) for found in page)
 
     @cached_property
     def _store(self) -> S3Store | GCSStore | AzureStore:
@@ -124,6 +126,8 @@ class StoreFolder:
 
         try:
             yield
+        except ServiceError as error:
+            raise explain(error, self.where(name), self._use) from None
         except (BaseError, FileNotFoundError, ValueError) as error:
             found = as_service_error(error, self.where(name))
             if isinstance(found, FileNotFoundError):

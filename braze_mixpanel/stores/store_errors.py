@@ -45,6 +45,12 @@ _RULES = (
     ),
     _Rule(
         SettingsError,
+        "listingtoolarge",
+        (),
+        "{url} cannot be listed: {text}. Is the address in endpoint_url that of a store?",
+    ),
+    _Rule(
+        SettingsError,
         "invalidcertificate",
         (),
         "{url} cannot be trusted: {text}. Set SSL_CERT_FILE to your own certificates.",
