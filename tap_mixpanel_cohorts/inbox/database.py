@@ -51,8 +51,8 @@ def parse_url(url: str, setting: str) -> sa.URL:
     if kind == SQLITE:
         if sqlite_file(parsed) is None:
             raise SettingsError(
-                f"{setting} is wrong: a database in memory ends with its process. Give a file, as "
-                "in sqlite:///inbox.db."
+                f"{setting} is wrong: give a file, as in sqlite:///inbox.db. A database in memory "
+                "ends with its process."
             )
         return parsed.set(drivername=SQLITE)
     if kind in {POSTGRESQL, "postgres"}:

@@ -57,9 +57,9 @@ def parse_url(url: str) -> URL:
     if backend == SQLITE:
         if sqlite_file(parsed) is None:
             raise SettingsError(
-                "Setting membership_db is wrong: a database in memory forgets who is in Braze when "
-                "the run ends, and then nobody can be removed. Give a file, as in "
-                "sqlite:///braze_cohorts.db."
+                "Setting membership_db is wrong: give a file, as in sqlite:///braze_cohorts.db. A "
+                "database in memory forgets who is in Braze when the run ends, and then nobody can "
+                "be removed."
             )
         return parsed.set(drivername=SQLITE)
     if backend in {POSTGRESQL, "postgres"}:

@@ -29,7 +29,7 @@ from tap_mixpanel_cohorts.inbox.database import (
 )
 @pytest.mark.parametrize("setting", ["--inbox-db", "Setting inbox_db"])
 def test_an_inbox_in_memory_is_refused(url, setting) -> None:
-    with pytest.raises(SettingsError, match=f"^{setting} is wrong: a database in memory"):
+    with pytest.raises(SettingsError, match=f"^{setting} is wrong: give a file"):
         parse_url(url, setting)
 
 

@@ -64,7 +64,7 @@ def test_a_file_that_is_no_database_keeps_its_rights_and_content(tmp_path) -> No
 @pytest.mark.parametrize("use", [check_database, lambda url: open_database(url, "w").__enter__()])
 def test_a_database_in_memory_is_refused_and_makes_no_file(tmp_path, monkeypatch, url, use) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SettingsError, match="membership_db is wrong: a database in memory") as why:
+    with pytest.raises(SettingsError, match="membership_db is wrong: give a file") as why:
         use(url)
     assert "\n" not in str(why.value)
     assert list(tmp_path.iterdir()) == []
