@@ -48,7 +48,10 @@ TABLE: dict[str, dict[str, tuple[str, Seeds]]] = {
     "braze_mixpanel.singer.large_records": {
         "_has_record": ("search", (('"record"', " ", "x"), ("", '"record"  ', ""))),
     },
-    "braze_mixpanel.singer.lenient_json": {
+    "braze_mixpanel.settings.spellings": {
+        "_percent_or_unicode": ("sub", (("", "%A", ""), ("", "\\u000", ""))),
+    },
+    "braze_mixpanel.lenient_json": {
         "_find_tokens": (
             "finditer",
             (
@@ -109,7 +112,8 @@ TABLE: dict[str, dict[str, tuple[str, Seeds]]] = {
         "_MARKS": ("match", (("", " \ufeff", ""), ("\ufeff", " ", "a"), ("", "\ufeff", "a"))),
     },
     "tap_braze_currents.formats.json_text": {
-        "_LINE": ("finditer", (("", "a\n", ""),)),
+        "_BLANK_LINES": ("match", (("\n", " ", "a"), ("", " \n", "a"))),
+        "_LINE": ("match", (("", "a\n", ""),)),
         "_BETWEEN": ("match", (("", " \ufeff", "a"), ("\ufeff", " ", "a"))),
         "_SCALAR": ("match", ()),
     },

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from braze_mixpanel.errors import SettingsError
-from braze_mixpanel.settings.paths import find_place_problem
+from braze_mixpanel.files.place_settings import find_place_problem
 from braze_mixpanel.stores.connection import client_options, retry_config
 from braze_mixpanel.stores.options import Options, seconds_of
 from braze_mixpanel.stores.use import Use
