@@ -1,1 +1,1 @@
-"""What the three plugins share: errors, settings, dead letter, redaction, Singer input."""
+"""Code that the plugins share: errors, settings, files, HTTP, Singer messages, stores, reports."""

@@ -1,8 +1,8 @@
-"""Cleans text from outside where it goes to a person: log, table, terminal, HTML.
+"""Clean text from outside before a person sees it: in a log, table, terminal or HTML page.
 
-An app user chooses the name of an event, and a server the words of its error. Control characters
-and escape sequences change a terminal, line breaks forge a log line, bidirectional marks turn what
-is read around, and some characters no XML may hold.
+App users choose event names, and servers choose error messages. Such text may hold control
+characters that change a terminal, line breaks that forge a log line, bidirectional marks that
+reverse the displayed text, and characters that are not allowed in XML.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 MOST_SHOWN: Final = 300
-"""Characters of one name or message that are shown."""
+"""The most characters of one name or message to show."""
 _REPLACEMENT: Final = "\ufffd"
 _BIDIRECTIONAL: Final = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _FORBIDDEN: Final = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff"
@@ -20,19 +20,19 @@ _unfit_for_line = re.compile(f"[\t\n{_FORBIDDEN}{_BIDIRECTIONAL}]")
 
 
 def one_line(text: str, most: int = MOST_SHOWN) -> str:
-    """Clean a name or a message that stands in one line or cell.
+    """Return a name or message that is safe to show in one line or table cell.
 
     Args:
-        text: From outside.
-        most: Characters that are kept.
+        text: The text from outside.
+        most: The most characters to keep.
 
     Returns:
-        The text, with what is unfit replaced by U+FFFD, cut with an ellipsis.
+        The text with forbidden characters replaced by U+FFFD. A longer text ends with "…".
     """
     cut = text if len(text) <= most else f"{text[: most - 1]}…"
     return _unfit_for_line.sub(_REPLACEMENT, cut)
 
 
 def lines(text: str) -> str:
-    """Clean the finished text of a log record, whose own line breaks stay."""
+    """Return the formatted text of a log record without forbidden characters. Keep line breaks."""
     return _unfit_for_log.sub(_REPLACEMENT, text)

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Clock:
-    """A clock for dates and one for waits; those of this machine unless others are given.
+    """A clock for dates, and one for waits. The defaults are the clocks of this machine.
 
     Attributes:
-        wall: UNIX seconds, to compare with the times of events. It may jump.
-        steady: Seconds from any start, to measure waits. It never jumps.
-        sleep: Waits so many seconds.
+        wall: Returns UNIX seconds, to compare with the times of events. It may jump.
+        steady: Returns seconds since any start, to measure waits. It never jumps.
+        sleep: Waits for a number of seconds.
     """
 
     wall: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""Reads JSON as taps really write it, and keeps every readable part of a text."""
+"""Read JSON that is not strictly valid, as some taps write it, and keep all readable parts."""
 
 from __future__ import annotations
 
@@ -13,40 +13,39 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_NESTED: Final = 100
-"""Deeper levels are cut off: functions that read, write or search JSON are recursive."""
+"""The most levels of nesting. Deeper levels are cut off, because JSON functions are recursive."""
 CUT_OFF: Final = b'"(nested too deep)"'
 MOST_DIGITS: Final = 4300
-"""Python does not read longer integers."""
+"""The most digits of an integer. Python does not parse longer integers."""
 MOST_BRACKETS: Final = 500_000
-"""Objects and lists in one text: each takes thirty times the memory of its brackets."""
+"""The most objects and lists in one text. Each takes 30 times the memory of its brackets."""
 MOST_LENIENT_BYTES: Final = 16 << 20
 MOST_ESCAPES: Final = 500_000
-"""Bounds on what is read leniently: Python's own parser takes much memory, above all for escapes.
-Strict JSON has no such bound."""
+"""Bounds for lenient parsing only: Python's parser takes much memory, above all for escapes."""
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""Windows programs begin a file with it, and joining tools add one more."""
+"""Windows programs write it at the beginning of a file, and tools that join files once more."""
 
 _decode = msgspec.json.Decoder().decode
-# A text that never ends matches all the same. If it did not, the search would begin again at each
-# quote in it, which takes time that grows with the square of its length. The number in braces is a
-# bound on memory: the search remembers each repetition, a hundred bytes for an escape of two.
+# The pattern also matches a string without a closing quote. Otherwise the search would start again
+# at each quote in it, and the time would grow with the square of the length. The number in braces
+# bounds the memory: the search stores about a hundred bytes for each repetition.
 _INSIDE: Final = rb'[^"\\]*(?:\\.[^"\\]*){0,500}'
 _find_tokens = re.compile(rb'"' + _INSIDE + rb'("|\\?\Z)?|[\[\]{}]', re.DOTALL).finditer
 _match_inside = re.compile(_INSIDE, re.DOTALL).match
 
 
 def json_tokens(text: bytes | memoryview, start: int = 0) -> Iterator[re.Match[bytes]]:
-    """Yield the brackets and texts of JSON, which need not be whole or correct.
+    """Yield the brackets and strings of JSON. The JSON may be cut off or wrong.
 
     Args:
-        text: In UTF-8.
-        start: Where to begin, outside of a text.
+        text: JSON in UTF-8.
+        start: The position to start at, outside of a string.
 
     Yields:
-        Each bracket, and each text but those with more escapes than a search remembers.
+        All brackets and strings, except for strings with very many escapes.
     """
     position: int | None = start
     while position is not None:
@@ -59,7 +58,7 @@ def json_tokens(text: bytes | memoryview, start: int = 0) -> Iterator[re.Match[b
 
 
 def _end_of_text(text: bytes | memoryview, position: int) -> int:
-    """Find the end of a text from a place inside it, at which no escape is open."""
+    """Return the end of a string, from a position inside of it that is not inside of an escape."""
     while inside := _match_inside(text, position):
         if text[inside.end() : inside.end() + 1] == b'"':
             return inside.end() + 1
@@ -70,19 +69,19 @@ def _end_of_text(text: bytes | memoryview, position: int) -> int:
 
 
 class TooLargeTextError(ValueError):
-    """A text is beyond `MOST_BRACKETS`, or beyond the bounds on what is read leniently."""
+    """A text is beyond `MOST_BRACKETS`, or beyond the limits of lenient parsing."""
 
 
 def decode_leniently(text: bytes) -> object:
-    """Parse JSON, strictly where possible.
+    """Return parsed JSON. If it is not strictly valid, replace the wrong parts.
 
-    Text that is not valid Unicode (half of an emoji, as JavaScript cuts strings) has the broken
-    character replaced. NaN and numbers that are too large become null. Levels deeper than
-    `MOST_NESTED` are cut off. All this is better than losing the record.
+    Broken Unicode characters are replaced (JavaScript may cut an emoji in half). NaN and numbers
+    that are too large become null. Levels deeper than `MOST_NESTED` are cut off. Without this, the
+    whole record would be lost.
 
     Raises:
-        TooLargeTextError: It would take too much memory.
-        ValueError: It is not JSON.
+        TooLargeTextError: The text would need too much memory.
+        ValueError: The text is not JSON.
     """
     brackets = text.count(b"[") + text.count(b"{")
     if brackets > MOST_BRACKETS:
@@ -96,14 +95,14 @@ def decode_leniently(text: bytes) -> object:
 
 
 def strict_json(text: bytes) -> bytes:
-    """Rewrite JSON without what strict JSON forbids.
+    """Return JSON as strict JSON, with the forbidden parts replaced.
 
     Raises:
-        TooLargeTextError: It is too large to be read in this way.
-        ValueError: It is not JSON.
+        TooLargeTextError: The text is too large for lenient parsing.
+        ValueError: The text is not JSON.
     """
     if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
-        raise TooLargeTextError("no strict JSON, and too large to be read leniently")
+        raise TooLargeTextError("not strict JSON, and too large to be read leniently")
     value = json.loads(
         without_marks(text).decode("utf-8", "replace"),
         strict=False,
@@ -112,7 +111,7 @@ def strict_json(text: bytes) -> bytes:
         parse_int=lambda digits: int(digits) if len(digits) <= MOST_DIGITS else None,
     )
     written = json.dumps(value, ensure_ascii=False)
-    # This joins two surrogates that form a pair, and replaces single ones.
+    # Encoding and decoding joins the two surrogates of a pair, and replaces single surrogates.
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
@@ -130,7 +129,7 @@ def _finite(digits: str) -> float | None:
 
 
 def _without_depths(text: bytes) -> bytes:
-    """Replace each object or array that is deeper than `MOST_NESTED` by a fixed text."""
+    """Return JSON with each object or array deeper than `MOST_NESTED` replaced by a fixed text."""
     parts, depth, resume = [], 0, 0
     for token in json_tokens(text):
         mark = token[0]

@@ -1,9 +1,9 @@
-"""Every private part of the Singer SDK that the plugins depend on, and public hooks in its place.
+"""Contain all uses of private parts of the Singer SDK, and offer public hooks instead.
 
-The SDK offers no public way to do what stands here, so each entry says why it is needed and what
-to look at when the SDK moves on. No other module names a private part: a plugin overrides the hooks
-of these classes, and `tests/braze_mixpanel/test_house.py` lists what this module touches, so that
-one more is a decision.
+The SDK has no public way to do these things. Each entry explains why it is needed, and where to
+look when a new version of the SDK changes it. No other module uses a private part: the plugins
+override the hooks of the classes here. `tests/braze_mixpanel/test_house.py` lists all private parts
+that this module uses, so that each new one is a conscious decision.
 """
 
 from __future__ import annotations
@@ -73,18 +73,18 @@ __all__ = [
 def file_in(place: StorageTarget, name: str) -> UPath:
     """Return the path of a file in a folder of BATCH files.
 
-    `StorageTarget.open` makes the folder first, on S3 the bucket, which a reader must not do. If
-    `_root_path` goes: `StorageTarget.fs` of older SDKs, or `UPath` of the URL itself.
+    `StorageTarget.open` would first create the folder, or on S3 the bucket, and a reader must not
+    do that. If the SDK removes `_root_path`: use `StorageTarget.fs`, or `UPath` of the URL.
 
     Args:
         place: The folder.
-        name: The file's name in it.
+        name: The name of the file in the folder.
     """
     return place._root_path / name  # noqa: SLF001
 
 
 def options_of_config(ctx: click.Context) -> dict[str, Any]:
-    """Return the arguments for a plugin's constructor that the option `--config` stands for."""
+    """Return the arguments for a plugin's constructor that the option `--config` gives."""
     given = ctx.params.get("config") or ConfigInput()
     return {"config": given.config, "parse_env_config": given.parse_env}
 
@@ -93,14 +93,14 @@ SDK_FOLDER = str(Path(singer_sdk.__file__).parent)
 
 
 class _WithoutSdkLines(logging.Filter):
-    """Drops what the SDK's own code logs at level INFO about itself, but for its version.
+    """Drop the INFO lines that the SDK logs about itself, except for its version.
 
-    Its lines, such as "Skipping parse of env var settings...", go to the plugin's logger. They say
-    nothing that the plugins do not say with numbers. With the level DEBUG all of them are there.
+    Lines such as "Skipping parse of env var settings..." do not help users, and the plugins log
+    their own lines with numbers. At the level DEBUG all lines are logged.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a line is logged."""
+        """Return whether to log a record."""
         return (
             record.levelno != logging.INFO
             or not record.pathname.startswith(SDK_FOLDER)
@@ -113,16 +113,16 @@ _without_sdk_lines = _WithoutSdkLines()
 
 
 def quiet_sdk(logger: logging.Logger) -> None:
-    """Log no lines of the SDK about itself.
+    """Drop the SDK's lines about itself from a logger.
 
     Args:
-        logger: The plugin's.
+        logger: The logger of the plugin.
     """
     logger.addFilter(_without_sdk_lines)
 
 
 class PluginArguments(TypedDict, total=False):
-    """What the constructors of the SDK's plugins take."""
+    """The arguments of the SDK's plugins."""
 
     config: dict[str, Any] | PurePath | str | list[PurePath | str] | None
     parse_env_config: bool
@@ -131,24 +131,24 @@ class PluginArguments(TypedDict, total=False):
 
 
 class TapArguments(PluginArguments, total=False):
-    """What the constructor of the SDK's tap takes besides the catalog."""
+    """The arguments of the SDK's `Tap`, except for the catalog."""
 
     state: PurePath | str | dict[str, Any] | None
     message_writer: GenericSingerWriter[Any, Any] | None
 
 
 class TargetArguments(PluginArguments, total=False):
-    """What the constructor of the SDK's target takes."""
+    """The arguments of the SDK's `Target`."""
 
     message_reader: GenericSingerReader[Any] | None
 
 
 class SingerPlugin(PluginBase):
-    """The SDK's plugin with public hooks for its settings and for signals."""
+    """The SDK's plugin class with public hooks for settings and signals."""
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - the SDK's own kind of property
-        """Hook into the reading of the environment: the SDK's ends in a trace on a wrong type."""
+        """Replace the SDK's reading of the environment, which raises on a value of a wrong type."""
         schema = cls.config_jsonschema
         cls.append_builtin_config(schema)
         return cls.read_environment(schema)
@@ -156,77 +156,79 @@ class SingerPlugin(PluginBase):
     @classmethod
     @abstractmethod
     def read_environment(cls, schema: dict[str, Any]) -> dict[str, Any]:
-        """Read the settings that stand in environment variables.
+        """Return the settings in environment variables.
 
         Args:
-            schema: The settings, the SDK's own included.
+            schema: The JSON Schema of the settings, with the SDK's settings.
         """
 
     @classmethod
     def environment_prefix(cls) -> str:
-        """Return what the names of the plugin's environment variables begin with."""
+        """Return the prefix of the plugin's environment variables."""
         return str(cls._env_var_prefix)
 
     @property
     def changeable_config(self) -> dict[str, Any]:
-        """The settings while they are validated; `config` is the same, read-only."""
+        """The settings as a dict that can be changed during validation. `config` is read-only."""
         return cast("dict[str, Any]", self._config)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
-        """Hook into the constructor, which calls this before anything else uses the settings."""
+        """Call `validate_settings`. The SDK's constructor calls this before any use of settings."""
         return self.validate_settings(raise_errors=raise_errors)
 
     @abstractmethod
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
-        """Check the settings, and put right those that come in another form.
+        """Check the settings, and convert values that have another form.
 
         Args:
-            raise_errors: Whether a mistake raises `ConfigValidationError`.
+            raise_errors: Whether to raise `ConfigValidationError` if there is a mistake.
 
         Returns:
-            One line for each mistake.
+            One message for each mistake.
         """
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """Hook into the SDK's signal handlers: its own drains sinks and ends with exit code 0."""
+        """Replace the SDK's signal handler, which drains all sinks and exits with code 0."""
         del frame
         self.handle_signal(signum)
 
     @abstractmethod
     def handle_signal(self, signum: int) -> None:
-        """Make the run end soon after SIGTERM or SIGINT.
+        """Stop the run soon after SIGTERM or SIGINT.
+
+        This runs between two instructions of the main thread.
 
         Args:
-            signum: The signal; this runs between two instructions of the main thread.
+            signum: The number of the signal.
         """
 
 
 class SingerTarget(SingerPlugin, Target):
-    """The SDK's target with public hooks for its messages.
+    """The SDK's target class with public hooks for messages.
 
-    If the SDK renames the methods that take messages: `BaseSingerReader.process_lines` hands them
-    to the reader.
+    If the SDK renames the methods for messages: `BaseSingerReader.process_lines` shows the new
+    names.
     """
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
-        """Read the settings; nothing is opened or sent yet.
+        """Read the settings. This opens and sends nothing.
 
         Args:
-            arguments: Those of the SDK's `Target`.
+            arguments: The arguments of the SDK's `Target`.
         """
         arguments["message_reader"] = arguments.get("message_reader") or self.make_reader()
         super().__init__(**arguments)
 
     @abstractmethod
     def make_reader(self) -> GenericSingerReader[Any]:
-        """Make the reader of the input. Called before the settings are read."""
+        """Return the reader of the input. Called before the settings are read."""
 
     @classmethod
     def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
-        """Add the SDK's settings that mean something here.
+        """Add the SDK's settings that have a meaning here.
 
-        Its others (`load_method`, `add_record_metadata`, `batch_size_rows`, `validate_records`) are
-        about tables, so this leaves out `Target`'s own method.
+        Its settings `load_method`, `add_record_metadata`, `batch_size_rows` and `validate_records`
+        are for tables, so this skips the method of `Target`.
         """
         super(Target, cls).append_builtin_config(config_jsonschema)
         if PluginCapabilities.BATCH in cls.capabilities:
@@ -253,7 +255,7 @@ class SingerTarget(SingerPlugin, Target):
 
     @abstractmethod
     def take_record_message(self, message: dict[str, Any]) -> None:
-        """Take a parsed RECORD message; streams without maps have the reader's fast lane."""
+        """Take a parsed RECORD message of a stream without a lane in the reader."""
 
     @abstractmethod
     def take_state_message(self, message: dict[str, Any]) -> None:
@@ -268,7 +270,7 @@ class SingerTarget(SingerPlugin, Target):
         """Take a parsed BATCH message."""
 
     def register_stream(self, schema_message: dict[str, Any]) -> None:
-        """Make the stream maps and the sinks of a stream, as the SDK does on SCHEMA.
+        """Create the stream maps and the sinks of a stream, as the SDK does after a SCHEMA.
 
         Args:
             schema_message: The parsed SCHEMA message.
@@ -276,22 +278,23 @@ class SingerTarget(SingerPlugin, Target):
         super()._process_schema_message(schema_message)
 
     def keep_state(self, state: Mapping[str, Any]) -> None:
-        """Keep a STATE, which the SDK writes when `process_endofpipe` has drained all sinks."""
+        """Keep a STATE. The SDK writes it when `process_endofpipe` has drained all sinks."""
         self._latest_state = dict(state)
 
     def _write_state_message(self, state: dict[str, Any]) -> None:
         self.write_state(state)
 
     def write_state(self, state: dict[str, Any]) -> None:
-        """Write a STATE to standard output, in the SDK's form, which Meltano reads.
+        """Write a STATE to standard output, where Meltano reads it.
 
         Raises:
-            TemporaryError: Nobody reads it, or the disk is full.
+            TemporaryError: The reader of standard output is gone, or the disk is full.
         """
         try:
             super()._write_state_message(state)
         except OSError as error:
-            # Python flushes the rest of the buffer at exit: without this it would fail again there.
+            # Python flushes standard output again at exit, and that would raise once more. So
+            # standard output now goes to /dev/null.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise TemporaryError(
                 f"STATE cannot be written to standard output: {error.strerror}. Was the program "
@@ -300,17 +303,17 @@ class SingerTarget(SingerPlugin, Target):
 
 
 class SingerStream(Stream):
-    """The SDK's stream with public hooks for all that it writes.
+    """The SDK's stream class with public hooks for all its output.
 
-    If the SDK renames the methods: `Stream.sync` calls them in turn.
+    If the SDK renames the methods: `Stream.sync` calls them.
     """
 
     def log(
         self, message: str, *args: object, level: int = logging.DEBUG, **options: object
     ) -> None:
-        """Log the SDK's lines about each stream at debug level: a tap may have a hundred.
+        """Log the SDK's lines about each stream at the level DEBUG: a tap may have 100 streams.
 
-        Its line about an error, too: the error is raised, and the command logs it in one line.
+        This includes its line about an error. The error is raised, and the command logs it.
         """
         if level == logging.ERROR:
             level = logging.DEBUG
@@ -319,7 +322,7 @@ class SingerStream(Stream):
     def _sync_records(
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
-        """Stand in for the SDK's loop, whose work per record costs five times the decoding."""
+        """Replace the SDK's loop, which takes five times as long for a record as decoding it."""
         del context
         self.write_records(write_messages=write_messages)
         yield from ()
@@ -329,11 +332,11 @@ class SingerStream(Stream):
         """Write the stream's records.
 
         Args:
-            write_messages: Whether RECORD messages go out, or the records are only counted.
+            write_messages: Whether to write RECORD messages. Otherwise records are only counted.
         """
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
-        """Stand in for the SDK's loop, which writes a batch without regard to whole files."""
+        """Replace the SDK's loop, whose batches may end in the middle of a file of the bucket."""
         del context
         self.write_batches(batch_config)
 
@@ -342,25 +345,25 @@ class SingerStream(Stream):
         """Write the stream's records as files and BATCH messages."""
 
     def _generate_schema_messages(self) -> Generator[SchemaMessage, None, None]:
-        """Add to the schema, from which the SDK's catalog classes drop unknown keys."""
+        """Add the annotations again, which the SDK's catalog classes have dropped."""
         for message in super()._generate_schema_messages():
             yield replace(message, schema={**message.schema, **self.schema_annotations()})
 
     def schema_annotations(self) -> dict[str, Any]:
-        """Return what a SCHEMA message adds to the schema that the SDK makes."""
+        """Return keys to add to the schema in SCHEMA messages."""
         return {}
 
     def _write_state_message(self) -> None:
-        """Write no STATE at the end of a stream: it is safe only between whole files."""
+        """Write no STATE at the end of a stream. STATE is only safe between whole files."""
 
     def write_schema_messages(self) -> None:
-        """Write the SCHEMA of what the stream maps make of this stream."""
+        """Write the SCHEMA messages of this stream, after stream maps."""
         self._write_schema_message()
 
     def mapped_messages(self, record: Record) -> Iterable[RecordMessage]:
-        """Make the RECORD messages that the stream maps and the selection make of a record."""
+        """Return the RECORD messages of a record, after stream maps and selection."""
         return self._generate_record_messages(record)
 
     def write_mapped(self, record: Record) -> None:
-        """Write what the stream maps and the selection make of a record."""
+        """Write the RECORD messages of a record, after stream maps and selection."""
         self._write_record_message(record)

@@ -1,4 +1,4 @@
-"""Plain text tables for the end of a run."""
+"""Format plain text tables for the log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Row = tuple[str | int, ...]
 
 LOGGED_ROWS: Final = 40
-"""Rows of a table in the log; the report has them all."""
+"""The most rows of a table in the log. The report has all rows."""
 
 
 def shortened(
@@ -21,16 +21,17 @@ def shortened(
     rest_of: Callable[[Sequence[Row]], Row],
     most: int = LOGGED_ROWS,
 ) -> list[Row]:
-    """Keep the rows that matter most, and sum the others up in one.
+    """Return the most important rows, and one row that sums up the others.
 
     Args:
         rows: All rows of a table.
-        rank: What matters about a row, such as a tuple of numbers: the largest stay.
-        rest_of: Makes one row of those that are left out.
-        most: How many rows remain, the sum included.
+        rank: Returns the importance of a row as a tuple of numbers. The rows with the largest
+            values are kept.
+        rest_of: Returns one row for all rows that are left out.
+        most: The most rows of the result, with the sum.
 
     Returns:
-        The rows in their order, then the sum; all rows if they are no more than `most`.
+        The kept rows in their order, then the sum. All rows if there are at most `most`.
     """
     if len(rows) <= most:
         return list(rows)
@@ -41,24 +42,26 @@ def shortened(
 
 
 def sum_of(rows: Sequence[Row], column: int) -> int:
-    """Add up a column of whole numbers."""
+    """Return the sum of a column of whole numbers."""
     return sum(int(row[column]) for row in rows)
 
 
 MOST_ROWS: Final = 200
-"""Rows that a table shows: users choose the names of custom events, and there is one row each."""
+"""The most rows of any table. Each event name has a row, and apps may have any number of names."""
 
 
 def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Align columns; one line a row, cells cleaned and bounded, numbers to the right.
+    """Return a table with aligned columns, one line for each row.
+
+    Cells are cleaned and shortened by `one_line`. Columns of integers are aligned to the right.
 
     Args:
-        headings: The first line.
-        rows: As many cells each; integers are written without separators. Of more than `MOST_ROWS`
-            the first and the last are shown: that one often has the sums.
+        headings: The column headings.
+        rows: The cells of each row. Of more than `MOST_ROWS` rows, the first ones and the last one
+            are shown, because the last row often has the sums.
 
     Returns:
-        The lines, joined; no newline at the end.
+        The lines, without a newline at the end.
     """
     cells = [[str(heading) for heading in headings]]
     numeric = [True] * len(headings)

@@ -1,19 +1,19 @@
-"""Times as other programs write them: read exactly, or refused. Pure.
+"""Read times of other programs exactly, or raise an error. Pure.
 
-Two spellings exist, and nothing is guessed between them:
+Two forms are supported, and there is no guessing between them:
 
-- A number, or digits as text: UNIX seconds, milliseconds, microseconds or nanoseconds. It is read
-  in the one unit that puts it between 1990 and 2100. The four ranges do not overlap, so no number
-  fits two units. A number that fits none is refused.
+- A number, or digits as text: UNIX seconds, milliseconds, microseconds or nanoseconds. The unit is
+  the one that gives a time between 1990 and 2100. The four ranges do not overlap, so there is at
+  most one such unit. If there is none, the number is not a time.
 - ISO 8601 as text, in the extended form (`2026-11-01T13:05:09.25`, also with a blank for the `T`)
   or the basic one (`20261101T130509,25`). The time of day, its seconds and its minutes may be left
   out. A zone may follow: `Z`, `UTC`, `GMT`, `+00`, `-0700`, `+05:30`. No zone means UTC, as in
   Singer.
 
-Digits alone are a number, with one exception: eight digits are a date, since no UNIX time between
-1990 and 2100 has eight. `20230808120000` is neither: ISO 8601 asks for a `T` in the basic form.
-Python's `fromisoformat` takes the third `1` there for a separator, which is why it is not used.
-Everything below a microsecond is cut off.
+Digits alone are a number, with one exception: eight digits are a date, because no UNIX time between
+1990 and 2100 has eight digits. `20230808120000` is not a time: ISO 8601 requires a `T` in the basic
+form. Python's `fromisoformat` would read the third `1` as a separator, so it is not used.
+Digits below a microsecond are cut off.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _BOUNDS: Final = tuple(
 )
 EARLIEST_SECONDS, LATEST_SECONDS = _BOUNDS[0][:2]
 _LONGEST: Final = 64
-"""No time is longer. It keeps Python from reading a number of a million digits."""
+"""The most characters of a time. This prevents Python from parsing a number of a million digits."""
 
 _is_number = re.compile(r"-?[0-9]+(?:\.[0-9]+)?").fullmatch
 _is_basic_date = re.compile("[0-9]{8}").fullmatch
@@ -59,20 +59,20 @@ _match_basic = re.compile(
 
 
 class UnreadableTimeError(ValueError):
-    """A value is no time, or one that is out of all reason. It holds no data."""
+    """A value is not a time, or is outside of the allowed years. The message holds no data."""
 
 
 def read_time(value: object) -> datetime:
-    """Read a time of any spelling, see this module.
+    """Return a time in any supported form, see the module's docstring.
 
     Args:
         value: A number or text.
 
     Returns:
-        The moment, with the zone that the text names or UTC.
+        The time, with the zone in the text or UTC.
 
     Raises:
-        UnreadableTimeError: It is no time, or a number that is none between 1990 and 2100.
+        UnreadableTimeError: The value is not a time, or is a number outside of 1990 to 2100.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -84,17 +84,18 @@ def read_time(value: object) -> datetime:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise UnreadableTimeError("no number and no text")
     if isinstance(value, float):
-        # The digits that were written, not the nearest power of two: 1.1 is 1.1, not 1.10…0009.
+        # `repr` gives the digits that were written: Decimal("1.1"), not Decimal(1.1) = 1.10…0009.
         value = Decimal(repr(value))
     return _from_number(value)
 
 
 def read_plausible_time(value: object) -> datetime:
-    """Read the time of something that happened; `read_time` for settings takes any year.
+    """Return the time of an event. Unlike `read_time`, this allows only the years 1990 to 2100.
+
+    A zero time or a time in a wrong unit is a mistake of the source, and not a very old event.
 
     Raises:
-        UnreadableTimeError: It is no time, or lies before 1990 or after 2100. A zero time or a
-            wrong unit is a mistake of the source, and no old event.
+        UnreadableTimeError: The value is not a time, or is before 1990 or after 2100.
     """
     moment = read_time(value)
     if not _EARLIEST <= moment < _LATEST:
@@ -103,20 +104,20 @@ def read_plausible_time(value: object) -> datetime:
 
 
 def event_time(value: object) -> int:
-    """Read the time of an event as Mixpanel takes it, see `read_plausible_time` and `unix_time`.
+    """Return the time of an event in Mixpanel's form, see `unix_time`.
 
     Raises:
-        UnreadableTimeError: It is no time, or lies before 1990 or after 2100.
+        UnreadableTimeError: The value is not a time, or is before 1990 or after 2100.
     """
     if type(value) is int and EARLIEST_SECONDS <= value < LATEST_SECONDS:
-        return value  # by far the most, and nothing to convert
+        return value  # the most frequent case, which needs no conversion
     return unix_time(read_plausible_time(value))
 
 
 def unix_time(moment: datetime) -> int:
-    """Return UNIX seconds, or milliseconds where there is a fraction of a second.
+    """Return UNIX seconds, or milliseconds if there is a fraction of a second.
 
-    These are the two forms that Mixpanel takes.
+    Source: Mixpanel's reference of `/import`, which accepts both units.
     """
     microseconds = (moment - EPOCH) // _MICROSECOND
     seconds, rest = divmod(microseconds, 10**6)
@@ -129,10 +130,10 @@ def _from_number(number: int | Decimal) -> datetime:
     try:
         for earliest, latest, per_second in _BOUNDS:
             if earliest <= number < latest:
-                # Whole numbers only: a float cannot hold the microseconds of a nanosecond count.
+                # Integer arithmetic: a float cannot hold a number of nanoseconds exactly.
                 microseconds = int(number * 10**6 // per_second)
                 return EPOCH + microseconds * _MICROSECOND
-    except InvalidOperation:  # NaN compares with nothing
+    except InvalidOperation:  # NaN cannot be compared
         pass
     raise UnreadableTimeError(f"no UNIX time between {EARLIEST_YEAR} and {LATEST_YEAR}")
 
@@ -155,8 +156,8 @@ def _from_iso(text: str) -> datetime:
             int(fraction[:6].ljust(6, "0")) if fraction else 0,
             tzinfo=_zone(sign, zone_hours, zone_minutes),
         )
-        moment.astimezone(timezone.utc)  # fails for what the zone moves out of the years 1 to 9999
-    except (ValueError, OverflowError) as error:  # the 30th of February, or 25 o'clock
+        moment.astimezone(timezone.utc)  # raises if the time in UTC is not in the years 1 to 9999
+    except (ValueError, OverflowError) as error:  # such as 30 February, or 25 hours
         raise UnreadableTimeError("no date of the calendar or no time of day") from error
     return moment
 

@@ -1,4 +1,4 @@
-"""The settings of tap-braze-currents, and what a schema cannot say of them."""
+"""The settings of tap-braze-currents, and the checks that a JSON Schema cannot express."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.IntegerType(minimum=0, maximum=87_600),
         default=48,
         title="Lookback hours",
-        description="How long an hour stays open to files that come late.",
+        description="How many hours an hour folder stays open for files that arrive late.",
     ),
     th.Property(
         "settle_seconds",
         th.IntegerType(minimum=0, maximum=31_536_000),
         default=60,
         title="Settle seconds",
-        description="Younger objects wait for the next run; 0: none waits.",
+        description="Objects younger than this wait for the next run. 0: no object waits.",
     ),
     th.Property(
         "max_files_per_run",
@@ -69,8 +69,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.BooleanType,
         default=False,
         title="Sweep",
-        description="Also look for files that came after their hour was closed: lists every "
-        "hour since start_date, so use it now and then, not in each run.",
+        description="Also look for files that arrived after their hour was closed. This lists "
+        "every hour since start_date, so use it now and then, not in every run.",
     ),
     SUMMARY_PATH,
     PATH_OPTIONS,
@@ -78,13 +78,13 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
 
 
 def find_mistakes(config: Mapping[str, Any]) -> list[str]:
-    """Check the dates.
+    """Check that `start_date` and `end_date` are dates.
 
     Args:
         config: The settings.
 
     Returns:
-        One line for each mistake.
+        One message for each wrong setting.
     """
     mistakes = []
     for name in ("start_date", "end_date"):
@@ -92,16 +92,16 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
             moment(config.get(name))
         except ValueError:
             mistakes.append(
-                f"Setting {name} is wrong: {config[name]!r} is no ISO date or datetime. "
+                f"Setting {name} is wrong: {config[name]!r} is not an ISO date or datetime. "
                 "Write 2026-11-01 or 2026-11-01T13:00:00Z."
             )
     return mistakes
 
 
 def moment(text: str | None) -> datetime | None:
-    """Read a date setting; None if it is not set.
+    """Return a date setting as a datetime in UTC, or None if it is not set.
 
     Raises:
-        ValueError: It is no time.
+        ValueError: The text is neither an ISO date nor an ISO datetime.
     """
     return read_time(text) if text else None

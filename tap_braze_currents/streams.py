@@ -1,4 +1,4 @@
-"""An event type of Currents as a Singer stream."""
+"""The Singer stream of one Currents event type."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SDKBatchMessage, SingerStream
 from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION
@@ -18,6 +17,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     require_bounded,
 )
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 from tap_braze_currents.catalog.event_types import EventType, registry
 from tap_braze_currents.formats.fields import json_type_of
 from tap_braze_currents.formats.records import Rows, Selection, is_lossless
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tap_braze_currents.formats.fields import Field
 
 _FIELD_WARNINGS = 20
-"""Each stream names at most so many fields: a damaged or hostile file may have thousands."""
+"""A stream warns of at most 20 fields. A damaged or hostile file may have thousands."""
 _WARNING_LENGTH = 1000
 
 _decode = msgspec.json.Decoder().decode
@@ -46,13 +46,13 @@ _encode_lines = msgspec.json.Encoder(enc_hook=str, decimal_format="number").enco
 
 
 class CurrentsTap(Protocol):
-    """What a stream needs of its tap."""
+    """The parts of the tap that a stream uses."""
 
     message_writer: LineWriter
 
     @property
     def run(self) -> FilesOfRun:
-        """The one run of the tap."""
+        """The tap's current run."""
 
     def now(self) -> datetime:
         """Return the present time in UTC."""
@@ -62,7 +62,7 @@ class CurrentsTap(Protocol):
 
     @property
     def samples(self) -> Mapping[str, RemoteFile]:
-        """Event type → a file that holds some of its events."""
+        """Stream id → a file that holds events of this stream."""
 
     def write_message(self, message: Message) -> None:
         """Write a Singer message."""
@@ -72,28 +72,28 @@ class CurrentsTap(Protocol):
 
 
 class FilesOfRun(Protocol):
-    """What a stream needs of the run."""
+    """The parts of the run that a stream uses."""
 
     def files(self, stream: CurrentsStream) -> Iterator[Iterable[Rows]]:
         """Yield the planned files of a stream, each as blocks of records."""
 
     def note_unmapped(self, error: UnmappedRecordError) -> None:
-        """Note that a record of the file that is read cannot be mapped, and is left out."""
+        """Note that a record of the current file could not be mapped and is left out."""
 
 
 class CurrentsStream(SingerStream):
-    """One event type. The run decides which files are read and when STATE goes out."""
+    """Emit the records of one event type. The run chooses the files and writes STATE."""
 
     # The decoder has already converted each value to its type in the catalog.
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
     replication_method = "LOG_BASED"
 
     def __init__(self, tap: CurrentsTap, event_type: EventType) -> None:
-        """Make the stream of an event type.
+        """Create the stream of an event type.
 
         Args:
-            tap: Its tap.
-            event_type: The type with its fields, from the registry and discovery.
+            tap: The tap that owns the stream.
+            event_type: The event type with its fields, from the registry and discovery.
         """
         super().__init__(cast("Tap", tap), schema=event_type.json_schema, name=event_type.stream_id)
         self.primary_keys = ["id"]
@@ -105,8 +105,8 @@ class CurrentsStream(SingerStream):
     def selection(self) -> Selection:
         """The selected fields with their types in the catalog.
 
-        Where a file lacks a selected field, the record has a null if Braze still writes the field,
-        and nothing if Braze has retired it.
+        If a file lacks a selected field, the record gets a null when Braze still writes the field.
+        When Braze has retired the field, the record leaves it out.
         """
         known = registry().get(self.event_type, EventType(self.event_type, ()))
         retired = {field.name for field in known.fields if not field.current}
@@ -118,21 +118,26 @@ class CurrentsStream(SingerStream):
         return Selection(types, [name for name in types if name not in retired])
 
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
-        """Warn once of each field that the catalog does not know, or knows as another type."""
+        """Warn once of each field that the catalog lacks or has with another type.
+
+        Args:
+            path: The path of the file, for the warning.
+            fields: The fields of the file.
+        """
         for field in fields:
             definition = self.effective_schema["properties"].get(field.name)
             if definition is None:
                 self._warn_once(
                     field.name,
-                    f"Field {field.name} is not in the catalog and is left out; discover again to "
-                    f"have it (first seen in {path}).",
+                    f"Field {field.name} is not in the catalog and is left out. Run discovery "
+                    f"again to include it (first seen in {path}).",
                 )
             elif not is_lossless(field.type, wanted := _json_type(definition)):
                 is_text = field.type != "string" and json_type_of(field.type) == "string"
                 how = "text" if is_text else "they are"
                 self._warn_once(
                     field.name,
-                    f"Field {field.name} is {field.type} in {path}, and {wanted} in the catalog: "
+                    f"Field {field.name} is {field.type} in {path} and {wanted} in the catalog: "
                     f"values that do not fit are emitted as {how}.",
                 )
 
@@ -141,18 +146,13 @@ class CurrentsStream(SingerStream):
             return
         self._noted.add(field)
         if len(self._noted) > _FIELD_WARNINGS:
-            message = "More fields are not as in the catalog; no more of them are named."
+            message = "More fields differ from the catalog. They are not logged."
         self.logger.warning(message[:_WARNING_LENGTH])
 
     @cached_property
     def _writes_blocks(self) -> bool:
-        """Whether blocks of records can be written unchanged, with no work for each record."""
-        maps = self.stream_maps
-        return (
-            len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not (maps[0].flattening_enabled)
-        )
+        """Whether records can be written as they are, without parsing each record."""
+        return is_unchanged(self.stream_maps)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the records of all planned files, for callers other than the tap's own run."""
@@ -163,7 +163,7 @@ class CurrentsStream(SingerStream):
                     yield _decode(line)
 
     def write_batches(self, batch_config: BatchConfig) -> None:
-        """Write the records of each planned file as BATCH messages, mapped like RECORD ones."""
+        """Write the records of all planned files as BATCH messages, with stream maps applied."""
         batches: dict[str, BatchFiles] = {}
         with ExitStack() as metrics:
             counter = None
@@ -176,8 +176,8 @@ class CurrentsStream(SingerStream):
                         for url in batches[alias].add(*mapped):
                             self._write_batch(alias, batch_config, url)
                             counter.increment()
-                # The run marks the file as read when the loop asks for the next one: by then all
-                # its records must be in a BATCH message.
+                # The run marks this file as read when the loop asks for the next file. A STATE may
+                # follow at once, so all records of this file must be in a BATCH message by then.
                 for alias, batch in batches.items():
                     for url in batch.flush():
                         self._write_batch(alias, batch_config, url)
@@ -188,7 +188,10 @@ class CurrentsStream(SingerStream):
         self._currents_tap.write_message(message)
 
     def _mapped(self, rows: Rows) -> Iterable[tuple[str, Rows]]:
-        """Return the records of each stream that the stream maps make of this one."""
+        """Return the mapped records of a block, by the name of the stream they go to.
+
+        A stream map may rename the stream, or send its records to several streams.
+        """
         if self._writes_blocks:
             return [(self.stream_maps[0].stream_alias, rows)]
         records: dict[str, list[Any]] = {}
@@ -198,9 +201,10 @@ class CurrentsStream(SingerStream):
         return [(alias, Rows(_encode_lines(some), len(some))) for alias, some in records.items()]
 
     def _mapped_line(self, line: bytes) -> list[tuple[RecordMessage, bytes]]:
-        """Return the messages that the stream maps make of a record, each with its line.
+        """Return the messages that the stream maps make of a record, each with its JSON line.
 
-        A record that a map cannot take costs itself, and its file is read again by the next run.
+        A record that a map cannot process is left out. The run then keeps its file as unread, and
+        the next run reads the file again.
         """
         try:
             with applying_map(self.stream_maps[0]):
@@ -219,8 +223,8 @@ class CurrentsStream(SingerStream):
         file = self._currents_tap.samples.get(self.name)
         if file is None:
             return
-        # Past the run and its plan: --test reads one file that discovery has found, and no STATE
-        # follows from it.
+        # This goes around the run and its plan: `--test` reads one file that discovery has found,
+        # and the sample must not change STATE.
         try:
             content = self._currents_tap.read_file(file)
         except FileNotFoundError:
@@ -236,8 +240,8 @@ class CurrentsStream(SingerStream):
             self._sync_sample()
             self._currents_tap.repeat_state()
             return
-        # Most streams have nothing new in a run. Their metrics would be noise, so a stream's
-        # counters start with its first file.
+        # Most streams have no new files in a run, and their metrics would only be noise. So the
+        # counters of a stream start with its first file.
         with ExitStack() as metrics:
             counter = None
             for file in self._currents_tap.run.files(self):
@@ -252,11 +256,16 @@ class CurrentsStream(SingerStream):
     def _write_rows(self, rows: Rows) -> None:
         """Write a block of records as RECORD messages.
 
-        The fast way puts the text of a message around each record without parsing it. The slow way
-        is the SDK's own, record by record; it runs where stream maps or flattening change the
-        records. Both write the same bytes.
+        There are two ways, and both write the same bytes:
+
+        - Fast: each record is already a JSON line, so the text of a RECORD message is put around
+          it without parsing it.
+        - Slow: the SDK's way, record by record. It runs when stream maps or flattening change the
+          records.
         """
         if self._writes_blocks:
+            # All records of a block get the same `time_extracted`: they were read together, and
+            # formatting a time for each record would cost more than the rest of the message.
             alias = self.stream_maps[0].stream_alias
             lines = record_lines(rows.ndjson, alias, self._currents_tap.now())
             self._currents_tap.message_writer.write_lines(lines)
@@ -266,12 +275,15 @@ class CurrentsStream(SingerStream):
                     self._currents_tap.message_writer.write_lines(text)
 
     def schema_annotations(self) -> dict[str, Any]:
-        """Return the exact event type, which the SDK's catalog classes drop."""
+        """Return the extra keys of the SCHEMA message: the event type in Braze's spelling.
+
+        The SDK's catalog classes drop keys that they do not know, so the stream adds it here.
+        """
         return {EVENT_TYPE_ANNOTATION: self.event_type}
 
 
 def _json_type(definition: dict[str, Any]) -> str:
-    """Return the one JSON type of a property besides null; "" if there are several or none."""
+    """Return the JSON type of a property besides null, or "" if it has several types or none."""
     types = definition.get("type", [])
     others = {types} if isinstance(types, str) else set(types) - {"null"}
     return others.pop() if len(others) == 1 else ""

@@ -1,4 +1,4 @@
-"""The tap: settings, discovery, and the wiring of a run."""
+"""The tap: connects settings, discovery, streams and the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from braze_mixpanel.singer.currents_streams import EVENT_TYPE_ANNOTATION, stream
 from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.singer.stream_map_names import require_used_maps
 from braze_mixpanel.summary.content import RunFacts
 from braze_mixpanel.tables import text_table
 from tap_braze_currents import settings
@@ -36,7 +36,7 @@ from tap_braze_currents.run.conditions import RunConditions
 from tap_braze_currents.streams import CurrentsStream
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
     from datetime import datetime
     from pathlib import PurePath
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
 
 class TapBrazeCurrents(ConnectorPlugin, Tap):
-    """Reads the files that Braze Currents writes to a bucket."""
+    """Read the files that Braze Currents writes to a bucket."""
 
     name = "tap-braze-currents"
     message_writer_class = LineWriter
@@ -71,13 +71,13 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         conditions: RunConditions | None = None,
         **options: Unpack[TapArguments],
     ) -> None:
-        """Make a tap; nothing is read yet.
+        """Create a tap. It reads nothing yet.
 
         Args:
-            catalog: The catalog as JSON. Its event types are kept here, since the SDK's catalog
-                classes drop them.
-            conditions: The clocks, reading and pace of the run; the usual ones by default.
-            **options: What the SDK's `Tap` takes: config, state, ….
+            catalog: The catalog as JSON. The tap keeps the event types from it, because the SDK's
+                catalog classes drop them.
+            conditions: The clocks, the file reader and the pace of the run. Tests pass their own.
+            **options: The arguments of the SDK's `Tap`: config, state and so on.
         """
         self._conditions = conditions or RunConditions()
         self._run: Run | None = None
@@ -93,7 +93,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         """The bucket that `storage_url` names.
 
         Raises:
-            SettingsError: It cannot be opened.
+            SettingsError: The bucket cannot be opened.
         """
         if not self.config["storage_url"].strip():
             raise SettingsError("Setting storage_url is empty: set it to the Currents prefix.")
@@ -101,7 +101,11 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @property
     def run(self) -> Run:
-        """The run of this tap, from its beginning in `sync_all` on."""
+        """The current run. It exists from the start of `sync_all`.
+
+        Raises:
+            RuntimeError: `sync_all` has not been called.
+        """
         if self._run is None:
             raise RuntimeError("The run has not begun: streams are read within sync_all().")
         return self._run
@@ -114,8 +118,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         """Read a whole object.
 
         Raises:
-            FileNotFoundError: It was deleted after it was listed.
-            ConnectorError: It cannot be read.
+            FileNotFoundError: The object was deleted after it was listed.
+            ConnectorError: The object cannot be read.
         """
         return self._conditions.read_file(self.bucket, file)
 
@@ -126,7 +130,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @property
     def samples(self) -> dict[str, RemoteFile]:
-        """Stream → a file that holds some of its events.
+        """Stream id → a file that holds events of this stream.
 
         Raises:
             ConnectorError: The bucket cannot be listed.
@@ -136,16 +140,18 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def discover_streams(self) -> list[CurrentsStream]:
         """Return one stream for each event type of the registry, the catalog, and the files.
 
-        Only discovery without a catalog opens files. A bucket that cannot be reached does not stop
-        it: Meltano runs discovery at every start.
+        Only discovery without a catalog opens files. If the bucket cannot be reached, discovery
+        logs a warning and returns the registry's event types: Meltano runs discovery at every
+        start, and must not fail there.
         """
-        # By stream: event types that differ only in letter case are one.
+        # Keyed by stream id: event types that differ only in letter case share one stream.
         types = {known.stream_id: known for known in registry().values()}
         for event_type in self._event_types_in_catalog.values():
             types.setdefault(stream_id(event_type), EventType(event_type, ()))
         catalog = self.input_catalog
         if catalog is not None:
-            # Setting up a stream takes time, and the SDK logs a line for each.
+            # Only selected streams are created: creating a stream takes time, and the SDK logs a
+            # line for each.
             selected = {
                 entry.tap_stream_id
                 for entry in catalog.streams
@@ -159,8 +165,8 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
                 raise
             except ConnectorError as error:
                 self.logger.warning(
-                    "The catalog has only the event types known beforehand, because the bucket "
-                    "cannot be read: %s",
+                    "The catalog holds only the event types that this version knows, because the "
+                    "bucket cannot be read: %s",
                     error,
                 )
         return [CurrentsStream(self, event_type) for event_type in types.values()]
@@ -186,7 +192,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command, with `--changes` and a check of the files in its options."""
+        """Return the command with the option `--changes` and with checks of the given files."""
         command = super().get_singer_command()
         command.params.append(changes_option(cls))
         return with_checked_files(command)
@@ -194,7 +200,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
     def run_connection_test(  # type: ignore[misc]  # fails before the first stream
         self, selection: Container[str] | None = None
     ) -> bool:
-        """Log which selected streams have files, and emit one record of each.
+        """Log which selected streams have files, and emit one record of each such stream.
 
         Args:
             selection: Ids of the selected streams; the catalog decides if not given.
@@ -227,7 +233,7 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
 
     @property
     def catalog_dict(self) -> dict[str, Any]:
-        """The catalog, with each stream's exact event type, which the SDK's classes drop."""
+        """The catalog with the event type of each stream, which the SDK's classes drop."""
         catalog = super().catalog_dict
         for entry in catalog["streams"]:
             stream = self._currents_streams[entry["tap_stream_id"]]
@@ -235,12 +241,12 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         return catalog
 
     def sync_all(self) -> None:  # type: ignore[misc]  # a run begins and ends once, not per stream
-        """Read all selected streams.
+        """Read all selected streams in one run.
 
         Raises:
-            ConnectorError: Something could not be read; all the rest was.
+            ConnectorError: Some files could not be read. All others were read.
         """
-        self._require_used_maps()
+        require_used_maps(self.config.get("stream_maps"), self._known_fields())
         bucket = self.bucket
         try:
             with begin_run(
@@ -260,27 +266,16 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
             if passed_over := bucket.passed_over.in_words():
                 self.logger.warning(passed_over)
 
-    def _require_used_maps(self) -> None:
-        """Refuse stream maps for streams or fields that do not exist, before any record.
-
-        Raises:
-            SettingsError: There are such maps.
-        """
-        use = MapUse(self.config.get("stream_maps"))
-        for stream in self.streams.values():
-            use.saw_stream(stream.name, stream.schema["properties"])
+    def _known_fields(self) -> dict[str, Iterable[str] | None]:
+        """Return every stream with its fields; None for those that are not selected."""
         catalog = self.input_catalog
         others = {event_type.stream_id for event_type in registry().values()}
         others |= {entry.tap_stream_id for entry in catalog.streams} if catalog else set()
-        for name in others - self.streams.keys():  # not selected, so that its map has no work here
-            use.saw_stream(name, None)
-        if unused := names_without_effect(
-            use.find_unused(), "No record was written. Correct the name or remove it."
-        ):
-            raise unused
+        read = {one.name: one.schema["properties"] for one in self.streams.values()}
+        return {**read, **dict.fromkeys(others - read.keys())}
 
     def check_settings(self) -> list[str]:
-        """Find what the schema cannot say."""
+        """Return the mistakes that the JSON Schema of the settings cannot find."""
         return settings.find_mistakes(self.config)
 
     def _limits(self) -> Limits:
@@ -288,11 +283,11 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         end = settings.moment(self.config.get("end_date"))
         if start and start > self.now():
             raise SettingsError(
-                f"start_date {self.config['start_date']} lies in the future: there is nothing to "
+                f"start_date {self.config['start_date']} is in the future: there is nothing to "
                 "read. Set it to the first hour to read (UTC)."
             )
         if start and end and start >= end:
-            raise SettingsError("end_date must lie after start_date: nothing lies between them.")
+            raise SettingsError("end_date must be after start_date: there is nothing to read.")
         return Limits(
             start_hour=to_hour(start) if start else "",
             end_hour=to_hour(end) if end else "",
@@ -303,11 +298,11 @@ class TapBrazeCurrents(ConnectorPlugin, Tap):
         )
 
     def run_facts(self) -> RunFacts:
-        """Return what the summary says of the run."""
+        """Return the figures of the run for the summary."""
         return self._run.facts() if self._run else RunFacts()
 
     def handle_signal(self, signum: int) -> None:
-        """End between two blocks of records, so that no line is cut off."""
+        """Stop the run after the current block of records, so that no output line is cut off."""
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
         if self._run is None:
             raise StoppedError("Stopped by a signal before anything was read. Run again.")

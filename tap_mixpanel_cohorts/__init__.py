@@ -1,1 +1,1 @@
-"""Reads Mixpanel cohorts and their members, from the query API or from Mixpanel's own sync."""
+"""Singer tap for Mixpanel cohorts and their members, from the query API or from Mixpanel's sync."""

@@ -1,4 +1,4 @@
-"""The settings of tap-mixpanel-cohorts, and what a schema cannot say of them."""
+"""The settings of tap-mixpanel-cohorts, and the checks that a JSON Schema cannot express."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "project_id",
         th.CustomType({"type": ["string", "integer", "null"]}),
-        description="Id of the Mixpanel project; needed with a service account.",
+        description="Id of the Mixpanel project. Required with a service account.",
     ),
     th.Property(
         "workspace_id",
@@ -38,14 +38,14 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     *shared.mixpanel_address(HOSTS),
     shared.ids_or_names(
         "cohorts",
-        "Ids or names of the cohorts to read; all if not given. Others cost no query.",
+        "Ids or names of the cohorts to read. By default all. Other cohorts cost no query.",
     ),
     th.Property(
         "profile_properties",
         th.ArrayType(th.StringType),
         default=[],
         description=(
-            "Profile properties that each member record carries besides distinct_id, such as "
+            "Profile properties to add to each member record besides distinct_id, such as "
             '["$braze_external_id"].'
         ),
     ),
@@ -53,25 +53,25 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "page_size",
         th.IntegerType(minimum=1, maximum=100_000),
         default=10_000,
-        description="Members a page to ask the query API for; what its answer says counts.",
+        description="Members to ask for in one page of the query API. Mixpanel may send fewer.",
     ),
     th.Property(
         "query_budget",
         th.IntegerType(minimum=1),
         default=60,
-        description="Queries an hour that the tap may ask, kept over runs in STATE.",
+        description="Most queries in an hour. STATE keeps the count from run to run.",
     ),
     shared.retry_seconds(
-        "How long a limit, a spent budget or a failure is waited out before the run ends "
-        "with what is complete."
+        "How long to wait for a rate limit, a spent budget or a failure. Then the run ends, and "
+        "the cohorts that are complete have been sent."
     ),
     th.Property(
         "inbox_db",
         th.StringType,
         secret=True,
         description=(
-            "SQLAlchemy URL of the database of mixpanel-cohort-inbox: read what Mixpanel pushed, "
-            "and ask the query API nothing."
+            "SQLAlchemy URL of the database of mixpanel-cohort-inbox. With it, the tap reads what "
+            "Mixpanel pushed, and sends no query."
         ),
     ),
     SUMMARY_PATH,
@@ -80,13 +80,13 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
 
 
 def find_problems(config: Mapping[str, Any]) -> list[str]:
-    """Find what the schema cannot say.
+    """Return the mistakes in the settings that the JSON Schema cannot find.
 
     Args:
         config: The settings.
 
     Returns:
-        One line for each mistake.
+        One message for each mistake.
     """
     return [*_credentials(config), *_values(config)]
 
@@ -95,7 +95,7 @@ def _credentials(config: Mapping[str, Any]) -> list[str]:
     account = [name for name in _ACCOUNT[:2] if config.get(name)]
     secret = bool(config.get("api_secret"))
     if config.get("inbox_db"):
-        return []  # credentials of the query API may be set beside it and are not used
+        return []  # credentials of the query API may be set too, but are not used
     if account and secret:
         return ["A service account and api_secret are both set: remove api_secret."]
     if secret:
@@ -117,8 +117,8 @@ def _values(config: Mapping[str, Any]) -> list[str]:
     if url and not is_safe_url(url):
         problems.append(
             "Setting api_url is wrong: it must begin with https://, or with http:// for this "
-            "machine itself, and name a host and, perhaps, a port: credentials and people's ids go "
-            "there."
+            "machine itself, and hold only a host and, if needed, a port: credentials and people's "
+            "ids are sent there."
         )
     names = config.get("profile_properties") or []
     problems += [
@@ -127,7 +127,7 @@ def _values(config: Mapping[str, Any]) -> list[str]:
         if name in _OWN_FIELDS
     ]
     if len(set(names)) != len(names):
-        problems.append("Setting profile_properties is wrong: it names a property twice.")
+        problems.append("Setting profile_properties is wrong: it holds a property twice.")
     if any(not str(name).strip() for name in names):
         problems.append("Setting profile_properties is wrong: it holds an empty name.")
     if any(not str(wanted).strip() for wanted in config.get("cohorts") or []):

@@ -1,4 +1,4 @@
-"""The three streams."""
+"""The three streams: cohorts, their members, and changes of their members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import msgspec
 from singer_sdk.helpers.conform import TypeConformanceLevel
-from singer_sdk.mapper import SameRecordTransform
 
 from braze_mixpanel.sdk import SingerStream
 from braze_mixpanel.singer.line_writer import record_lines
@@ -18,6 +17,7 @@ from braze_mixpanel.singer.stream_map_errors import (
     applying_map,
     require_bounded,
 )
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 from tap_mixpanel_cohorts.reading.cohort import CHANGES, COHORTS, MEMBERS
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _KEYS_OF_CHANGES: Final = ["cohort_id", "distinct_id"]
 
 
 class CohortTap(Protocol):
-    """What a stream needs of its tap."""
+    """The parts of the tap that a stream uses."""
 
     message_writer: LineWriter
 
@@ -50,15 +50,15 @@ class CohortTap(Protocol):
 
 
 class CohortStream(SingerStream):
-    """One stream. The tap decides what goes into it, and when STATE goes out."""
+    """Write the records of one stream. The tap chooses the records and writes STATE."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
     def __init__(self, tap: CohortTap, name: str) -> None:
-        """Make a stream.
+        """Create a stream.
 
         Args:
-            tap: Its tap.
+            tap: The tap that owns the stream.
             name: `cohorts`, `cohort_members` or `cohort_changes`.
         """
         schema = schema_of(name, tap.config.get("profile_properties") or [])
@@ -66,23 +66,23 @@ class CohortStream(SingerStream):
         self.primary_keys = _KEYS.get(name, _KEYS_OF_CHANGES)
         self._cohort_tap = tap
         self.unmapped = UnmappedRecords()
-        """Records that no stream map could take; they are left out."""
+        """The records that a stream map could not process. They are left out."""
 
     @property
     def replication_method(self) -> str:
-        """Lists come as a whole, changes do not."""
+        """`FULL_TABLE` for complete lists, `LOG_BASED` for changes."""
         return "LOG_BASED" if self.name == CHANGES else "FULL_TABLE"
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Yield nothing: the tap writes blocks, cohort by cohort over all streams."""
+        """Yield nothing. The tap writes the records itself, cohort by cohort over all streams."""
         del context
         return ()
 
     def write_records(self, *, write_messages: bool) -> None:
-        """Write nothing: see `get_records`."""
+        """Write nothing, see `get_records`."""
 
     def write_batches(self, batch_config: BatchConfig) -> None:
-        """Write nothing: see `get_records`."""
+        """Write nothing, see `get_records`."""
 
     def write_schema(self) -> None:
         """Write the SCHEMA message."""
@@ -90,13 +90,12 @@ class CohortStream(SingerStream):
 
     @cached_property
     def _writes_blocks(self) -> bool:
-        """Whether records go out unchanged, so that nothing need be done for each."""
-        maps = self.stream_maps
-        return (
-            len(maps) == 1
-            and type(maps[0]) is SameRecordTransform
-            and not maps[0].flattening_enabled
-            and all(self.mask["properties", name] for name in self.schema["properties"])
+        """Whether records can be written as they are, without parsing each record.
+
+        This is the fast lane. It is open if no stream map, flattening or selection changes records.
+        """
+        return is_unchanged(self.stream_maps) and all(
+            self.mask["properties", name] for name in self.schema["properties"]
         )
 
     def write_block(self, block: Block) -> None:
@@ -110,7 +109,7 @@ class CohortStream(SingerStream):
                 self.write_record(_decode(line))
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Write one record; one that a stream map cannot take is counted and left out."""
+        """Write one record. If a stream map cannot process it, count it and leave it out."""
         writer = self._cohort_tap.message_writer
         try:
             with applying_map(self.stream_maps[0]):
@@ -125,7 +124,12 @@ class CohortStream(SingerStream):
 
 
 def schema_of(stream: str, profile_properties: Sequence[str]) -> dict[str, Any]:
-    """Give the JSON Schema of a stream."""
+    """Return the JSON Schema of a stream.
+
+    Args:
+        stream: The name of the stream.
+        profile_properties: The setting of this name.
+    """
     if stream == COHORTS:
         properties: dict[str, Any] = {
             "id": _ID,

@@ -1,4 +1,4 @@
-"""The tap: settings, streams, and the wiring of a run."""
+"""The tap: connects settings, streams and the source of the cohorts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from braze_mixpanel.settings.shared import API_SECRETS_END_ON
 from braze_mixpanel.singer.given_files import with_checked_files
 from braze_mixpanel.singer.line_writer import LineWriter, UnwrittenLines
 from braze_mixpanel.singer.plugin import ConnectorPlugin
-from braze_mixpanel.singer.stream_map_names import MapUse, names_without_effect
+from braze_mixpanel.singer.stream_map_names import require_used_maps
 from braze_mixpanel.summary.content import RunFacts, Stop
 from braze_mixpanel.tables import shortened, sum_of, text_table
 from tap_mixpanel_cohorts import settings
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from tap_mixpanel_cohorts.reading.cohort import Reading
     from tap_mixpanel_cohorts.reading.pushed import PushedCohorts
 
-_STOPPED: Final = "Stopped by a signal. What is complete was sent; run again."
+_STOPPED: Final = "Stopped by a signal. The complete cohorts were sent. Run again for the rest."
 
 
 class TapMixpanelCohorts(ConnectorPlugin, Tap):
-    """Reads Mixpanel cohorts and their members."""
+    """Read Mixpanel cohorts and their members."""
 
     name = "tap-mixpanel-cohorts"
     message_writer_class = LineWriter
     message_writer: LineWriter
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
-    # Without ACTIVATE_VERSION, which would say that every cohort's list is complete; without
-    # BATCH, whose records have no place between those of other streams.
+    # Not ACTIVATE_VERSION: it would mean that the lists of all cohorts are complete.
+    # Not BATCH: records of several streams must come in a fixed order, and BATCH would break it.
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         capability
         for capability in Tap.capabilities
@@ -64,25 +64,31 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command, with a check of the files in its options."""
+        """Return the command with checks of the given files."""
         return with_checked_files(super().get_singer_command())
 
     def check_settings(self) -> list[str]:
-        """Find what the schema cannot say."""
+        """Return the mistakes that the JSON Schema of the settings cannot find."""
         return settings.find_problems(self.config)
 
     def discover_streams(self) -> list[CohortStream]:
-        """Return the streams; that needs no connection."""
+        """Return the streams. This needs no connection."""
         return [CohortStream(self, name) for name in (COHORTS, MEMBERS, CHANGES)]
 
     def sync_all(self) -> None:  # type: ignore[misc]  # cohorts come one by one over all streams
-        """Give out every cohort that is due: people, the cohort's record, STATE.
+        """Emit every cohort that is due: its members, then its own record, then STATE.
+
+        The target must know when a list is complete, so the record of the cohort with the count of
+        its members comes last.
 
         Raises:
-            ConnectorError: A cohort did not come completely; all others were given out. Or a name
-                in the settings matches nothing.
+            ConnectorError: A cohort could not be read completely, and all others were emitted. Or a
+                name in the settings does not exist.
         """
-        self._require_used_maps()
+        require_used_maps(
+            self.config.get("stream_maps"),
+            {stream.name: stream.schema["properties"] for stream in self.streams.values()},
+        )
         began = datetime.now(timezone.utc)
         with ExitStack() as stack:
             source = self._source = self._open(stack)
@@ -91,7 +97,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                 for reading in source.readings():
                     self._write(reading)
             except ConnectorError:
-                # The queries count against the budget, also those that failed.
+                # Failed queries count against Mixpanel's limit too, so STATE must keep them.
                 if not self._is_pushed:
                     self._write_state(source.final_progress())
                 raise
@@ -102,8 +108,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         for stream in self._cohort_streams.values():
             if stream.unmapped.count:
                 raise InputError(
-                    f"{stream.unmapped.in_words()} Their cohorts were sent without a count, which "
-                    "would prove that the list is whole; what was pushed comes again."
+                    f"{stream.unmapped.in_words()} Their cohorts were sent without a count, so the "
+                    "target does not take them for complete. Pushed cohorts come again."
                 )
         self._covers_until = began
 
@@ -116,22 +122,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         cls(**options_of_config(ctx), message_writer=UnwrittenLines()).run_connection_test()
         ctx.exit()
 
-    def _require_used_maps(self) -> None:
-        """Refuse stream maps for streams or fields that do not exist, before any record.
-
-        Raises:
-            SettingsError: There are such maps.
-        """
-        use = MapUse(self.config.get("stream_maps"))
-        for stream in self.streams.values():
-            use.saw_stream(stream.name, stream.schema["properties"])
-        if unused := names_without_effect(
-            use.find_unused(), "No record was written. Correct the name or remove it."
-        ):
-            raise unused
-
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # one query instead of all
-        """Ask one query, or look into the inbox; log the cohorts, give out one without members.
+        """Send one query, or open the inbox. Log the cohorts, and emit one without its members.
 
         Raises:
             ConnectorError: The source cannot be read.
@@ -149,7 +141,8 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
             stream = self._cohort_streams[COHORTS]
             stream.write_schema()
             for record in records[:1]:
-                # Its members are not given out here: no count may make a list of none complete.
+                # The members are not emitted here. With a count, a target could take the empty
+                # list for complete and remove all members.
                 stream.write_record({**record, "count": None})
             self.message_writer.flush()
         return True
@@ -222,7 +215,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
                     self._counts["members"] += block.records
         record = reading.cohort
         if not people.selected or people.unmapped.count > unmapped:
-            record = {**record, "count": None}  # not all members are given out: it proves nothing
+            record = {**record, "count": None}  # members are missing: the list is not complete
         with self._unbroken():
             if cohorts.selected:
                 cohorts.write_record(record)
@@ -231,7 +224,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
 
     @contextmanager
     def _unbroken(self) -> Iterator[None]:
-        """Let a signal wait until what is being written is out, so that no line is cut off."""
+        """Delay a signal until the block of output is written, so that no line is cut off."""
         self._is_writing = True
         yield
         self._is_writing = False
@@ -240,12 +233,12 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
 
     def _write_state(self, progress: dict[str, Any]) -> None:
         if self._is_pushed and any(one.unmapped.count for one in self._cohort_streams.values()):
-            return  # what was left out comes again, once the maps take it
+            return  # the records that were left out must come again, so STATE must not cover them
         self.state["bookmarks"] = {COHORTS: progress}
         self.state_writer.write_state(self.state)
 
     def run_facts(self) -> RunFacts:
-        """Return what the summary says of the run."""
+        """Return the figures of the run for the summary."""
         incomplete = self._source.incomplete if self._source else {}
         return RunFacts(
             counts={
@@ -258,7 +251,7 @@ class TapMixpanelCohorts(ConnectorPlugin, Tap):
         )
 
     def handle_signal(self, signum: int) -> None:
-        """End between two records, so that no line is cut off."""
+        """Stop the run between two blocks of output, so that no line is cut off."""
         signal.signal(signum, signal.SIG_DFL)  # a second signal ends the process at once
         if self._client is not None:
             self._client.stop(_STOPPED)

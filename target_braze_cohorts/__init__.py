@@ -1,1 +1,1 @@
-"""Singer target: Mixpanel cohorts, and other lists of people, to Braze."""
+"""Singer target that sends Mixpanel cohorts, and other lists of people, to Braze."""

@@ -1,4 +1,4 @@
-"""Reads the records of one stream into staging."""
+"""Read the records of a stream into staging."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _decode_message = msgspec.json.Decoder(_Message).decode
 
 
 class CohortsTarget(Protocol):
-    """What a sink needs of its target."""
+    """The parts of the target that a sink uses."""
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -35,11 +35,11 @@ class CohortsTarget(Protocol):
 
     @property
     def intake(self) -> Intake:
-        """Reads records by the role of their stream."""
+        """Read records by the role of their stream."""
 
     @property
     def rejects(self) -> RejectedMembers:
-        """Writes members that cannot be delivered to the dead letter."""
+        """Write members that cannot be delivered to the dead letter."""
 
 
 class CohortSink(StreamSink[CohortsTarget]):
@@ -63,7 +63,7 @@ class CohortSink(StreamSink[CohortsTarget]):
         """Read RECORD lines of a stream without maps, without the SDK's steps in between.
 
         Raises:
-            InputError: One of them is broken.
+            InputError: A line is broken.
         """
         self.record_counter_metric.increment(len(lines))
         takes = self._takes
@@ -72,7 +72,7 @@ class CohortSink(StreamSink[CohortsTarget]):
         for line in lines:
             try:
                 if len(line) > _LONG_LINE:
-                    record = read_record(line, self.stream_name)  # counts before it reads
+                    record = read_record(line, self.stream_name)  # checks the number of values
                 else:
                     record = self._read_short(line)
             except TooLargeRecordError as error:

@@ -1,4 +1,4 @@
-"""Settings and wiring of target-braze-cohorts."""
+"""The target: connects settings, intake, the database, the run and its report."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 class TargetBrazeCohorts(ConnectorTarget):
-    """Delivers Mixpanel cohorts, and other lists of people, to Braze."""
+    """Deliver Mixpanel cohorts, and other lists of people, to Braze."""
 
     name = "target-braze-cohorts"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
@@ -70,17 +70,18 @@ class TargetBrazeCohorts(ConnectorTarget):
 
     check_timeouts = CHECK_TIMEOUTS
     chunk_rows = 20_000
-    """Records of the input in memory; more are no faster to write to the database."""
+    """The most records of the input in memory. Larger chunks are not faster to write."""
     progress_seconds = INTERVAL_SECONDS
     now = staticmethod(partial(datetime.now, timezone.utc))
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
-        """Read the settings; nothing is opened or sent yet.
+        """Read the settings. This opens and sends nothing.
 
         Args:
-            arguments: Those of the SDK's `Target`.
+            arguments: The arguments of the SDK's `Target`.
         """
-        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        # Set before the settings are read: if the settings are wrong, the summary of the run still
+        # reads these attributes.
         self._run: OpenRun | None = None
         self._covers_until: datetime | None = None
         super().__init__(**arguments)
@@ -89,7 +90,10 @@ class TargetBrazeCohorts(ConnectorTarget):
         self._maps = MappedRecords(self.logger)
 
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
-        """Check the settings; credentials choose the delivery, an instance may be lower case."""
+        """Check the settings, after `delivery` and `instance` are brought into their final form.
+
+        Without the setting `delivery`, the credentials decide. An instance may be in lower case.
+        """
         if self.changeable_config.get("delivery") is None:
             self.changeable_config["delivery"] = default_delivery(self.changeable_config)
         instance = self.changeable_config.get("instance")
@@ -102,13 +106,13 @@ class TargetBrazeCohorts(ConnectorTarget):
         return find_problems(self.changeable_config)
 
     def check(self) -> str:
-        """Check the credentials and the database, in seconds; nothing is written.
+        """Check the credentials and the database in a few seconds. This writes nothing.
 
         Returns:
-            What is good, in one line.
+            The result in one line.
 
         Raises:
-            ConnectorError: Something is wrong.
+            ConnectorError: The credentials, the database or a path cannot be used.
         """
         from target_braze_cohorts.run.open_run import check_database  # noqa: PLC0415 - SQLAlchemy
 
@@ -130,15 +134,15 @@ class TargetBrazeCohorts(ConnectorTarget):
 
     @cached_property
     def people(self) -> PlannedPeople:
-        """Shows who a dry run would add and remove."""
+        """The people whom a dry run would add and remove."""
         return make_people(self.config, self.name)
 
     @property
     def intake(self) -> Intake:
-        """Reads records by the role of their stream.
+        """The reader of records by the role of their stream.
 
         Raises:
-            RuntimeError: The reading has not begun.
+            RuntimeError: The run has not begun.
         """
         if self._run is None:
             raise RuntimeError("The run has not begun.")
@@ -146,7 +150,7 @@ class TargetBrazeCohorts(ConnectorTarget):
 
     @property
     def result(self) -> RunResult | None:
-        """What the run planned and did; None before it began."""
+        """The plan and the result of the run, or None before it began."""
         return self._run.sync.result if self._run else None
 
     # A run
@@ -177,7 +181,7 @@ class TargetBrazeCohorts(ConnectorTarget):
         self._run = self._resources.enter_context(run)
 
     def translating_errors(self) -> AbstractContextManager[None]:
-        """Turn errors of the database, at any time, into one line."""
+        """Convert errors of the database into errors with a one-line message."""
         from target_braze_cohorts.store.database_errors import database_errors  # noqa: PLC0415
 
         return database_errors()
@@ -217,8 +221,9 @@ class TargetBrazeCohorts(ConnectorTarget):
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
 
-        Meltano ignores an empty STATE, so a `currently_syncing` that was passed on would stay in
-        the stored state, and the tap's next run would begin at another stream.
+        Meltano merges states, and an empty STATE changes nothing. So a `currently_syncing` that was
+        passed on would stay in the stored state, and the next run of the tap would begin at that
+        stream.
         """
         state = message["value"]
         for evidence in self.intake.evidence():
@@ -226,7 +231,7 @@ class TargetBrazeCohorts(ConnectorTarget):
         self.keep_state({k: value for k, value in state.items() if k != CURRENTLY_SYNCING})
 
     def take_activate_version_message(self, message: dict[str, Any]) -> None:
-        """Note it as proof that the list of a stream is complete."""
+        """Note the message as proof that the list of a stream is complete."""
         for evidence in self._evidence_of(message["stream"]):
             evidence.saw_activate_version()
 
@@ -237,7 +242,7 @@ class TargetBrazeCohorts(ConnectorTarget):
         return [evidence for evidence in self.intake.evidence() if evidence.stream in aliases]
 
     def take_batch_message(self, message: dict[str, Any]) -> None:
-        """Reject BATCH files.
+        """Raise, because this target does not read BATCH files.
 
         Raises:
             InputError: Always.
@@ -250,10 +255,10 @@ class TargetBrazeCohorts(ConnectorTarget):
     # The end
 
     def end(self) -> None:
-        """Deliver what was read, log what was done, and write STATE if everything was delivered.
+        """Deliver the cohorts, log the result, and write STATE if everything was delivered.
 
         Raises:
-            ConnectorError: The reading failed, or something was not delivered.
+            ConnectorError: Reading failed, or something was not delivered.
         """
         error = self.reader.error
         if error is None and self.schema_messages:
@@ -263,7 +268,7 @@ class TargetBrazeCohorts(ConnectorTarget):
             error = error or self._maps.mistake()
         if error is None and self.reader.is_empty and self.reader.is_file:
             self._resources.close()
-            return  # a dead letter of a run that had nothing to keep
+            return  # an empty file, for example the dead letter of a run without rejected members
         with self.translating_errors(), self._resources:
             if self._run is not None and (error is None or isinstance(error, InputError)):
                 self._deliver(self._run, cut=error is not None)
@@ -299,7 +304,7 @@ class TargetBrazeCohorts(ConnectorTarget):
         return make_page(ending, self.config, self.result, dead_letter=letter, people=people)
 
     def run_facts(self) -> RunFacts:
-        """Return what the summary says of the run."""
+        """Return the figures of the run for the summary."""
         return run_facts(
             self.result,
             dry_run=self.config.get("dry_run") is True,

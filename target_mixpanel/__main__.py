@@ -1,4 +1,4 @@
-"""The command `target-mixpanel`, also as `python -m target_mixpanel`."""
+"""Run the command `target-mixpanel`, also as `python -m target_mixpanel`."""
 
 from braze_mixpanel.memory import reuse_freed_memory
 from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
@@ -6,6 +6,8 @@ from braze_mixpanel.singer.interrupts import end_quietly_at_interrupt
 
 def main() -> None:
     """Run the command."""
+    # Both calls must come before the import below: the import takes about a second, and Ctrl-C in
+    # that second must not print a stack trace.
     end_quietly_at_interrupt()
     reuse_freed_memory()
     from target_mixpanel.target import TargetMixpanel  # noqa: PLC0415 - takes time, see above

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_MIN_EVENT_TIME: Final = "2010-01-01"
-"""Mixpanel's retention: it removes older events at import."""
+"""Mixpanel keeps no older events: it drops them at import."""
 MAX_BATCH_SIZE: Final = 2000
-"""Most events that `/import` takes in one request."""
+"""The most events that `/import` accepts in one request (Mixpanel's reference of `/import`)."""
 MAX_BATCH_BYTES: Final = 10_000_000
-"""Most bytes of a request's body before compression."""
+"""The most bytes of a request's body before compression (same source)."""
 PROPERTY_SETS: Final = ("documented", "all")
 
 SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
@@ -36,13 +36,13 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     th.Property(
         "project_id",
         th.StringType,
-        description="Id of the Mixpanel project, as text; needed with a service account.",
+        description="Id of the Mixpanel project, as text. Required with a service account.",
     ),
     th.Property(
         "project_token",
         th.StringType,
         description=(
-            "Token of the project: credentials of its own, and sent as the property token."
+            "Token of the project. It works as credentials, and is also sent as the property token."
         ),
     ),
     shared.API_SECRET,
@@ -53,8 +53,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="skip",
         allowed_values=list(ANONYMOUS_CHOICES),
         description=(
-            "Events without an external id: skip them as Braze's own connector does, identify "
-            "them by device_id or by braze_id, or send them as nobody's, with an empty distinct_id."
+            "Events without an external id: skip them as Braze's own connector does, identify them "
+            "by device_id or by braze_id, or send them with an empty distinct_id (nobody)."
         ),
     ),
     th.Property(
@@ -63,8 +63,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="skip",
         allowed_values=list(TEST_EVENT_CHOICES),
         description=(
-            "What Braze's Send Test Events writes, with placeholders such as external_user_id: "
-            "skip and count it, or send it."
+            "Events from Braze's Send Test Events, which have placeholders such as "
+            "external_user_id: skip and count them, or send them."
         ),
     ),
     th.Property(
@@ -84,7 +84,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "event_names",
         th.ObjectType(additional_properties=th.StringType),
         default={},
-        description="Braze event type, or its stream, to another Mixpanel event name.",
+        description="Other Mixpanel event names, by Braze event type or stream.",
     ),
     th.Property(
         "streams",
@@ -99,7 +99,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         ),
         default={},
         description=(
-            "Streams of other taps: stream to the name of its event (or the field that holds it) "
+            "Streams of other taps. For each stream: the event name (or the field that holds it), "
             "and the fields for distinct_id, time and insert_id."
         ),
     ),
@@ -120,36 +120,39 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=64),
         default=32,
         description=(
-            "Most requests in flight. How many there are adapts to the answers: more while they "
-            "come as fast as before, fewer when Mixpanel limits, fails or becomes slower."
+            "Most requests in flight. The number adapts to Mixpanel: it rises while answers stay "
+            "fast, and falls when Mixpanel limits the rate, fails or becomes slower."
         ),
     ),
-    shared.retry_seconds("How long one batch is retried when Mixpanel limits or fails."),
+    shared.retry_seconds(
+        "How long one batch is retried when Mixpanel limits the rate or does not answer."
+    ),
     th.Property(
         "dead_letter_path",
         th.StringType,
         default="dead_letter",
         description=(
-            "Folder for the records that Mixpanel does not take, with the reason; or its URL in a "
-            "store (s3://, gs://, abfs://)."
+            "Folder for rejected records with the reason, or its URL in a store "
+            "(s3://, gs://, abfs://)."
         ),
     ),
     shared.ratio(
         "max_rejected_ratio",
         0.1,
-        "The run fails when more than this part of the events is rejected (0 to 1).",
+        "The run fails when more than this share of the events is rejected (0 to 1).",
     ),
     th.Property(
         "dry_run",
         th.BooleanType,
         default=False,
-        description="Write what would be sent to dry_run_path instead of sending it.",
+        description="Write the events to dry_run_path instead of sending them.",
     ),
     th.Property(
         "dry_run_path",
         th.StringType,
         default="dry_run",
-        description="Folder for the files of a dry run, one event a line, or its URL in a store.",
+        description="Folder for the files of a dry run, with one event on each line, or its URL in "
+        "a store.",
     ),
     REPORT_PATH,
     SUMMARY_PATH,
@@ -158,10 +161,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
 
 
 def parse_min_event_time(text: str) -> float:
-    """Read `min_event_time` as UNIX seconds.
+    """Return the setting `min_event_time` as UNIX seconds.
 
     Raises:
-        ValueError: It is no ISO 8601 date or date-time.
+        ValueError: The text is not an ISO 8601 date or date-time.
     """
     return read_time(text).timestamp()
 
@@ -173,7 +176,7 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
         config: The settings, which the schema accepts.
 
     Returns:
-        One line for each mistake: the setting, what is wrong, what to write instead.
+        One message for each mistake: the setting, what is wrong, and what to write instead.
     """
     mistakes = []
     for name, parse in (
@@ -192,7 +195,7 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
     ]
     names = Counter(stream_id(name) for name in config["event_names"])
     mistakes += [
-        f"Setting event_names is wrong: it names {name} twice, as event type and as stream."
+        f"Setting event_names is wrong: it has {name} twice, as event type and as stream."
         for name, count in names.items()
         if count > 1
     ]

@@ -1,4 +1,4 @@
-"""Maps the records of a stream and passes them to the pipeline."""
+"""Map the records of a stream and pass them to the pipeline."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class EventsTarget(Protocol):
-    """What a sink needs of its target."""
+    """The parts of the target that a sink uses."""
 
     @property
     def pipeline(self) -> Pipeline:
-        """What all sinks share."""
+        """The pipeline that all sinks share."""
 
     @property
     def mappers(self) -> StreamMappers:
@@ -50,7 +50,7 @@ class MixpanelSink(StreamSink[EventsTarget]):
 
     @cached_property
     def mapper(self) -> Mapper:
-        """The mapping of this stream's records; it skips them all if there is none."""
+        """The mapper of this stream. It skips all records if the stream cannot be mapped."""
         mappers = self._target.mappers
         return mappers.choose(self.stream_name, self.original_schema, self.key_properties)
 
@@ -59,14 +59,15 @@ class MixpanelSink(StreamSink[EventsTarget]):
         return fast_lane_for(self.mapper)
 
     def take_messages(self, lines: list[bytes]) -> None:
-        """Take RECORD lines as they came, for a stream without maps."""
+        """Take RECORD messages as lines of input, for a stream without stream maps."""
         self._take_lines(lines, self._messages)
 
     def take_records(self, lines: list[bytes]) -> None:
-        """Take lines of a batch file, each the JSON of a record."""
+        """Take lines of a BATCH file. Each line is the JSON of a record."""
         self._take_lines(lines, self._records)
 
     def _take_lines(self, lines: list[bytes], source: Source) -> None:
+        # Most lines go through the fast lane. The rest is parsed and mapped one by one.
         for line in self._take_ordinary(lines, source):
             try:
                 record = source.record_of(line)
@@ -77,16 +78,16 @@ class MixpanelSink(StreamSink[EventsTarget]):
             self.take_mapped(record, (source, line))
 
     def take_mapped(self, record: dict[str, Any], origin: Origin) -> None:
-        """Map a record, after stream maps, and pass the result to the pipeline.
+        """Map a record and pass the result to the pipeline.
 
         Args:
-            record: The record.
-            origin: The record as it came, for the dead letter.
+            record: The record, after stream maps.
+            origin: The original record, for the dead letter.
         """
         pipeline, mapper = self._target.pipeline, self.mapper
         try:
             mapped = mapper(record)
-        except SettingsError as error:  # a field that the settings name, and no record has
+        except SettingsError as error:  # the setting `streams` names a field that does not exist
             mapper = self.mapper = self._target.mappers.leave_out(self.stream_name, error)
             mapped = mapper(record)
         while mapper.remarks:
@@ -94,7 +95,7 @@ class MixpanelSink(StreamSink[EventsTarget]):
         pipeline.take(mapped, origin)
 
     def _take_ordinary(self, lines: list[bytes], source: Source) -> list[bytes]:
-        """Pass ordinary records to the pipeline by the fast lane, and return the other lines."""
+        """Pass ordinary records to the pipeline through the fast lane. Return the other lines."""
         pipeline, lane = self._target.pipeline, self._fast_lane
         if lane is None:
             return lines
@@ -108,11 +109,11 @@ class MixpanelSink(StreamSink[EventsTarget]):
         return others
 
     def process_record(self, record: dict[str, Any], context: dict[str, Any]) -> None:
-        """Take a record from code that drives the sink by the SDK's own interface."""
+        """Take one record, for code that calls the sink through the SDK's interface."""
         del context
         self.take_records([msgspec.json.encode(record)])
 
     def process_batch(self, context: dict[str, Any]) -> None:
-        """Take the records of a batch from such code."""
+        """Take the records of a batch, for code that calls the sink through the SDK's interface."""
         for record in cast("list[dict[str, Any]]", context.get("records", [])):
             self.process_record(record, context)

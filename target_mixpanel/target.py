@@ -1,4 +1,4 @@
-"""Settings and wiring of target-mixpanel."""
+"""The target: connects settings, sinks, the pipeline and the sender."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 
 class TargetMixpanel(ConnectorTarget):
-    """Sends Braze Currents events, and streams of other taps, to Mixpanel."""
+    """Send Braze Currents events, and streams of other taps, to Mixpanel."""
 
     name = "target-mixpanel"
     config_jsonschema: ClassVar[dict[str, Any]] = settings.SCHEMA
@@ -79,15 +79,17 @@ class TargetMixpanel(ConnectorTarget):
     clock = SYSTEM_CLOCK
     grace_seconds = GRACE_SECONDS
     most_seconds_to_stop = GRACE_SECONDS + 5
-    """A little longer, so that STATE, the closing table and the report come out."""
+    """A little longer than the grace period, so that STATE, the closing table and the report are
+    written too."""
 
     def __init__(self, **arguments: Unpack[TargetArguments]) -> None:
-        """Read the settings; nothing is opened or sent yet.
+        """Read the settings. This opens and sends nothing.
 
         Args:
-            arguments: Those of the SDK's `Target`.
+            arguments: The arguments of the SDK's `Target`.
         """
-        # Before the settings are read: the summary of a run with wrong settings looks at these.
+        # Set before the settings are read: if the settings are wrong, the summary of the run still
+        # reads this attribute.
         self._begun: Pipeline | None = None
         super().__init__(**arguments)
         self._bucket_read: BucketRead | None = None
@@ -95,17 +97,17 @@ class TargetMixpanel(ConnectorTarget):
 
     @cached_property
     def client(self) -> MixpanelClient:
-        """The way to Mixpanel; a dry run has none, and needs no credentials."""
+        """The client of Mixpanel. A dry run has no client, and needs no credentials."""
         return make_client(self.config)
 
     @cached_property
     def dry_run(self) -> DryRun | None:
-        """The file of a dry run; None if events are sent."""
+        """The sender of a dry run, which writes a file. None if events are sent."""
         return make_dry_run(self.config, self.name) if self.config["dry_run"] else None
 
     @cached_property
     def sender(self) -> BatchSender:
-        """What takes batches: Mixpanel, or the file of a dry run."""
+        """The sender of batches: to Mixpanel, or to the file of a dry run."""
         if self.dry_run is not None:
             return self.dry_run
         return BatchDelivery(
@@ -119,12 +121,12 @@ class TargetMixpanel(ConnectorTarget):
 
     @cached_property
     def dead_letter(self) -> DeadLetter:
-        """Where rejected records go."""
+        """The dead letter for rejected records."""
         return make_dead_letter(self.config, self.name)
 
     @cached_property
     def pipeline(self) -> Pipeline:
-        """What all sinks share."""
+        """The pipeline that all sinks share."""
         config = self.config
         return Pipeline(
             self.sender,
@@ -146,7 +148,7 @@ class TargetMixpanel(ConnectorTarget):
 
     @cached_property
     def progress(self) -> ProgressLog:
-        """What logs how far the run is."""
+        """The log of the run's progress."""
         return ProgressLog(
             self.pipeline,
             self.sender,
@@ -160,14 +162,16 @@ class TargetMixpanel(ConnectorTarget):
         self.progress.log_if_due()
 
     def check_settings(self) -> list[str]:
-        """Find what the schema cannot say."""
+        """Return the mistakes that the JSON Schema of the settings cannot find."""
         return settings.find_mistakes(self.changeable_config)
 
     def check(self) -> str:
-        """Try the credentials; a dry run without credentials has only its settings to check.
+        """Check the settings, the credentials and the stores, and return the result in one line.
+
+        For a dry run without credentials, only the settings and the store are checked.
 
         Raises:
-            ConnectorError: Mixpanel rejects them, or cannot be reached.
+            ConnectorError: Mixpanel rejects the credentials, or cannot be reached.
         """
         try:
             client = make_client(self.config, CHECK_TIMEOUTS)
@@ -184,7 +188,7 @@ class TargetMixpanel(ConnectorTarget):
             self.logger.warning(warning)
 
     def _check_files(self) -> None:
-        """Check the store of the files, if they go to one."""
+        """Check the store of the dead letter or the dry run, if there is one."""
         if self.dry_run is not None:
             self.dry_run.check()
         else:
@@ -194,7 +198,7 @@ class TargetMixpanel(ConnectorTarget):
 
     def begin(self) -> None:
         """Check the credentials and open what the run writes."""
-        _ = self.progress  # its time begins here
+        _ = self.progress  # creating it starts the measured time
         if self.dry_run is not None:
             self.dry_run.open()
         else:
@@ -205,7 +209,9 @@ class TargetMixpanel(ConnectorTarget):
         if doubtful := doubtful_event_names(self.config["event_names"]):
             self.logger.warning(doubtful)
         self._begun = self.pipeline
-        self._require_going()  # the sender is made: from here on the handler itself ends the test
+        # A signal may have come before the sender existed. From here on the handler can abort the
+        # check of the credentials.
+        self._require_going()
         self.sender.check_credentials()
         self._is_reading = True
 
@@ -251,12 +257,12 @@ class TargetMixpanel(ConnectorTarget):
         return cast("MixpanelSink", self.get_sink(stream))
 
     def take_state_message(self, message: dict[str, Any]) -> None:
-        """Note a STATE; the pipeline writes it when every earlier record has an outcome."""
+        """Pass a STATE to the pipeline. It is written when all earlier records have an outcome."""
         self._bucket_read = find_note(message) or self._bucket_read
         self.pipeline.state_arrived(message["value"])
 
     def take_activate_version_message(self, message: dict[str, Any]) -> None:
-        """Ignore it: events are never deleted."""
+        """Ignore the message: this target never deletes events."""
 
     def take_batch_message(self, message: dict[str, Any]) -> None:
         """Read the files of a BATCH message as if they were RECORD messages."""
@@ -283,10 +289,10 @@ class TargetMixpanel(ConnectorTarget):
     # The end
 
     def end(self) -> None:
-        """Deliver what was read, log the account, and raise the error of the run if it has one.
+        """Deliver the remaining events, log the closing table, and raise the error of the run.
 
         Raises:
-            ConnectorError: Why the reading ended early, or why not all events were delivered.
+            ConnectorError: Reading ended early, or not all events were delivered.
         """
         error = self.reader.error
         is_sound = error is None or isinstance(error, InputError | StoppedError)
@@ -295,7 +301,8 @@ class TargetMixpanel(ConnectorTarget):
         try:
             self.pipeline.finish(abandon_unsent=not is_sound)
         except ConnectorError as later:
-            # The first error is the cause. What could not be sent comes again.
+            # The first error is the cause, so it is raised. This one is only logged: STATE does not
+            # cover the events that were not sent, and the next run sends them.
             if error is not None and is_sound:
                 self.logger.error("%s", later)  # noqa: TRY400
             error = error or later
@@ -313,7 +320,7 @@ class TargetMixpanel(ConnectorTarget):
         self.require_used_names()
 
     def require_used_names(self) -> None:
-        """Fail at the end of a run whose settings name what never came."""
+        """Raise at the end of a run whose settings name streams or properties that it never saw."""
         find = unused_names.find_unused_names
         if unused := find(self.config, self.map_use, self.mappers.event_types):
             raise unused
@@ -334,7 +341,7 @@ class TargetMixpanel(ConnectorTarget):
         return make_page(ending, self.config, begun, now=now, given=given, dry_run_file=written)
 
     def run_facts(self) -> RunFacts:
-        """Return what the summary says of the run."""
+        """Return the figures of the run for the summary."""
         return run_facts(
             self._begun, now=self.clock.wall(), dry_run=self.config.get("dry_run") is True
         )

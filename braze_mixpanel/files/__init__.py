@@ -1,1 +1,1 @@
-"""Files that a run writes: the dead letter, and other files that only their owner can read."""
+"""Write the files of a run: the dead letter, and other files that only their owner can read."""

@@ -1,9 +1,9 @@
-"""Prints the lines of a run's files, to be replayed: what `cat` does, also for a store.
+"""Print the files of a run, so that they can be replayed. Like `cat`, but also for a store.
 
     python -m braze_mixpanel.files s3://dead-letters/mixpanel/target-mixpanel-2026
 
-prints every file whose URL begins like this, in order. `PATH_OPTIONS` in the environment holds the
-credentials, as the setting `path_options` does.
+prints all files whose URL begins like this, in order. The environment variable `PATH_OPTIONS` holds
+the credentials, in the form of the setting `path_options`.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _SECRET: Final = {"properties": {VARIABLE: {"secret": True}}}
 
 
 def files_of(start: str, options: dict[str, Any]) -> Iterator[bytes]:
-    """Yield the content of each file whose path or URL begins like this, in order.
+    """Yield the content of each file whose path or URL begins with a text, in order.
 
     Args:
-        start: A folder with a slash at its end, a file, or the beginning of its name.
+        start: A folder with a slash at its end, a file, or the beginning of a file name.
         options: Credentials and options of the store.
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such file.
         ConnectorError: The store cannot be read.
     """
     found = False
@@ -61,17 +61,17 @@ def files_of(start: str, options: dict[str, Any]) -> Iterator[bytes]:
 
 
 def path_options(text: str | None) -> dict[str, Any]:
-    """Read the credentials in the environment.
+    """Return the credentials in the environment variable.
 
     Raises:
-        SettingsError: They are no JSON object.
+        SettingsError: The text is not a JSON object.
     """
     try:
         options = json.loads(text or "{}")
     except ValueError:
         options = None
     if not isinstance(options, dict):
-        raise SettingsError(f"{VARIABLE} must be a JSON object, as the setting path_options is.")
+        raise SettingsError(f"{VARIABLE} must be a JSON object, like the setting path_options.")
     return options
 
 

@@ -1,4 +1,4 @@
-"""Keeps records that could not be delivered, as Singer messages that can be replayed."""
+"""Write records that could not be delivered, as Singer messages that can be replayed."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DeadLetter:
-    """One `.jsonl` file for each run, with SCHEMA and RECORD lines; the first record creates it.
+    """A `.jsonl` file for each run, with SCHEMA and RECORD lines. The first record creates it.
 
-    Each line holds the unchanged record and the reason why it was not delivered. The file contains
+    Each RECORD line holds the unchanged record and the reason for its rejection. The file contains
     personal data, so only its owner can read it (0600, in a folder of 0700). In a store it is
-    written in parts (see `run_file`), each with the SCHEMA of its records, so that each can be
-    replayed by itself.
+    written in parts, see `run_file`. Each part has the SCHEMA of its records, so that it can be
+    replayed alone.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class DeadLetter:
         options: Mapping[str, Any] | None = None,
         setting: str = "dead_letter_path",
     ) -> None:
-        """Choose the file's name; nothing is written yet.
+        """Choose the name of the file. This writes nothing.
 
         Args:
-            place: The folder for the files of all runs, or the URL of one in a store.
-            name: The plugin's name; the file's name starts with it.
+            place: The folder for the files of all runs, or its URL in a store.
+            name: The name of the plugin. The file name starts with it.
             options: The setting `path_options`.
-            setting: The setting that names the place.
+            setting: The name of the setting for `place`.
 
         Raises:
             SettingsError: The URL is wrong.
@@ -58,10 +58,10 @@ class DeadLetter:
         return self._file.where
 
     def check(self) -> None:
-        """Check, without writing, that the store can be used.
+        """Check that the store can be used, without writing to it.
 
         Raises:
-            ConnectorError: It cannot.
+            ConnectorError: The store cannot be used.
         """
         self._file.check()
 
@@ -77,11 +77,11 @@ class DeadLetter:
         """Append one record.
 
         Args:
-            stream: Its stream.
-            record: The unchanged record, as an object or as its JSON text.
+            stream: The name of the stream.
+            record: The unchanged record, as an object or as JSON text.
             schema: The SCHEMA message of the stream (`stream`, `schema`, `key_properties`).
-            reason: Short name of the rule or answer that rejected it.
-            details: More about the rejection: `field`, `message`, `status`, `attempted_at`, …
+            reason: The short name of the rule or response that rejected the record.
+            details: More about the rejection, such as `field`, `message`, `status`.
 
         Raises:
             ConnectorError: The file cannot be written.
@@ -94,7 +94,7 @@ class DeadLetter:
         if self._known_schemas.get(stream) != message:
             self._known_schemas[stream] = message
             lines = message + b"\n"
-        # The details quote answers, and a server may repeat what it was sent.
+        # The details quote responses, and a server may repeat secrets of the request.
         reason = masked(reason)
         details = {
             name: one_line(masked(value)) if isinstance(value, str) else value
@@ -107,10 +107,10 @@ class DeadLetter:
         self.count += 1
 
     def flush(self) -> None:
-        """Return when all records are on the disk, or acknowledged by the store.
+        """Write all records to the disk, or to the store, and wait until that is done.
 
         Raises:
-            ConnectorError: They cannot be written.
+            ConnectorError: The records cannot be written.
         """
         self._file.flush()
 

@@ -1,4 +1,4 @@
-"""The settings that name places for the files of a run: folders, files, and URLs of a store."""
+"""The settings with paths of a run's files: folders, files, and URLs of a store."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ PATH_OPTIONS: th.Property[dict[str, Any]] = th.Property(
     default={},
     secret=True,
     description=(
-        "Credentials and endpoint of the store that a …_path names by its URL, with the names of "
-        "the tap's storage_options: key, secret, endpoint_url, …"
+        "Credentials and endpoint of the store for paths that are URLs. The names are those of the "
+        "tap's storage_options: key, secret, endpoint_url, …"
     ),
 )
 
 
 def find_place_problem(setting: str, config: Mapping[str, Any]) -> str | None:
-    """Check a setting that names a folder; nothing is made or asked of a service.
+    """Check a setting for a folder, without writing and without a request.
 
     Args:
-        setting: Its name.
+        setting: The name of the setting.
         config: The settings.
 
     Returns:
-        The mistake and its fix, in one line; None if there is none.
+        The mistake and what to do, in one line, or None.
     """
     place = config[setting]
     use = Use(setting, "path_options", writes=True)

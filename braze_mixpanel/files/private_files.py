@@ -1,4 +1,4 @@
-"""Creates the files of a run, and checks before it that they can be created."""
+"""Create the files of a run, and check before the run that they can be created."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def find_folder_problem(setting: str, folder: Path | str) -> str | None:
-    """Check that files can be created in a folder, which need not exist yet; creates nothing.
+    """Check that files can be created in a folder. The folder may be missing. Creates nothing.
 
     Args:
-        setting: The setting that names the folder.
+        setting: The name of the setting for the folder.
         folder: The folder.
 
     Returns:
-        The mistake and its fix, in one line; None if there is none.
+        The mistake and what to do, in one line, or None.
     """
     path = Path(folder).absolute()
     nearest = next(place for place in (path, *path.parents) if place.exists())
@@ -24,20 +24,20 @@ def find_folder_problem(setting: str, folder: Path | str) -> str | None:
         return f"Setting {setting} is wrong: {nearest} is a file, not a folder."
     if not os.access(nearest, os.W_OK | os.X_OK):
         return (
-            f"Setting {setting} is wrong: no file can be made in {nearest}. "
+            f"Setting {setting} is wrong: no file can be created in {nearest}. "
             "Give another folder, or the right to write there."
         )
     return None
 
 
 def name_file(folder: Path | str, name: str) -> Path:
-    """Return a file name for this run; names sort by time, and no two runs have the same.
+    """Return a unique file name for this run. The names of all runs sort by time.
 
-    A process id is not enough: containers that start in the same second have the same one.
+    The random number is needed: containers that start in the same second have the same process id.
 
     Args:
-        folder: The file's folder.
-        name: The start of the file's name; the time and a random number follow.
+        folder: The folder of the file.
+        name: The start of the file name. The time and a random number follow.
     """
     stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     return Path(folder) / f"{name}-{stamp}-{secrets.token_hex(4)}.jsonl"
@@ -47,10 +47,10 @@ def make_file(path: Path) -> int:
     """Create a file for personal data that only its owner can read (0600, in a folder of 0700).
 
     Returns:
-        Its descriptor, open for appending.
+        The file descriptor, open for appending.
 
     Raises:
-        OSError: The file cannot be created, or exists already.
+        OSError: The file cannot be created, or already exists.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)

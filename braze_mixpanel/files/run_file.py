@@ -1,11 +1,11 @@
-"""The file of lines that a run appends to: on a disk, or in parts in an object store.
+"""A file to which a run appends lines: on a disk, or in parts in an object store.
 
-Both give the same promise, which the order of dead letter and STATE rests on: when `flush` returns,
-all lines written before are there whatever happens to this machine.
+Both kinds make the same promise: when `flush` returns, all lines before it are stored safely, even
+if this machine fails. STATE relies on this promise: it is written after the dead letter is flushed.
 
-An object cannot be appended to. So the lines since the last `flush` become an object of their own,
-`NAME-00001.jsonl`, `NAME-00002.jsonl`, …, written in one request. A process that is killed in
-between leaves whole parts only.
+An object in a store cannot be appended to. So each `flush` writes the new lines as a new object,
+`NAME-00001.jsonl`, `NAME-00002.jsonl` and so on, in one request. If the process is killed, all
+parts in the store are complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PART_BYTES: Final = 4 << 20
-"""A part that has grown to this size is written at once, which bounds the memory."""
+"""A part of this size is written at once, which bounds the memory."""
 _LINES: Final = "application/x-ndjson"
 
 
@@ -33,38 +33,38 @@ class RunFile(Protocol):
 
     @property
     def where(self) -> str:
-        """Its path, or the URL that all its parts begin with."""
+        """The path, or the URL that all parts begin with."""
 
     @property
     def part(self) -> int:
-        """Number of the part that the next line goes to; a file on a disk has one part."""
+        """The number of the part for the next line. A file on a disk has one part."""
 
     def open(self) -> None:
-        """Make the file, or check the store, so that an unusable place is found early.
+        """Create the file or check the store, so that a wrong place is found early.
 
         Raises:
-            ConnectorError: It cannot be used.
+            ConnectorError: The place cannot be used.
         """
 
     def check(self) -> None:
-        """Check the place, and write nothing.
+        """Check that the place can be used, without writing to it.
 
         Raises:
-            ConnectorError: It cannot be used.
+            ConnectorError: The place cannot be used.
         """
 
     def write(self, lines: bytes) -> None:
-        """Append lines, each with its line end.
+        """Append lines. Each line ends with a newline.
 
         Raises:
-            ConnectorError: They cannot be written.
+            ConnectorError: The lines cannot be written.
         """
 
     def flush(self) -> None:
-        """Return when all lines are on the disk, or acknowledged by the store.
+        """Write all lines to the disk, or to the store, and wait until that is done.
 
         Raises:
-            ConnectorError: They cannot be written.
+            ConnectorError: The lines cannot be written.
         """
 
     def close(self) -> None:
@@ -83,13 +83,13 @@ def make_run_file(
     what: str,
     options: Mapping[str, Any] | None = None,
 ) -> RunFile:
-    """Choose the name of a file; nothing is made or asked of a service yet.
+    """Return the file for a run. This creates nothing and sends no request.
 
     Args:
-        place: A folder, or the URL of one in a store.
-        name: The plugin's name, with which the file's name begins.
-        setting: The setting that names the place.
-        what: What the file is, for errors.
+        place: A folder, or its URL in a store.
+        name: The name of the plugin. The file name starts with it.
+        setting: The name of the setting for `place`.
+        what: The kind of file in words, for errors.
         options: The setting `path_options`.
 
     Raises:
@@ -102,12 +102,12 @@ def make_run_file(
 
 
 def private_file(path: Path) -> IO[bytes]:
-    """Make a file that only its owner can read: it holds personal data."""
+    """Create and open a file that only its owner can read, because it holds personal data."""
     return os.fdopen(make_file(path), "ab")
 
 
 class LocalRunFile:
-    """A file on a disk; the first line makes it."""
+    """A file on a disk. The first line creates it."""
 
     part = 1
 
@@ -120,14 +120,14 @@ class LocalRunFile:
         what: str,
         make: Callable[[Path], IO[bytes]] = private_file,
     ) -> None:
-        """Choose its name.
+        """Choose the name of the file.
 
         Args:
-            folder: Where it is made.
-            name: How its name begins.
-            setting: The setting that names the folder.
-            what: What it is, for errors.
-            make: Makes the file at a path.
+            folder: The folder of the file.
+            name: The start of the file name.
+            setting: The name of the setting for the folder.
+            what: The kind of file in words, for errors.
+            make: Creates and opens the file at a path.
         """
         self.path = name_file(folder, name)
         self._setting, self._what, self._make = setting, what, make
@@ -136,19 +136,19 @@ class LocalRunFile:
 
     @property
     def where(self) -> str:
-        """Its path."""
+        """The path of the file."""
         return str(self.path)
 
     def open(self) -> None:
-        """Make it.
+        """Create the file.
 
         Raises:
-            SettingsError: It cannot be made.
+            SettingsError: The file cannot be created.
         """
         self._opened()
 
     def check(self) -> None:
-        """Do nothing: the check of the settings has looked at the folder."""
+        """Do nothing: the check of the settings has already checked the folder."""
 
     def write(self, lines: bytes) -> None:
         """Append lines.
@@ -161,7 +161,7 @@ class LocalRunFile:
             file = self._opened()
             file.write(lines)
             if is_first:
-                file.flush()  # a run that is killed leaves no empty file
+                file.flush()  # so that a run that is killed leaves no empty file
         except OSError as error:
             raise self._cannot_write(error) from error
         self._is_dirty = True
@@ -214,14 +214,14 @@ class LocalRunFile:
 
 
 class StoreRunFile:
-    """A file in a store, in parts; it keeps the lines since the last part in memory."""
+    """A file in a store, written in parts. The lines since the last part are in memory."""
 
     def __init__(self, folder: StoreFolder, name: str, *, part_bytes: int = PART_BYTES) -> None:
-        """Choose its name.
+        """Choose the name of the file.
 
         Args:
-            folder: Where its parts are written.
-            name: How their names begin.
+            folder: The folder of the parts.
+            name: The start of their names.
             part_bytes: A part of this size is written at once.
         """
         self.part = 1
@@ -233,15 +233,15 @@ class StoreRunFile:
 
     @property
     def where(self) -> str:
-        """The URL that all parts begin with, and a star."""
+        """The URL of all parts, with a star in place of the number."""
         return self._folder.where(f"{self._name}-*.jsonl")
 
     def open(self) -> None:
-        """Check the store, which needs no file to be made."""
+        """Check the store. No file is created."""
         self.check()
 
     def check(self) -> None:
-        """Check that the bucket is there and that the credentials are known.
+        """Check that the bucket exists and accepts the credentials.
 
         Raises:
             ConnectorError: The store cannot be used.
@@ -249,7 +249,7 @@ class StoreRunFile:
         self._folder.check()
 
     def write(self, lines: bytes) -> None:
-        """Append lines; a part that is large enough is written.
+        """Append lines. If the part is large enough, write it.
 
         Raises:
             ConnectorError: The part cannot be written.
@@ -260,11 +260,11 @@ class StoreRunFile:
             self.flush()
 
     def flush(self) -> None:
-        """Write the lines since the last part as a part of their own.
+        """Write the lines since the last part as a new part.
 
         Raises:
-            ConnectorError: The store does not take it. It was tried for a minute: later calls do
-                not try again.
+            ConnectorError: The store did not accept the part within a minute. Later calls raise the
+                same error at once.
         """
         if not self._lines:
             return

@@ -1,4 +1,4 @@
-"""The file of a SQLite database with people's ids: where it is, and who may read it."""
+"""Find the file of a SQLite database, and make it private, because it holds people's ids."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def sqlite_file(url: URL) -> Path | None:
-    """Give the file of a SQLite database, also where the URL names it as a `file:` URI.
+    """Return the file of a SQLite database, also if the URL contains a `file:` URI.
 
     Args:
-        url: Of SQLite.
+        url: The URL of a SQLite database.
 
     Returns:
-        The path; None for a database in memory, or in a file that SQLite deletes at the end.
+        The path, or None for a database in memory or in a file that SQLite deletes at the end.
     """
     name = url.database or ":memory:"
     if name.startswith("file:"):
@@ -31,16 +31,16 @@ def sqlite_file(url: URL) -> Path | None:
 
 
 def make_private(path: Path) -> None:
-    """Make the database readable by its owner only, whether it is new or not.
+    """Create the database file if it is missing, and make it readable only by its owner.
 
-    A file that belongs to somebody else stays as it is: its owner decides who reads it. SQLite
-    gives its other files the same rights.
+    A file of another owner is not changed: its owner decides who may read it. SQLite gives its
+    other files (`-wal`, `-shm`) the same permissions.
 
     Args:
-        path: The database.
+        path: The path of the database.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The file cannot be created.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))

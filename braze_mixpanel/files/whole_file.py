@@ -1,4 +1,4 @@
-"""A file that a run writes at its end, over that of the last run."""
+"""A file that a run writes at its end. It replaces the file of the last run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class WholeFile:
-    """A file on a disk or in a store. Readers see the old content or the new one, never a part."""
+    """A file on a disk or in a store. Readers see the old or the new content, never a mixture."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class WholeFile:
         content_type: str,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep what is needed; nothing is written or asked of a service yet.
+        """Create the object. This writes nothing and sends no request.
 
         Args:
-            place: Its path or URL.
-            setting: The setting that names it.
-            what: What it is, for errors.
-            content_type: Its media type, which a store keeps.
+            place: The path or URL of the file.
+            setting: The name of the setting for the file.
+            what: The kind of file in words, for errors.
+            content_type: The media type, for a store.
             options: The setting `path_options`.
         """
         self.where = place
@@ -43,10 +43,10 @@ class WholeFile:
         self._what, self._content_type, self._options = what, content_type, options or {}
 
     def problem(self) -> str | None:
-        """Find why it cannot be written; nothing is written or asked of a service.
+        """Check that the file can be written, without writing and without a request.
 
         Returns:
-            The mistake and its fix, in one line; None if there is none.
+            The mistake and what to do, in one line, or None.
         """
         setting = self._use.url
         try:
@@ -61,10 +61,13 @@ class WholeFile:
         return find_folder_problem(setting, path.parent)
 
     def write(self, content: bytes) -> None:
-        """Write it; on a disk only its owner can read it.
+        """Write the file. On a disk, only its owner can read it.
+
+        Args:
+            content: The whole content.
 
         Raises:
-            ConnectorError: It cannot be written.
+            ConnectorError: The file cannot be written.
         """
         if parse_place(self.where, self._use) is not None:
             folder, name = self._in_store()
@@ -80,7 +83,7 @@ class WholeFile:
             ) from error
 
     def _in_store(self) -> tuple[StoreFolder, str]:
-        """Split the URL into the folder and the name in it."""
+        """Return the folder and the file name in the URL."""
         place = parse_place(self.where, self._use)
         if place is None or not place.prefix or self.where.endswith("/"):
             raise SettingsError(
@@ -91,7 +94,7 @@ class WholeFile:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a new file beside the old one, and put it in its place in one step."""
+    """Write a new file next to the old one, then rename it over the old one in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:

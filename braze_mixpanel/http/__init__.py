@@ -1,1 +1,1 @@
-"""What every HTTP client shares: one loop that sends and retries, its waits, and its errors."""
+"""Code that all HTTP clients share: the send loop with retries, rate limits, and errors."""

@@ -1,20 +1,22 @@
-"""Finds out how many requests a service takes at once, from how its answers come.
+"""Adapt the number of requests in flight to a service, from the delays of its responses.
 
-After Vector's adaptive request concurrency: more requests in flight while answers come as fast as
-before, fewer when the service refuses some or its answers take longer. `ConcurrencyLimit` is the
-arithmetic, without clock and threads; `AdaptiveGate` lets threads through by it.
+The idea is Vector's adaptive request concurrency: send more requests in parallel while responses
+stay fast, and fewer when the service refuses requests or becomes slower. `ConcurrencyLimit` is the
+arithmetic, without a clock and without threads. `AdaptiveGate` makes threads wait by this limit.
 
-The arithmetic works in rounds. A round has as many answers as the limit, all to requests that were
-sent after the limit last changed, so that its mean delay is that of this limit and no other. Then:
+The arithmetic works in rounds. A round has as many responses as the limit. It counts only requests
+that were sent after the limit last changed, so its mean delay belongs to this limit. After a round:
 
-- Nothing was refused, all places were taken, and the delay is about the least one known: grow. At
-  first the limit doubles. Once a number was too many, it goes half of the way there, and tries that
-  number again after 1, 2, 4 … rounds; where it is no longer too many, on by 1, 2, 4 … requests.
-- The delay is much longer: halve the limit for one round, to see whose load that is. If answers
-  come faster again, it was ours: keep the half and try the half of that. If they do not, the
-  service has become slower by itself: return to the former limit and take its delay as the usual.
-- Some requests were refused (429, 503, no answer): drop half of their share, so that one in twenty
-  hardly counts and twenty in twenty halve the limit.
+- Grow, if no request was refused, the limit was fully used, and the delay is about the usual one.
+  At first the limit doubles. When a number was too high, it becomes the ceiling. Then the limit
+  goes half of the way to the ceiling, and tries the ceiling again after 1, 2, 4 … rounds. If the
+  ceiling is not too high any more, the limit grows by 1, 2, 4 … requests.
+- Try, if the delay is much longer: halve the limit for one round, to find out why. If responses
+  become faster, our own requests were the load: keep the half, and try half of that. If they do
+  not, the service has become slower for another reason: return to the former limit, and take the
+  new delay as the usual one.
+- Back off, if requests were refused (429, 503, no response): reduce the limit by half of the share
+  that was refused. One refused request of twenty hardly changes it, twenty of twenty halve it.
 """
 
 from __future__ import annotations
@@ -25,23 +27,23 @@ from dataclasses import dataclass
 from typing import Final
 
 AS_FAST: Final = 1.25
-"""Up to this many times the usual delay, answers come as fast as before."""
+"""Up to this factor of the usual delay, responses count as fast."""
 SLOWER: Final = 1.5
-"""From this many times the usual delay on, the service has more than it can do at once."""
+"""From this factor of the usual delay on, responses count as slow."""
 _HELPED: Final = 0.75
-"""Fewer requests helped if the delay is at most so many times that of before."""
+"""Fewer requests have helped if the delay is at most this factor of the delay before."""
 _FOLLOWS_FASTER: Final = 0.5
 _FOLLOWS_SLOWER: Final = 0.1
-"""How much of a change in the delay becomes part of the usual one, a round."""
+"""The share of a change in the delay that is added to the usual delay in each round."""
 _ROUNDS_BETWEEN: Final = 20
-"""After so many rounds neither fast nor slow, the usual delay is measured again."""
+"""After this many rounds that are neither fast nor slow, the usual delay is measured again."""
 _MOST_ROUNDS: Final = 32
-"""A number that was too many is tried again after so many rounds at the latest."""
+"""The most rounds before the ceiling is tried again."""
 
 
 @dataclass
 class _Round:
-    """The answers to requests that were all sent under one limit."""
+    """The responses to requests that were sent under the same limit."""
 
     number: int
     served: int = 0
@@ -51,47 +53,47 @@ class _Round:
 
     @property
     def delay(self) -> float:
-        """Mean seconds to an answer."""
+        """The mean delay of a response in seconds."""
         return self.seconds / max(1, self.served)
 
 
 class ConcurrencyLimit:
-    """How many requests may be in flight. Pure: no clock, no threads."""
+    """Compute how many requests may be in flight. Pure: no clock, no threads."""
 
     def __init__(self, bound: int, start: int) -> None:
-        """Begin with a careful number.
+        """Start with a first limit.
 
         Args:
-            bound: The most requests in flight.
-            start: How many at first; the bound if that is less.
+            bound: The upper bound of the limit.
+            start: The first limit. If `bound` is smaller, it is `bound`.
         """
         self.bound = bound
         self.limit = min(start, bound)
-        """How many requests may be in flight now, at least 1."""
+        """The number of requests that may be in flight now, at least 1."""
         self.in_flight = 0
         self._round = _Round(0)
         self._usual_delay: float | None = None
         self._ceiling: int | None = None
-        """A number that was too many; None as long as there was none, while the limit doubles."""
+        """The lowest limit that was too high. None: no limit was too high yet, so it doubles."""
         self._step = 1
-        """By how much the limit grows at the ceiling and beyond."""
+        """The growth of the limit at the ceiling and above it."""
         self._rounds_to_wait = 1
-        """How many good rounds it takes to try the ceiling again."""
+        """The number of good rounds before the ceiling is tried again."""
         self._rounds_waited = 0
         self._trial: tuple[int, float] | None = None
-        """While the limit is halved for a round: the limit and the delay of before."""
+        """The limit and the delay before a trial round with half of the limit. None: no trial."""
         self._rounds_between = 0
 
     @property
     def is_reached(self) -> bool:
-        """Whether no further request may be sent now."""
+        """Whether no more requests may be sent now."""
         return self.in_flight >= self.limit
 
     def sent(self) -> int:
-        """Note that a request is sent.
+        """Count a request that is sent.
 
         Returns:
-            A number to pass to `answered`.
+            The number of the round, to pass to `answered`.
         """
         self.in_flight += 1
         current = self._round
@@ -99,17 +101,17 @@ class ConcurrencyLimit:
         return current.number
 
     def answered(self, sent_in: int, seconds: float, *, refused: bool) -> None:
-        """Note the answer to a request, and adapt the limit at the end of a round.
+        """Count a response, and adapt the limit at the end of a round.
 
         Args:
-            sent_in: What `sent` returned.
-            seconds: How long the answer took.
-            refused: Whether the same request must be sent again later: 429, 503, no answer.
+            sent_in: The result of `sent`.
+            seconds: The delay of the response in seconds.
+            refused: Whether the request must be retried: 429, 503, no response.
         """
         self.in_flight -= 1
         current = self._round
         if sent_in != current.number:
-            return  # it was sent under another limit, so its delay says nothing about this one
+            return  # the request was sent under another limit, so its delay does not count here
         if refused:
             current.refused += 1
         else:
@@ -120,7 +122,7 @@ class ConcurrencyLimit:
             self._round = _Round(current.number + 1, most_in_flight=self.in_flight)
 
     def given_up(self) -> None:
-        """Note that a request ended in an error that says nothing about the service's load."""
+        """Count a request that ended with an error unrelated to the load of the service."""
         self.in_flight -= 1
 
     def _adapt(self, done: _Round) -> None:
@@ -128,14 +130,14 @@ class ConcurrencyLimit:
             self._back_off(done)
         elif self._trial is not None:
             self._judge_trial(*self._trial, done.delay)
-        elif done.most_in_flight >= self.limit:  # fewer in flight prove nothing about the limit
+        elif done.most_in_flight >= self.limit:  # otherwise the limit was not fully used
             self._compare(done.delay)
 
     def _back_off(self, done: _Round) -> None:
-        """Drop half of the share that was refused."""
+        """Reduce the limit by half of the share of refused requests."""
         tried = min(self.limit, done.most_in_flight)
-        # Where nothing at all got through, the service was down: that says nothing about how many
-        # requests it takes when it is up again, so a known ceiling stays.
+        # If all requests were refused, the service was down. That does not show how many requests
+        # it accepts when it is up again, so a known ceiling is kept.
         if self._ceiling is not None and tried >= self._ceiling:
             self._rounds_to_wait = min(2 * self._rounds_to_wait, _MOST_ROUNDS)
         if done.served or self._ceiling is None:
@@ -145,7 +147,7 @@ class ConcurrencyLimit:
         self._trial = None
 
     def _compare(self, delay: float) -> None:
-        """Compare a round's delay with the usual one."""
+        """Compare the delay of a round with the usual delay, and grow or begin a trial."""
         usual = self._usual_delay = delay if self._usual_delay is None else self._usual_delay
         self._rounds_between += 1
         if delay <= AS_FAST * usual:
@@ -156,10 +158,11 @@ class ConcurrencyLimit:
             self._begin_trial(delay)
 
     def _follow(self, usual: float, delay: float) -> None:
-        """Let the usual delay follow the service.
+        """Move the usual delay towards the delay of a fast round.
 
-        Below the bound it never follows a slower one: with a service that is slower the more it
-        has to do, each step up would become the new measure for the next one.
+        Below the bound, it moves only towards shorter delays. With a service that becomes slower
+        with each additional request, each longer delay would otherwise become the measure for the
+        next, and the limit would grow without end.
         """
         if delay < usual:
             self._usual_delay = usual + _FOLLOWS_FASTER * (delay - usual)
@@ -181,13 +184,13 @@ class ConcurrencyLimit:
     def _begin_trial(self, delay: float) -> None:
         self._rounds_between = 0
         if self.limit == 1:
-            self._usual_delay = delay  # it cannot be our load
+            self._usual_delay = delay  # with one request in flight, our load cannot be the reason
             return
         self._trial = self.limit, delay
         self._set(self.limit // 2)
 
     def _judge_trial(self, former_limit: int, former_delay: float, delay: float) -> None:
-        """Decide after a round with half of the requests whose load made the answers slow."""
+        """Decide after a trial round whether our own requests made the responses slow."""
         self._trial = None
         self._usual_delay = delay
         if delay <= _HELPED * former_delay:
@@ -204,27 +207,27 @@ class ConcurrencyLimit:
 
 
 class AdaptiveGate:
-    """Lets threads send by a `ConcurrencyLimit`, in the order in which they came."""
+    """Make threads wait by a `ConcurrencyLimit`. They enter in the order of arrival."""
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
-        """Take over a limit, which nothing else may change then."""
+        """Take over a limit. No other code may change it."""
         self._limit = limit
         self._changed = threading.Condition()
         self._line: deque[object] = deque()
 
     @property
     def limit(self) -> int:
-        """How many requests may be in flight now."""
+        """The number of requests that may be in flight now."""
         return self._limit.limit
 
     def enter(self, seconds: float) -> int | None:
         """Wait for a place.
 
         Args:
-            seconds: How long at most.
+            seconds: The most seconds to wait.
 
         Returns:
-            A number to pass to `leave`; None if there was no place in time.
+            A number to pass to `leave`, or None if there was no place in time.
         """
         own = object()
         with self._changed:
@@ -238,13 +241,13 @@ class AdaptiveGate:
                 self._changed.notify_all()
 
     def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
-        """Give a place back after an answer, see `ConcurrencyLimit.answered`."""
+        """Return a place after a response, see `ConcurrencyLimit.answered`."""
         with self._changed:
             self._limit.answered(entered, seconds, refused=refused)
             self._changed.notify_all()
 
     def give_up(self) -> None:
-        """Give a place back after an error that says nothing about the service's load."""
+        """Return a place after an error unrelated to the load of the service."""
         with self._changed:
             self._limit.given_up()
             self._changed.notify_all()

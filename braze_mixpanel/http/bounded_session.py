@@ -1,8 +1,8 @@
-"""A session whose requests have bounds: the answer's size, and the time from start to end.
+"""An HTTP session that bounds the size of a response, and the time of a whole request.
 
-`requests` bounds only the wait for each read: a server that sends a byte every second holds a
-request for ever, and one that sends a gzip bomb fills the memory. Here the body is read in pieces
-and unpacked up to a limit, and a timer closes the connection when the whole request takes too long.
+`requests` bounds only the wait for each read. A server that sends one byte every second would hold
+a request forever, and a gzip bomb would fill the memory. So the body is read and decompressed in
+pieces up to a limit, and a timer closes the connection when the whole request takes too long.
 """
 
 from __future__ import annotations
@@ -26,18 +26,19 @@ if TYPE_CHECKING:
     from urllib3 import ProxyManager
 
 MOST_ANSWER_BYTES: Final = 16 << 20
-"""Unpacked. The longest answer that is documented lists 2,000 rejected events: about 1 MB."""
+"""The most bytes of a decompressed response. The longest documented response lists 2,000 rejected
+events and has about 1 MB."""
 SPARE_SECONDS: Final = 30.0
-"""From its first byte on, an answer may take so long; less where the wait for a read is shorter."""
+"""The most seconds from the first byte of a response to the last."""
 _PIECE_BYTES: Final = 64 << 10
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 _current = threading.local()
-"""The deadline of this thread's request, in `deadline`."""
+"""Its attribute `deadline` is the deadline of this thread's request."""
 
 
 class AnswerTooLargeError(requests.RequestException):
-    """The answer is larger than `MOST_ANSWER_BYTES`."""
+    """The response is too large."""
 
 
 class AnswerTooSlowError(requests.RequestException):
@@ -45,7 +46,7 @@ class AnswerTooSlowError(requests.RequestException):
 
 
 class HttpResponse(NamedTuple):
-    """A whole answer."""
+    """A complete response."""
 
     status: int
     reason: str
@@ -54,10 +55,10 @@ class HttpResponse(NamedTuple):
 
 
 class _Response(http.client.HTTPResponse):
-    """Starts the deadline for the rest of an answer when its first byte is there."""
+    """Start the deadline for the rest of a response when its first byte has arrived."""
 
     def begin(self) -> None:
-        self.fp.peek(1)  # waits as long as a read may; the byte stays to be read
+        self.fp.peek(1)  # waits for the first byte, but does not consume it
         _current.deadline.answer_began()
         super().begin()
 
@@ -92,7 +93,7 @@ _POOLS: Final = {"http": _PlainPool, "https": _EncryptedPool}
 
 
 class _Adapter(HTTPAdapter):
-    """Keeps one connection, which knows its deadline."""
+    """An adapter of requests with one connection, which is watched by the deadline."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=1, pool_maxsize=1)
@@ -105,7 +106,7 @@ class _Adapter(HTTPAdapter):
 
 
 class _Deadline:
-    """Closes the connection of one request when its time is over."""
+    """Close the connection of one request when its time is over."""
 
     def __init__(self, most_seconds: float, rest_seconds: float) -> None:
         self.is_over = False
@@ -116,28 +117,28 @@ class _Deadline:
         self._start(most_seconds)
 
     def watch(self, connection: HTTPConnection) -> None:
-        """Note the connection that the request uses."""
+        """Keep the connection of the request."""
         self._connection = connection
 
     def hold(self, sock: socket.socket | None) -> None:
-        """Note the socket, which the connection forgets where the answer ends with it."""
+        """Keep the socket. If the response ends with the connection, the connection drops it."""
         self._socket = sock
 
     def answer_began(self) -> None:
-        """Give the rest of the answer its own, shorter time."""
+        """Start the shorter time for the rest of the response."""
         self._start(self._rest_seconds)
 
     def end(self) -> None:
-        """Close the connection: a thread that waits for bytes wakes up with an error."""
+        """Close the connection. A thread that waits for bytes then gets an error."""
         self.is_over = True
         sock = self._socket or getattr(self._connection, "sock", None)
         if sock is not None:
             with suppress(OSError):
-                # Not the method of an SSL socket: that changes what the reading thread uses.
+                # Not `SSLSocket.shutdown`: it would change state that the reading thread uses.
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def cancel(self) -> None:
-        """Stop the clocks: the request is over."""
+        """Stop the timers, because the request is over."""
         for timer in self._timers:
             timer.cancel()
 
@@ -149,7 +150,7 @@ class _Deadline:
 
 
 class BoundedSession:
-    """Sends requests over one connection that is kept; of one thread."""
+    """Send requests over one persistent connection. For use in one thread only."""
 
     def __init__(
         self,
@@ -160,15 +161,17 @@ class BoundedSession:
         rest_seconds: float = SPARE_SECONDS,
         most_bytes: int = MOST_ANSWER_BYTES,
     ) -> None:
-        """Prepare; nothing is sent yet.
+        """Create a session. This sends nothing.
 
         Args:
-            timeouts: Seconds to wait for a connection and for each read of an answer.
-            headers: Of every request, its credentials included: neither a `.netrc` file nor a
-                user in the URL replaces them.
-            most_seconds: For a whole request; by default the time-outs and `rest_seconds`.
-            rest_seconds: For an answer from its first byte on, but no more than for one read.
-            most_bytes: Of an unpacked answer.
+            timeouts: The seconds to wait for a connection, and for each read of a response.
+            headers: The headers of every request, with the credentials. Neither a `.netrc` file
+                nor a user in the URL replaces them.
+            most_seconds: The most seconds of a whole request. By default the sum of `timeouts` and
+                `rest_seconds`.
+            rest_seconds: The most seconds of a response after its first byte. The time-out of a
+                read is used if it is shorter.
+            most_bytes: The most bytes of a decompressed response.
         """
         self._timeouts, self._most_bytes = timeouts, most_bytes
         self._rest_seconds = min(rest_seconds, timeouts[1])
@@ -188,16 +191,16 @@ class BoundedSession:
         data: bytes | Mapping[str, str],
         params: Mapping[str, str] | None = None,
     ) -> HttpResponse:
-        """Send a request and read its whole answer; redirects are not followed.
+        """Send a request and return the complete response. Redirects are not followed.
 
         Args:
-            url: Absolute.
-            data: The body; a mapping is sent as a form.
-            params: Of the query.
+            url: The absolute URL.
+            data: The body. A mapping is sent as a form.
+            params: The query parameters.
 
         Raises:
-            requests.RequestException: No whole answer came: also `AnswerTooLargeError` and
-                `AnswerTooSlowError`.
+            requests.RequestException: There was no complete response. This includes
+                `AnswerTooLargeError` and `AnswerTooSlowError`.
             ValueError: The URL cannot be used.
         """
         deadline = _Deadline(self._most_seconds, self._rest_seconds)
@@ -211,12 +214,13 @@ class BoundedSession:
         finally:
             deadline.cancel()
             self._deadline = None
-        if deadline.is_over:  # a body without a length looks whole when it is cut off
+        # A body without Content-Length looks complete when the connection is closed early.
+        if deadline.is_over:
             raise AnswerTooSlowError("no whole answer in time")
         return answer
 
     def abort(self) -> None:
-        """End the request that is under way, if there is one; any thread may call it."""
+        """End the request in flight, if there is one. Any thread may call this."""
         deadline = self._deadline
         if deadline is not None:
             deadline.end()
@@ -255,7 +259,7 @@ def _keep_credentials(request: requests.PreparedRequest) -> requests.PreparedReq
 
 
 def _read(response: requests.Response) -> Iterator[bytes]:
-    """Read a body as it was sent, in the errors of requests."""
+    """Yield a body as it was sent. Raise errors of requests."""
     try:
         yield from response.raw.stream(_PIECE_BYTES, decode_content=False)
     except (TransportError, OSError, ValueError) as error:
@@ -263,7 +267,7 @@ def _read(response: requests.Response) -> Iterator[bytes]:
 
 
 def _unpack(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack gzip or zlib, never more than a piece at a time."""
+    """Decompress gzip or zlib, at most one piece at a time."""
     unpacker = zlib.decompressobj(_GZIP_OR_ZLIB)
     try:
         for piece in pieces:

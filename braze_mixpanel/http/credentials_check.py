@@ -1,4 +1,4 @@
-"""A test of the credentials: before a run reads anything, and for `--check`."""
+"""Test the credentials: before a run reads its input, and for `--check`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from braze_mixpanel.http.send_loop import SendLoop, TryAgain
 
 CHECK_TIMEOUTS: Final = (3.0, 5.0)
-"""Seconds for a connection and for an answer when a person waits at the screen (`--check`)."""
+"""The seconds to wait for a connection and for a response in `--check`, where a person waits."""
 PROBE_SECONDS: Final = 60.0
-"""How long a run retries the test: a service that is down then would only fail later."""
+"""How long a run retries the test. If the service stays down, reading the input makes no sense."""
 _PAUSE_SECONDS: Final = 1.0
 
 AnswerT = TypeVar("AnswerT")
@@ -27,16 +27,19 @@ def probe_before_run(
     judge: Callable[[AnswerT], TryAgain | None],
     retry_seconds: float,
 ) -> AnswerT:
-    """Send a request that writes nothing, for a minute at most.
+    """Send a request that writes nothing, with retries for at most a minute.
 
     Args:
-        loop: Sends it.
+        loop: The send loop.
         probe: Sends the request once.
         judge: See `SendLoop.send`.
-        retry_seconds: The setting; where it is shorter than a minute, it counts.
+        retry_seconds: The setting `retry_seconds`. It is used if it is shorter than a minute.
+
+    Returns:
+        The final response.
 
     Raises:
-        ConnectorError: What `SendLoop.send` raises.
+        ConnectorError: An error of `SendLoop.send`.
     """
     patience = Patience(min(PROBE_SECONDS, retry_seconds), "a test of the credentials")
     return loop.send(probe, judge=judge, patience=patience)
@@ -48,15 +51,15 @@ def ask_again_if_busy(
     has_answered: Callable[[AnswerT], bool],
     is_busy: Callable[[AnswerT], bool],
 ) -> AnswerT:
-    """Ask, and once more after a second if that may help and does not take long.
+    """Send a request, and send it again after a second if that may help and is fast.
 
     Args:
-        ask: Sends a request, with `CHECK_TIMEOUTS`.
-        has_answered: Whether the service answered.
-        is_busy: Whether the same request may succeed later.
+        ask: Sends the request, with `CHECK_TIMEOUTS`.
+        has_answered: Returns whether there was a response.
+        is_busy: Returns whether the same request may succeed later.
 
     Returns:
-        The last answer.
+        The last response.
     """
     began = time.monotonic()
     answer = ask()

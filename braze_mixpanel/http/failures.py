@@ -1,6 +1,6 @@
-"""Failures between a client and a service, each as one line that says what to check.
+"""Convert failures of requests to errors with a one-line message that names what to check.
 
-An error that no retry can cure is raised at once as `SettingsError`; waiting would only lose time.
+An error that no retry can fix is raised at once as `SettingsError`, without waiting.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _PERMANENT_SSL_PROBLEMS: Final = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NU
 
 @contextmanager
 def raising_permanent_failures(url: str, settings: str) -> Iterator[None]:
-    """Surround a request made with requests; a failure that may pass is raised unchanged.
+    """Convert permanent failures of a request to `SettingsError`. Other errors pass unchanged.
 
     Args:
-        url: The address of the request.
-        settings: The settings that it comes from, in words.
+        url: The URL of the request.
+        settings: The names of the settings with the URL, for the message.
 
     Raises:
-        SettingsError: Nothing at that address can ever answer.
+        SettingsError: No request to this URL can ever succeed.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def raising_permanent_failures(url: str, settings: str) -> Iterator[None]:
         raise proxy_wants_login(url) from error
     except ValueError as error:  # how requests, urllib3 and the codecs report a bad URL
         raise SettingsError(
-            f"{url} is no URL that a request can be sent to ({type(error).__name__}). Check "
+            f"{url} is not a URL that a request can be sent to ({type(error).__name__}). Check "
             f"{settings} and, if there is one, the proxy (HTTPS_PROXY)."
         ) from error
     except requests.exceptions.SSLError as error:
@@ -55,28 +55,29 @@ def raising_permanent_failures(url: str, settings: str) -> Iterator[None]:
 
 
 def require_no_detour(status: int, url: str, settings: str) -> None:
-    """Check that an answer comes from the service itself, by its status.
+    """Check by the status that a response comes from the service itself.
+
+    Redirects are not followed, because the credentials would be sent to the other address.
 
     Args:
-        status: HTTP status.
-        url: The address of the request.
-        settings: The settings that it comes from, in words.
+        status: The HTTP status.
+        url: The URL of the request.
+        settings: The names of the settings with the URL, for the message.
 
     Raises:
-        SettingsError: A proxy answered, or the address belongs to another service. A redirect is
-            not followed, because the credentials would go with it.
+        SettingsError: A proxy asks for a login, or the service redirects to another address.
     """
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         raise proxy_wants_login(url)
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         raise SettingsError(
-            f"{url} redirects to another address (status {status}), which gets no credentials. "
+            f"{url} redirects to another address (status {status}). No credentials are sent there. "
             f"Check {settings} and, if there is one, the proxy (HTTPS_PROXY)."
         )
 
 
 def proxy_wants_login(url: str) -> SettingsError:
-    """Make the error for a proxy that asks for credentials of its own."""
+    """Return the error for a proxy that asks for a login."""
     return SettingsError(
         f"The proxy on the way to {url} refuses to connect without a login (status "
         f"{_PROXY_LOGIN}). Put its user and password into HTTPS_PROXY, or exempt the host in "
@@ -85,21 +86,21 @@ def proxy_wants_login(url: str) -> SettingsError:
 
 
 def is_cut_short(content: bytes) -> bool:
-    """Return whether the body of an answer is an object of JSON that ends too early.
+    """Return whether the body of a response is a JSON object that ends too early.
 
-    An answer without a length looks whole when the connection ends before it does.
+    A response without Content-Length looks complete when the connection breaks.
     """
     text = content.strip()
     return text.startswith(b"{") and text != b"{}" and not json_object(text)
 
 
 def describe_no_answer(error: requests.RequestException) -> str:
-    """Describe in a few words why no whole answer came; the error's text may hold a URL."""
+    """Return a short description of a failed request. The error's text may hold a URL."""
     return "unknown host name" if _names_no_host(error) else type(error).__name__
 
 
 def _names_no_host(error: BaseException) -> bool:
-    """Return whether an error, or one that it holds, is about a name that cannot be resolved."""
+    """Return whether an error, or an error inside of it, is about an unknown host name."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
@@ -115,28 +116,28 @@ def _names_no_host(error: BaseException) -> bool:
 def credentials_refused(
     service: str, said: str, *, credentials: str, address: str
 ) -> SettingsError:
-    """Make the error for credentials that a service does not accept.
+    """Return the error for credentials that a service does not accept.
 
     Args:
-        service: Its name.
-        said: Its answer in a few words.
-        credentials: The settings that hold the credentials.
-        address: The settings that say where the service is.
+        service: The name of the service.
+        said: A short description of the response.
+        credentials: The names of the settings with the credentials.
+        address: The names of the settings with the address.
     """
     return SettingsError(
-        f"{service} refuses the credentials ({said}). Check {credentials}, and that {address} is "
-        "where they were made: another region does not know them."
+        f"{service} refuses the credentials ({said}). Check {credentials}, and {address}: "
+        "credentials of another region are not known there."
     )
 
 
 def unreachable(url: str, problem: str, *, address: str, result: str) -> TemporaryError:
-    """Make the error for a service that gave no answer.
+    """Return the error for a service that did not respond.
 
     Args:
-        url: Its address.
-        problem: What went wrong, in a few words.
-        address: The settings that say where the service is.
-        result: What that means for the run, as a sentence.
+        url: The URL of the service.
+        problem: A short description of the failure.
+        address: The names of the settings with the address.
+        result: A sentence with the consequence for the run.
     """
     return TemporaryError(
         f"{url} cannot be reached: {problem}. Check the network, a proxy (HTTPS_PROXY), and "

@@ -1,4 +1,4 @@
-"""What answers of web services have in common."""
+"""Read the JSON body of a response."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def json_object(content: bytes) -> Mapping[str, Any]:
-    """Read the JSON object in a body; empty if it holds none."""
+    """Return the JSON object in a body. It is empty if the body holds no JSON object."""
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except UNREADABLE:

@@ -1,6 +1,6 @@
-"""The rate limit that a service states in its answers, kept by all senders together.
+"""Keep the rate limit that a service states in its responses, over all senders.
 
-Source: Braze's API reference, rate limits. Each answer has the headers `X-RateLimit-Limit` and
+Source: Braze's API reference, rate limits. Each response has the headers `X-RateLimit-Limit` and
 `X-RateLimit-Remaining`, for a window that ends at `X-RateLimit-Reset` (UNIX seconds).
 """
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class RateLimit(NamedTuple):
-    """What one answer says.
+    """The rate limit in one response.
 
     Attributes:
-        remaining: Requests that are left in the window.
-        seconds: Until the window ends, an hour at most; 0 if the answer does not say.
-        limit: Requests of a whole window; None if the answer does not say.
+        remaining: The requests that are left in the window.
+        seconds: The seconds until the window ends, at most an hour. 0 if the header is missing.
+        limit: The requests in a whole window. None if the header is missing.
     """
 
     remaining: int
@@ -32,15 +32,15 @@ class RateLimit(NamedTuple):
 
 
 def read_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
-    """Read the headers of an answer.
+    """Return the rate limit in the headers of a response.
 
     Args:
-        headers: Its headers.
-        now: The service's clock in UNIX seconds: the answer's `Date`. By this machine's clock a
-            window would seem to last hours where that clock is wrong.
+        headers: The headers.
+        now: The service's time in UNIX seconds, from the header Date. With a wrong clock of this
+            machine, a window would seem to last for hours.
 
     Returns:
-        The limit; None if the answer states none.
+        The rate limit, or None if the headers have none.
     """
     reset, remaining = headers.get("X-RateLimit-Reset"), headers.get("X-RateLimit-Remaining")
     if reset is None and remaining is None:
@@ -55,7 +55,7 @@ def read_rate_limit(headers: Mapping[str, str], now: float) -> RateLimit | None:
 
 
 def _number(header: str | None) -> float:
-    """Read a number; 0 if it is none."""
+    """Return the number in a header, or 0."""
     try:
         number = float(header or 0)
     except ValueError:
@@ -64,21 +64,21 @@ def _number(header: str | None) -> float:
 
 
 class SharedRateLimit:
-    """Lets no more requests start than the service still accepts in its window.
+    """Start no more requests than the service still accepts in its window.
 
-    An answer says how many requests were left when the service took that request. Those that are
-    in flight may count already or not, so they are taken off: this never starts too many.
+    A response states how many requests were left when the service processed it. Requests in flight
+    may be counted in this number or not. They are subtracted to be safe.
 
-    A service that answers 429 all the same, because other programs use the limit too, gets one
-    request at a time after its pause. Each accepted request then doubles how many go at once.
+    If the service still answers 429, because other programs use the same limit, only one request at
+    a time is sent after the pause. Each accepted request then doubles the number.
     """
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without a limit.
 
         Args:
-            most: Most requests in flight.
-            clock: Seconds that only grow.
+            most: The most requests in flight.
+            clock: Returns seconds that never run backwards.
         """
         self._most, self._clock = most, clock
         self._at_once = most
@@ -90,13 +90,13 @@ class SharedRateLimit:
         self._changed = threading.Condition()
 
     def enter(self, seconds: float) -> int | None:
-        """Take the turn of one request.
+        """Wait for the permission to send one request.
 
         Args:
-            seconds: How long to wait for it, at most.
+            seconds: The most seconds to wait.
 
         Returns:
-            What `leave` takes; None if the request must go on waiting.
+            A number to pass to `leave`, or None if the request must wait longer.
         """
         with self._changed:
             if not self._is_free():
@@ -107,19 +107,19 @@ class SharedRateLimit:
             return 0
 
     def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
-        """Give the turn of a request back."""
-        del entered, seconds, refused  # `saw` knows more
+        """Return the permission of a request after a response."""
+        del entered, seconds, refused  # `saw` has already processed the response
         self.give_up()
 
     def give_up(self) -> None:
-        """Give the turn of a request back after an error."""
+        """Return the permission of a request after an error."""
         with self._changed:
             self._in_flight -= 1
             self._changed.notify()
 
     def _is_free(self) -> bool:
         if self._clock() >= self._until:
-            # The end of the new window is known with its first answer.
+            # A new window has begun. Its end is known with the first response in it.
             self._remaining, self._until = self._limit, math.inf
         most = self._at_once
         if self._remaining is not None:
@@ -127,11 +127,11 @@ class SharedRateLimit:
         return self._in_flight < most
 
     def saw(self, stated: RateLimit | None, *, refused: bool) -> None:
-        """Note what an answer says, while its request still has its turn.
+        """Update the limit from a response. Call it before `leave`.
 
         Args:
-            stated: The limit in its headers.
-            refused: Whether the service refused the request because of its limit.
+            stated: The rate limit in the headers of the response.
+            refused: Whether the service refused the request because of its rate limit.
         """
         with self._changed:
             now = self._clock()
@@ -146,8 +146,8 @@ class SharedRateLimit:
 
     def _note_window(self, stated: RateLimit, now: float) -> None:
         self._limit = stated.limit or self._limit
-        # The smallest number counts, with the end of its window: an answer may overtake another
-        # one, and a service may have several limits.
+        # The smallest number of remaining requests is kept, with the end of its window: responses
+        # may arrive in another order, and a service may have several limits.
         if (
             self._remaining is None
             or math.isinf(self._until)

@@ -1,4 +1,4 @@
-"""Headers of answers that say when: `Retry-After` and `Date`."""
+"""Read the headers `Retry-After` and `Date` of responses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_RETRY_AFTER: Final = 3600.0
-"""Seconds. A service that asks for more is not believed; no request is retried for so long."""
+"""The most seconds to wait. A longer Retry-After is cut to an hour."""
 
 
 def retry_after_seconds(header: str | None, now: float | None = None) -> float:
-    """Read a `Retry-After` header: seconds or an HTTP date.
+    """Return the seconds in a `Retry-After` header, which may also be an HTTP date.
 
     Args:
-        header: Its value.
-        now: The present in UNIX seconds; the clock's by default.
+        header: The value of the header, or None.
+        now: The present time in UNIX seconds. By default the time of this machine.
 
     Returns:
-        Seconds; 0 if there is none, an hour at most.
+        The seconds, at most an hour. 0 without a valid header.
     """
     if not header:
         return 0.0
@@ -32,7 +32,7 @@ def retry_after_seconds(header: str | None, now: float | None = None) -> float:
 
 
 def http_date(header: str) -> float:
-    """Read an HTTP date as UNIX seconds, UTC if it names no zone; 0 if it cannot be read."""
+    """Return an HTTP date as UNIX seconds, or 0 if it cannot be read. No zone means UTC."""
     try:
         moment = parsedate_to_datetime(header)
         return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()

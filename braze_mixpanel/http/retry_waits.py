@@ -1,4 +1,4 @@
-"""How long to wait between the attempts of one request."""
+"""The waits between the attempts of one request (back-off)."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ JITTER_SECONDS: Final = (1.0, 5.0)
 
 
 def retry_waits(jitter: Callable[[float, float], float] = random.uniform) -> Iterator[float]:
-    """Yield how many seconds to wait before each retry: 2, 4, 8 … 60, plus 1 to 5.
+    """Yield the seconds to wait before each retry: 2, 4, 8 … 60, plus 1 to 5 seconds of jitter.
 
-    Source: Mixpanel's advice for `/import`; Braze asks for exponential back-off as well.
+    Source: Mixpanel's advice for `/import`. Braze asks for exponential back-off too.
     """
     for doublings in itertools.count():
         wait = FIRST_WAIT_SECONDS * 2 ** min(doublings, _LONGEST_DOUBLINGS)

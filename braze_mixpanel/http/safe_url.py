@@ -1,4 +1,4 @@
-"""Which addresses personal data may be sent to."""
+"""Decide to which URLs personal data may be sent."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _DELETE: Final = 0x7F
 
 
 def host_of(url: str) -> str:
-    r"""Return the host that a request to a URL goes to; empty if none can be sent there.
+    r"""Return the host to which a request for a URL is sent, or empty if the URL is not valid.
 
-    The parser is the one of the HTTP library: another one can see another host in
+    This uses the parser of the HTTP library. Another parser may find another host in a URL such as
     `http://127.0.0.2:P\@127.0.0.1`.
 
     Args:
-        url: Absolute.
+        url: The absolute URL.
     """
     if "\\" in url or any(ord(one) <= _LAST_CONTROL or ord(one) == _DELETE for one in url):
         return ""
     try:
         return parse_url(url).host or ""
-    except ValueError:  # a port that is none, brackets that do not close
+    except ValueError:  # such as a wrong port, or brackets that do not match
         return ""
 
 
 def is_safe_url(url: str) -> bool:
-    """Return whether personal data may be sent to a URL: by https, or to this machine."""
+    """Return whether personal data may be sent to a URL: it is https, or on this machine."""
     host = host_of(url)
     if not host:
         return False

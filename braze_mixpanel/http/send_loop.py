@@ -1,10 +1,9 @@
-"""Send a request until it has its answer: the one loop of retries for all clients and threads.
+"""Send a request until it has a final response: the retry loop of all clients and threads.
 
-A client gives the loop two functions: one sends the request once, the other judges the answer. The
-judge returns None when the answer is final, a `TryAgain` when the same request may succeed later,
-and raises when nothing will help. Everything else is here, once: waits that grow, a pause that all
-senders share, the limit on the time that one piece of work may take, the stop, the counts and the
-log lines.
+A client passes two functions to the loop. One sends the request once. The other judges the
+response: it returns None for a final response and a `TryAgain` if a retry may succeed, and it
+raises if no retry can help. All the rest is in this module only: back-off, a pause that all senders
+share, the time limit of one piece of work, the stop, the counts and the log lines.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 AnswerT = TypeVar("AnswerT")
 
 _STEP_SECONDS: Final = 0.25
-"""How soon a waiting sender notices a stop."""
+"""How often a waiting sender checks whether it was stopped."""
 _SECOND: Final = 1.0
 _MINUTE: Final = 60
 
@@ -36,9 +35,9 @@ class TryAgain:
 
     Attributes:
         reason: What happened, in a few words without data.
-        seconds: How long the service asks to wait; 0 if it does not.
-        failure: Makes the error for the end of all patience, from words such as "for 600
-            seconds (retry_seconds)".
+        seconds: The seconds that the service asks to wait, or 0.
+        failure: Returns the error for when the time is over. Its argument is a text such as "for
+            600 seconds (retry_seconds)".
     """
 
     reason: str
@@ -47,14 +46,14 @@ class TryAgain:
 
 
 class Patience:
-    """How long one piece of work is retried, counted from its first failure. Of one thread."""
+    """The time for retries of one piece of work, from its first failure. For one thread only."""
 
     def __init__(self, seconds: float, source: str) -> None:
-        """Start to count with the first failure.
+        """Create it. The time starts with the first failure.
 
         Args:
-            seconds: The limit.
-            source: Where it comes from, for messages: a setting or a purpose.
+            seconds: The time in seconds.
+            source: The setting or purpose of the limit, for messages.
         """
         self.seconds = seconds
         self.limit = f"{seconds:.0f} seconds ({source})"
@@ -62,34 +61,39 @@ class Patience:
         self._deadline: float | None = None
 
     def covers(self, pause: float, now: float) -> bool:
-        """Return whether there is time for a pause after a failure; a limit of 0 allows none."""
+        """Return whether there is time for a pause after a failure. With 0 seconds there is none.
+
+        Args:
+            pause: The pause in seconds.
+            now: The present time in seconds, by the clock of the loop.
+        """
         if self._deadline is None:
             self._deadline = now + self.seconds
         return now + pause < self._deadline
 
     def covers_first(self, pause: float) -> bool:
-        """Return whether a pause is short enough to wait for the first attempt."""
+        """Return whether a pause before the first attempt is short enough."""
         return self._deadline is not None or pause <= self.seconds
 
 
 class SharedPause:
-    """One pause for all senders: a service that asks one to slow down means all of them."""
+    """A pause that all senders share. If a service asks one sender to wait, all senders wait."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Start without a pause.
 
         Args:
-            clock: Seconds that only grow.
+            clock: Returns seconds that never run backwards.
         """
         self._clock = clock
         self._until = clock()
         self._lock = threading.Lock()
 
     def extend(self, seconds: float) -> bool:
-        """Let no request start for so many seconds from now.
+        """Extend the pause to a number of seconds from now.
 
         Returns:
-            Whether the pause is longer now, by a second at least.
+            Whether the pause has become longer by at least a second.
         """
         with self._lock:
             now, before = self._clock(), self._until
@@ -97,25 +101,25 @@ class SharedPause:
             return self._until >= max(before, now) + min(_SECOND, seconds)
 
     def remaining(self) -> float:
-        """Return how many seconds are left, 0 if a request may start."""
+        """Return the seconds that are left, or 0 if a request may start."""
         return max(0.0, self._until - self._clock())
 
 
 class Gate(Protocol):
-    """Lets only so many requests through: `AdaptiveGate`, `SharedRateLimit`, or `OpenGate`."""
+    """A bound on the requests in flight: `AdaptiveGate`, `SharedRateLimit` or `OpenGate`."""
 
     def enter(self, seconds: float) -> int | None:
-        """Wait for a place, so many seconds at most; returns what `leave` takes, None without."""
+        """Wait for a place, at most `seconds`. Return a number for `leave`, or None."""
 
     def leave(self, entered: int, seconds: float, *, refused: bool) -> None:
-        """Give a place back after an answer that took so long."""
+        """Return a place after a response that took `seconds`."""
 
     def give_up(self) -> None:
-        """Give a place back after an error."""
+        """Return a place after an error."""
 
 
 class OpenGate:
-    """Lets every request through."""
+    """A gate without a bound."""
 
     def enter(self, seconds: float) -> int | None:
         """Return at once."""
@@ -130,7 +134,7 @@ class OpenGate:
 
 
 class SendLoop:
-    """Sends requests of one service for any number of threads."""
+    """Send the requests of any number of threads to one service."""
 
     def __init__(
         self,
@@ -145,21 +149,21 @@ class SendLoop:
         """Start with nothing sent.
 
         Args:
-            service: Its address or name, for messages.
+            service: The address or name of the service, for messages.
             logger: Logs each retry and each pause.
-            waits: Gives the seconds between the attempts of one request, endlessly.
-            clock: Seconds that only grow.
-            sleep: Waits so many seconds.
-            gate: Says how many requests may be in flight; by default there is no limit.
+            waits: Returns an endless iterator of the seconds between the attempts of one request.
+            clock: Returns seconds that never run backwards.
+            sleep: Waits for a number of seconds.
+            gate: Bounds the requests in flight. By default there is no bound.
         """
         self.requests = 0
-        """Requests sent, retries included."""
+        """The number of requests that were sent, with retries."""
         self.retries = 0
         self.retries_by_minute: Counter[int] = Counter()
-        """Minute of the run → how many requests were sent again."""
+        """Minute of the run → the number of retries."""
         self._began_at = clock()
         self.in_flight = 0
-        """Requests without an answer at this moment."""
+        """The number of requests that are waiting for a response."""
         self._service, self._logger = service, logger
         self._waits, self._clock, self._sleep = waits, clock, sleep
         self._gate = gate or OpenGate()
@@ -174,21 +178,22 @@ class SendLoop:
         judge: Callable[[AnswerT], TryAgain | None],
         patience: Patience,
     ) -> AnswerT:
-        """Send a request, and again after each temporary failure.
+        """Send a request, and retry it after each temporary failure.
 
         Args:
-            send_once: Sends it.
-            judge: Says what an answer means; raises for what no retry can cure.
-            patience: How long the work that this request is part of is retried.
+            send_once: Sends the request once, and returns the response.
+            judge: Returns None for a final response, or a `TryAgain`. It raises if no retry can
+                help.
+            patience: The time for retries of the work that this request belongs to.
 
         Returns:
-            The final answer.
+            The final response.
 
         Raises:
-            TemporaryError: Patience ran out, see `TryAgain.failure`; or the pause that the service
-                asked for is longer.
+            TemporaryError: The time is over, see `TryAgain.failure`, or the service asks for a
+                longer pause.
             StoppedError: `stop` was called.
-            ConnectorError: What `judge` and `send_once` raise.
+            ConnectorError: An error of `judge` or `send_once`.
         """
         waits = self._waits()
         while True:
@@ -203,23 +208,24 @@ class SendLoop:
             except BaseException:
                 self._gate.give_up()
                 raise
-            # After the pause has begun: a sender that gets this place must not send in spite of it.
+            # Leave the gate only after the pause has begun. Otherwise a waiting sender could take
+            # this place and send during the pause.
             self._gate.leave(entered, seconds, refused=again is not None)
             if again is None:
                 return answer
 
     def pause(self, seconds: float) -> None:
-        """Let no request start for so many seconds: the service says that its limit is reached."""
+        """Start no request for a number of seconds, because the rate limit is reached."""
         if seconds > 0 and self._pause.extend(seconds):
             self._logger.info("%s: rate limit reached; waiting %.0f s", self._service, seconds)
 
     def stop(self, message: str) -> None:
-        """Start no more requests: senders raise `StoppedError`, those that wait within a moment.
+        """Start no more requests. All senders raise `StoppedError`, waiting senders too.
 
-        It takes no lock, so a signal handler may call it.
+        This takes no lock, so a signal handler may call it.
 
         Args:
-            message: Of the error.
+            message: The message of the error.
         """
         self._stopped = message
 
@@ -230,7 +236,7 @@ class SendLoop:
 
     @property
     def paused_for(self) -> float:
-        """For how many seconds no request starts, because the service asked for it or failed."""
+        """The seconds until the next request may start, after a failure or a rate limit."""
         return self._pause.remaining()
 
     @property
@@ -246,7 +252,7 @@ class SendLoop:
             )
 
     def _pause_before_retry(self, again: TryAgain, wait: float, patience: Patience) -> None:
-        """Let all senders pause after a temporary failure; raise it if there is no more time."""
+        """Begin a pause of all senders after a temporary failure. Raise if no time is left."""
         self.require_going()
         pause = max(wait, again.seconds)
         if not patience.covers(pause, self._clock()):
@@ -261,10 +267,10 @@ class SendLoop:
         self._pause.extend(pause)
 
     def _wait_for_turn(self, patience: Patience) -> int:
-        """Wait for a place at the gate, and until the shared pause, which may grow, is over.
+        """Wait until the shared pause is over and the gate has a place.
 
-        Short steps and no `threading.Event`: a signal handler that sets an event while this very
-        thread waits for it can find the event's lock taken, and never return.
+        This waits in short steps and not for a `threading.Event`. If a signal handler set the event
+        while this same thread waits for it, the handler could wait forever for the event's lock.
         """
         while True:
             self.require_going()
@@ -278,7 +284,7 @@ class SendLoop:
                 continue
             if not self._pause.remaining() and not self.is_stopped:
                 return entered
-            self._gate.give_up()  # the pause began while this sender waited for its place
+            self._gate.give_up()  # a pause has begun while this sender waited for the place
 
     def _send_counted(self, send_once: Callable[[], AnswerT]) -> AnswerT:
         with self._lock:

@@ -1,1 +1,1 @@
-"""The report of a run as one HTML page; needs the extra `report`."""
+"""Write the report of a run as one HTML page. Needs the extra `report`."""

@@ -1,8 +1,8 @@
-"""Keeps the reports of all runs in a folder or a store, with a page about the last of them.
+"""Keep the reports of all runs in a folder or a store, with a page about the last runs.
 
-Each run adds a page and a small JSON file with its figures, both named by its time. The page about
-all runs is made anew from these JSON files, so runs at the same time do not disturb each other: at
-worst the page lacks the other run until the next one.
+Each run adds a page and a small JSON file with its figures. Both are named by the time of the run.
+The page about all runs is built again from these JSON files. So runs at the same time do not
+disturb each other: at worst, the page lacks the other run until the next run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _MOST_RUNS: Final = 50
-"""On the page about all runs; the pages of older ones stay."""
+"""The most runs on the page about all runs. The pages of older runs are kept."""
 _END: Final = ".run.json"
 _USE: Final = Use("report_path", "path_options", writes=True)
 

@@ -1,4 +1,4 @@
-"""Renders the report of a run: plain data in, one self-contained HTML file out."""
+"""Render the report of a run: plain data in, one self-contained HTML file out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lengths of time in seconds, for counts over time; apart from the chart, which loads much more."""
+"""Lengths of time in seconds. They are not in the chart's module, which imports much more."""
 
 from __future__ import annotations
 

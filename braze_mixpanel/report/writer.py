@@ -114,7 +114,7 @@ class ReportWriter:
             failure = masked(str(error))
         else:
             status = "Failed"
-            failure = f"Unforeseen error, {type(error).__name__}: the log says more."
+            failure = f"Unexpected error, {type(error).__name__}: see the log."
         return Ending(self._began, time.monotonic() - self._clock, status, failure)
 
 

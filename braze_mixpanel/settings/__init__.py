@@ -1,1 +1,1 @@
-"""Settings: read from the environment, checked, and kept out of logs."""
+"""Read settings, check them, and keep secrets out of the logs."""

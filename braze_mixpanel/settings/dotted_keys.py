@@ -1,15 +1,15 @@
-r"""Puts settings right whose keys Meltano has split at their dots. Pure.
+r"""Restore settings whose keys Meltano has split at their dots. Pure.
 
-Meltano takes a dot in a key for a step down: `users.messages.email.Open: X` in meltano.yml reaches
-the plugin as `{"users": {"messages": {"email": {"Open": "X"}}}}`. With the value processor that
-`stream_maps` has in meltano.yml, it also turns null into an empty object: `email: null` becomes
-`email: {}`, and without that processor it would be gone.
+Meltano reads a dot in a key as nesting: `users.messages.email.Open: X` in meltano.yml reaches the
+plugin as `{"users": {"messages": {"email": {"Open": "X"}}}}`. With the value processor that
+`stream_maps` has in meltano.yml, Meltano also changes null to an empty object: `email: null`
+becomes `email: {}`. Without this processor, the entry would be missing.
 
-What the values of a setting must be shows where its keys end, so both can be undone:
+The type of a setting's values shows where a key ends, so both changes can be undone:
 
 - a setting of texts (`event_names`): a key ends at a text;
-- a setting of objects (`streams`, `stream_maps`): a key ends at an object that holds something
-  else than objects.
+- a setting of objects (`streams`, `stream_maps`): a key ends at an object with values that are not
+  objects.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def restore_stream_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
         maps: The setting `stream_maps`.
 
     Returns:
-        The maps as they were written. A stream that is an empty object stays one: it may have been
-        null, see `find_ambiguous_maps`.
+        The maps as they were written. An empty object for a stream is kept, although it may have
+        been null, see `find_ambiguous_maps`.
     """
     restored = join_keys_of_objects(maps)
     if restored.get(_ELSE) == {}:
@@ -86,14 +86,14 @@ def restore_stream_maps(maps: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def find_ambiguous_maps(maps: Mapping[str, Any], variables: Mapping[str, str]) -> list[str]:
-    """Find streams for which Meltano leaves open whether they are removed or kept.
+    """Return the streams for which Meltano's form does not show whether to remove or keep them.
 
     Args:
         maps: The setting `stream_maps`, restored.
         variables: The environment, which shows whether Meltano runs the plugin.
 
     Returns:
-        One line for each.
+        One message for each stream.
     """
     if "MELTANO_PROJECT_ROOT" not in variables:
         return []

@@ -1,4 +1,4 @@
-"""Finds environment variables that look like settings but have no effect."""
+"""Find environment variables that look like settings but have no effect."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _OF_THE_SDK: Final = "LOGLEVEL"
 def misspelt_variables(
     prefix: str, properties: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
 ) -> tuple[list[str], list[str]]:
-    """Find variables that start with the plugin's prefix but name no setting.
+    """Return the variables that start with the plugin's prefix but are not a setting.
 
     Meltano's own variables are ignored: the plugin's extras (`…__SELECT`), parts of objects
     (`…_STREAMS_ORDERS`), and settings and log level of a plugin whose name is longer
     (`…_EU_REGION`, `…_EU_LOGLEVEL`).
 
     Args:
-        prefix: The start of the names of the plugin's variables.
+        prefix: The prefix of the plugin's variables.
         properties: Setting → its JSON Schema.
-        given: Setting → value, of those that are set.
+        given: Setting → its value, for all settings with a value.
 
     Returns:
-        Mistakes: variables whose name is one or two letters from a setting that is not set or has
-        its default. Warnings: all others. One line each.
+        Mistakes and warnings, one message for each variable. It is a mistake if the name is close
+        to a setting that is not set or has its default value.
     """
     mistakes, warnings = [], []
     for variable in sorted(os.environ):
@@ -63,7 +63,7 @@ def _belongs_elsewhere(name: str, properties: Mapping[str, Mapping[str, Any]]) -
 def unread_variables(
     prefix: str, properties: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Iterator[str]:
-    """Yield the variables of settings that are not set: the command does not read them."""
+    """Yield variables of settings that have no value, because `--config ENV` is missing."""
     for setting in properties:
         variable = f"{prefix}{setting.upper()}"
         if os.environ.get(variable) and given.get(setting) is None:

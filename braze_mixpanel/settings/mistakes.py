@@ -1,4 +1,4 @@
-"""Finds mistakes in the settings by their JSON Schema: one line for each, without a secret."""
+"""Find mistakes in the settings by their JSON Schema: one message for each, without secrets."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: st
     """Check settings against their schema, and fill in the defaults.
 
     Args:
-        config: The settings; defaults are added in place.
-        schema: Their JSON Schema.
-        env_prefix: The start of the names of the plugin's environment variables.
+        config: The settings. Defaults are added in place.
+        schema: The JSON Schema of the settings.
+        env_prefix: The prefix of the plugin's environment variables.
 
     Returns:
-        One line for each mistake: the setting, what is wrong, what to write instead.
+        One message for each mistake: the setting, what is wrong, and what to write instead.
     """
     return [
         *(
@@ -38,10 +38,10 @@ def find_mistakes(config: dict[str, Any], schema: dict[str, Any], env_prefix: st
 
 
 def _schema_without_strings(schema: dict[str, Any]) -> dict[str, Any]:
-    """Copy a JSON Schema without the plain strings that the SDK puts among the choices of `anyOf`.
+    """Return a JSON Schema without the plain strings that the SDK puts into `anyOf`.
 
-    For `__else__` the SDK has `anyOf: [{…}, {…}, "null"]`. A string is not a schema: the check of a
-    value that fits neither of the first two would end in a stack trace.
+    For `__else__` the SDK has `anyOf: [{…}, {…}, "null"]`. A string is not a schema, so the check
+    of a value that matches none of the other choices would raise.
     """
     copy: dict[str, Any] = {}
     for key, value in schema.items():
@@ -56,7 +56,7 @@ def _schema_without_strings(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(error: ValidationError, schema: dict[str, Any], env_prefix: str) -> str:
-    """Describe in one line which setting is wrong and how to fix it."""
+    """Return a message with the wrong setting and how to fix it."""
     if error.validator == "required" and not error.path:
         given: Any = error.instance
         missing = next(name for name in schema["required"] if name not in given)

@@ -1,4 +1,4 @@
-"""Reads settings from environment variables, and values of other types from text."""
+"""Read settings from environment variables, and convert text to values of other types."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _is_whole_number: Final = re.compile("[+-]?[0-9]{1,18}").fullmatch
 
 
 def parse_ratio(value: float | str) -> float:
-    """Read a ratio; text is allowed because Meltano fails on decimals from the environment.
+    """Return a ratio. Text is allowed, because Meltano fails on decimals in the environment.
 
     Raises:
-        ValueError: It is not a number from 0 to 1.
+        ValueError: The value is not a number from 0 to 1.
     """
     ratio = math.nan if isinstance(value, bool) else float(value)
     if not 0 <= ratio <= 1:
@@ -33,14 +33,15 @@ def parse_ratio(value: float | str) -> float:
 
 
 def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """Read settings from environment variables, as the SDK does.
+    """Return the settings in environment variables.
 
     Args:
-        schema: The settings.
-        prefix: The start of the variables' names.
+        schema: The JSON Schema of the settings.
+        prefix: The prefix of the variables.
 
     Returns:
-        The settings that are set; text that does not fit the setting's type stays text.
+        The settings that are set. Text that does not match the type of the setting stays text, and
+        the check of the settings reports it.
     """
     found: dict[str, Any] = {}
     for name, definition in schema["properties"].items():
@@ -48,14 +49,14 @@ def settings_in_environment(schema: dict[str, Any], prefix: str) -> dict[str, An
         if not text:
             continue
         if text.lstrip().startswith(("[", "{")):
-            found[name] = text  # the SDK takes a malformed array for its old form, x,y,z
+            found[name] = text  # the SDK would read a malformed array in its old form, x,y,z
             continue
         try:
             found |= parse_environment_config({"properties": {name: definition}}, prefix)
         except ValueError:
             found[name] = text
         if isinstance(found.get(name), bool):
-            found[name] = text  # the SDK reads any unknown text as false
+            found[name] = text  # the SDK would read any unknown text as false
     return read_texts(found, schema)
 
 
@@ -92,7 +93,7 @@ def read_texts(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[s
         elif "integer" in types and _is_whole_number(value.strip()):
             read[name] = int(value)
         elif ("object" in types or "array" in types) and not value.strip():
-            del read[name]  # a variable that is set to nothing
+            del read[name]  # the variable is empty
         elif "object" in types or "array" in types:
             with suppress(ValueError, RecursionError):
                 read[name] = json.loads(value)

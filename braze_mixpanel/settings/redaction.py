@@ -1,4 +1,4 @@
-"""Masks secrets in every log line, also in those of other libraries."""
+"""Mask secrets in all log lines, also in the lines of other libraries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 MASK = "(secret)"
 _SHORTEST_SECRET = 4
-"""Masking a one-letter password would mask that letter all over the log."""
+"""Shorter secrets are not masked: to mask a one-letter password would mask this letter in the
+whole log."""
 _HOLD_NO_SECRET = frozenset(
     {
         "access",
@@ -33,21 +34,22 @@ _HOLD_NO_SECRET = frozenset(
         "signature_version",
     }
 )
-"""Keys of `storage_options` whose values help to find a mistake and are not secret."""
+"""Keys of `storage_options` whose values are not secret and help to find a mistake."""
 _MAY_HOLD_SECRET = re.compile("[@?]")
-"""In a URL, a password stands before @ and a signature after ?."""
+"""In a URL, a password is before `@`, and a signature is after `?`."""
 
 
 def secret_values(settings: Mapping[str, Any], schema: Mapping[str, Any]) -> set[str]:
-    """Collect the texts that must never appear in logs and errors.
+    """Return the texts that must never be in logs and errors.
 
     Args:
-        settings: The plugin's settings.
-        schema: Their JSON Schema; a property with `"secret": true` is secret with all its content.
+        settings: The settings of the plugin.
+        schema: The JSON Schema of the settings. A property with `"secret": true` is secret with all
+            its content.
 
     Returns:
-        Every text in a secret setting, at any depth (`storage_options`), except those under keys
-        that hold no secret, such as `endpoint_url`.
+        All texts in secret settings, at any depth (`storage_options`), except for the values of
+        keys without secrets, such as `endpoint_url`.
     """
     found: set[str] = set()
     for name, definition in schema.get("properties", {}).items():
@@ -102,10 +104,10 @@ _SECRET_PARAMETERS = frozenset(
 
 
 def secrets_in_environment(variables: Mapping[str, str]) -> set[str]:
-    """Collect the values of variables whose names say that they hold a secret.
+    """Return the values of environment variables whose names indicate a secret.
 
     Args:
-        variables: The process's environment.
+        variables: The environment of the process.
     """
     return {
         value
@@ -117,7 +119,7 @@ def secrets_in_environment(variables: Mapping[str, str]) -> set[str]:
 
 
 def secrets_in_urls(value: object) -> set[str]:
-    """Collect passwords and signatures in the URLs of a setting, however deeply nested."""
+    """Return the passwords and signatures in the URLs of a setting, at any depth."""
     found: set[str] = set()
     for text in _all_texts(value):
         _, scheme, rest = text.partition("://")
@@ -147,7 +149,7 @@ def _all_texts(value: object) -> Iterator[str]:
 
 
 def mask_urls(text: str) -> str:
-    """Mask users, passwords and signatures in every URL of a text, known or not."""
+    """Mask users, passwords and signatures in all URLs of a text, also unknown ones."""
     if "://" in text or "=" in text:
         text = _url_user.sub(f"://{MASK}@", text)
         text = _signature.sub(rf"\1{MASK}", text)
@@ -174,13 +176,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Masks secrets in the finished text of a log record, stack trace and JSON included."""
+    """A formatter that masks secrets in the formatted text, also in stack traces and JSON."""
 
     def __init__(self, formatter: logging.Formatter | None, secrets: Iterable[str]) -> None:
-        """Wrap a handler's own formatter.
+        """Wrap the formatter of a handler.
 
         Args:
-            formatter: The handler's formatter; None for the default one.
+            formatter: The formatter of the handler, or None for the default one.
             secrets: The texts to mask.
         """
         super().__init__()
@@ -199,7 +201,7 @@ class RedactingFormatter(logging.Formatter):
 def protect_logs(secrets: set[str]) -> None:
     """Mask these secrets too, in logs and wherever `masked` is called, until the process ends.
 
-    Handlers, not loggers: a logger does not see what its children log.
+    The formatters of handlers are used, because a logger does not see the records of its children.
     """
     _known.update(secrets)
     for handler in logging.getLogger().handlers:

@@ -1,4 +1,4 @@
-"""Definitions of settings that several plugins have."""
+"""Definitions of settings that several plugins share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 API_SECRETS_END_ON: Final = "3 March 2027"
-"""When Mixpanel switches API secrets off."""
+"""The day from which Mixpanel does not accept API secrets (Mixpanel's announcement)."""
 
 SERVICE_ACCOUNT: Final = (
     th.Property(
@@ -29,15 +29,15 @@ API_SECRET: Final = th.Property(
     "api_secret",
     th.StringType,
     secret=True,
-    description=f"API secret of the project; Mixpanel switches it off on {API_SECRETS_END_ON}.",
+    description=f"API secret of the project. Mixpanel accepts it until {API_SECRETS_END_ON}.",
 )
 
 
 def mixpanel_address(regions: Iterable[str]) -> tuple[th.Property[str], th.Property[str]]:
-    """Define `region` and `api_url`.
+    """Return the settings `region` and `api_url`.
 
     Args:
-        regions: Where Mixpanel keeps data, the default first.
+        regions: The regions of Mixpanel, with the default first.
     """
     known = list(regions)
     return (
@@ -46,25 +46,25 @@ def mixpanel_address(regions: Iterable[str]) -> tuple[th.Property[str], th.Prope
             th.StringType,
             default=known[0],
             allowed_values=known,
-            description=f"Where the project's data live: {', '.join(known[:-1])} or {known[-1]}.",
+            description=f"Region of the project's data: {', '.join(known[:-1])} or {known[-1]}.",
         ),
         th.Property(
             "api_url",
             th.StringType,
-            description="Base URL to use instead of the region's, for a proxy or a test.",
+            description="Base URL to use instead of region, for a proxy or a test.",
         ),
     )
 
 
 def retry_seconds(description: str) -> th.Property[int]:
-    """Define `retry_seconds`, ten minutes by default."""
+    """Return the setting `retry_seconds`, with ten minutes as the default."""
     return th.Property(
         "retry_seconds", th.IntegerType(minimum=0), default=600, description=description
     )
 
 
 def ids_or_names(name: str, description: str) -> th.Property[list[Any]]:
-    """Define a setting that lists cohorts by id, as a number or as text, or by name."""
+    """Return a setting with a list of cohorts, by id (a number or text) or by name."""
     return th.Property(
         name,
         th.ArrayType(th.CustomType({"type": ["string", "integer"]})),
@@ -73,7 +73,7 @@ def ids_or_names(name: str, description: str) -> th.Property[list[Any]]:
 
 
 def ratio(name: str, default: float, description: str) -> th.Property[Any]:
-    """Define a setting between 0 and 1, which the environment gives as text."""
+    """Return a setting with a number from 0 to 1. In the environment it is text."""
     return th.Property(
         name,
         th.CustomType({"type": ["number", "string"]}),

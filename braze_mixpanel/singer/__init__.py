@@ -1,1 +1,1 @@
-"""The Singer protocol: the plugins' command line, messages, stream maps and BATCH files."""
+"""The Singer protocol: command line, messages, stream maps and BATCH files."""

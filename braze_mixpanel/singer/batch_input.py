@@ -1,4 +1,4 @@
-"""The files that a BATCH message names, read line by line."""
+"""Read the files of BATCH messages line by line."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def lines_of_batch(
     """Read the records of a BATCH message.
 
     Args:
-        message: With `encoding` (format `jsonl`, compression `gzip` or none) and `manifest`.
-        storage: The setting `batch_config.storage`. Only files below its root are read: a message
-            could name any file and any address otherwise.
+        message: The parsed message. `encoding` must be `jsonl`, with gzip or no compression.
+        storage: The setting `batch_config.storage`. Only files below its root are read. Otherwise a
+            message could name any file and any URL.
 
     Yields:
-        Lists of lines, each the JSON of a record.
+        Lists of lines. Each line is the JSON of a record.
 
     Raises:
-        InputError: The encoding is another, or a file cannot be read.
+        InputError: The encoding is not supported, or a file cannot be read.
         SettingsError: The setting is missing or wrong.
     """
     if not storage:
@@ -51,7 +51,7 @@ def lines_of_batch(
                 yield from line_blocks(lines, name=f"The BATCH file {url}")
         except ConnectorError:
             raise
-        except Exception as error:  # each store's library has errors of its own
+        except Exception as error:  # each store library has its own error classes
             raise _unreadable(url, error) from error
 
 
@@ -59,7 +59,7 @@ def _is_compressed(encoding: Mapping[str, Any]) -> bool:
     """Return whether the files are compressed.
 
     Raises:
-        InputError: Their format or compression is not supported.
+        InputError: The format or compression is not supported.
     """
     form, compression = encoding.get("format"), encoding.get("compression")
     for part, value, known in (
@@ -75,13 +75,13 @@ def _is_compressed(encoding: Mapping[str, Any]) -> bool:
 
 
 def _path_of(url: str, storage: Mapping[str, Any]) -> UPath:
-    """Find a file below the root that the setting names: by its path there, else by its name.
+    """Return the path of a file below the root in the settings.
 
-    The SDK's own function would first create the folder, and on S3 the bucket.
+    The SDK's function is not used, because it would first create the folder, or on S3 the bucket.
 
     Raises:
         InputError: The file is not below the root.
-        SettingsError: The setting names no folder.
+        SettingsError: The setting has no folder.
     """
     try:
         place = StorageTarget.from_dict(dict(storage))
@@ -100,9 +100,9 @@ def _path_of(url: str, storage: Mapping[str, Any]) -> UPath:
 
 
 def _name_below(root: str, url: str) -> str:
-    """Give a file's path below the root, or its name alone where the URL lies elsewhere.
+    """Return the path of a file below the root. For a URL outside of the root, return its name.
 
-    A tap may see the same folder by another path, so its folder is not compared.
+    The tap may know the same folder by another path, so a different folder is not an error.
     """
     start = root.rstrip("/") + "/"
     name = url.removeprefix(start) if url.startswith(start) else posixpath.basename(url)
@@ -112,10 +112,10 @@ def _name_below(root: str, url: str) -> str:
 
 
 def _require_regular_file(file: UPath, root: str) -> None:
-    """Refuse what leads out of a local root (a link) or never ends (a pipe, a device).
+    """Raise for a local file that leads out of the root (a link) or never ends (a pipe, a device).
 
     Raises:
-        OSError: It is such a file.
+        OSError: The file is not a regular file below the root.
     """
     if getattr(file, "protocol", "") not in ("", "file", "local"):
         return
@@ -123,11 +123,11 @@ def _require_regular_file(file: UPath, root: str) -> None:
     if not real.is_relative_to(Path(root.removeprefix("file://")).resolve()):
         raise PermissionError("it is a link to a place outside batch_config.storage.root")
     if not real.is_file():
-        raise OSError("it is no regular file")
+        raise OSError("it is not a regular file")
 
 
 def _unreadable(url: str, error: Exception) -> InputError:
-    """Make the error for a file that cannot be read, with the cause in one line."""
+    """Return the error for a file that cannot be read, with the cause in one line."""
     why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return InputError(
         f"The BATCH file {url} cannot be read: {why}. Is it where the tap wrote it, and may this "
@@ -142,7 +142,7 @@ def _open(file: UPath, *, compressed: bool) -> Iterator[IO[bytes]]:
             yield raw
             return
         if not raw.read(1):
-            raise EOFError("it is empty, which no gzip file is")
+            raise EOFError("it is empty, and a gzip file is never empty")
         raw.seek(0)
         unpacked = igzip.open(raw, "rb")  # type: ignore[no-untyped-call]
         yield cast("IO[bytes]", io.BufferedReader(cast("io.RawIOBase", unpacked)))

@@ -1,4 +1,4 @@
-"""What tap-braze-currents has read so far, as a note in its STATE messages.
+"""Describe, in STATE messages, what tap-braze-currents has read so far.
 
 Only the tap knows the bucket, and only the target writes the report. The note stands beside the
 STATE's value, so it is not part of the state: nothing saves it or reads it again, and other targets
@@ -25,7 +25,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class BucketRead(msgspec.Struct, frozen=True):
-    """What a run has read up to a STATE.
+    """The files and records that a run has read up to a STATE.
 
     Attributes:
         source: The URL of the bucket or the path of the folder, without secrets.

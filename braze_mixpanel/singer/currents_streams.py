@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 EVENT_TYPE_ANNOTATION: Final = "x-braze-event-type"
-"""Key in a stream's JSON Schema that holds the exact event type."""
+"""The key in a stream's JSON Schema with the event type in Braze's spelling."""
 
 
 def stream_id(event_type: str) -> str:
-    """Return the stream id of an event type; dots would break Meltano's select patterns."""
+    """Return the stream id of an event type, without dots, which separate select patterns."""
     return event_type.lower().replace(".", "_")

@@ -1,4 +1,4 @@
-"""Checks the files that a tap's options `--catalog` and `--state` name."""
+"""Check the files of a tap's options `--catalog` and `--state`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 
 
 def with_checked_files(command: click.Command) -> click.Command:
-    """Check `--catalog` and `--state` of a tap's command; the SDK fails with a stack trace.
+    """Add checks of `--catalog` and `--state` to a tap's command, and return the command.
 
-    Returns:
-        The command.
+    Without them, the SDK shows a stack trace for a wrong file.
     """
     for option in command.params:
         if option.name in {"catalog", "state"}:
@@ -32,11 +31,11 @@ def _check_json(
     """Check that a file is a JSON object.
 
     Returns:
-        The text of the file, to be read once more by the SDK. The file itself may be a pipe, such
-        as /dev/stdin, which cannot be read twice.
+        The text of the file, which the SDK reads again. The file itself may be a pipe, such as
+        /dev/stdin, which can be read only once.
 
     Raises:
-        SettingsError: It is no JSON object, or no STATE of this tap.
+        SettingsError: The file is not a JSON object, or not a STATE of this tap.
     """
     if value is None:
         return None
@@ -48,7 +47,7 @@ def _check_json(
         except ValueError as error:
             problem = str(error)
     if problem:
-        raise SettingsError(f"--{param.name} {value.name} is no JSON object: {problem}.")
+        raise SettingsError(f"--{param.name} {value.name} is not a JSON object: {problem}.")
     if param.name == "state":
         text = json.dumps(plain_state(content))
     return io.StringIO(text)

@@ -1,4 +1,4 @@
-"""Reads a STATE in the shapes that Singer programs keep it in. Pure."""
+"""Read a STATE in the forms in which Singer programs store it. Pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _MOST_WRAPPINGS = 3
 
 
 def plain_state(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a STATE out of the wrappings that Singer programs put around it.
+    """Return a STATE without the objects that Singer programs put around it.
 
     Raises:
-        SettingsError: It is of no known shape. Ignored, everything would be read again.
+        SettingsError: The form is not known. If it were ignored, everything would be read again.
     """
     state: Any = content
     for _ in range(_MOST_WRAPPINGS):
@@ -32,6 +32,6 @@ def plain_state(content: dict[str, Any]) -> dict[str, Any]:
         )
     bookmarks = state.get("bookmarks") or {}
     if not isinstance(bookmarks, dict):
-        raise SettingsError("--state has bookmarks that are no JSON object: fix the file.")
-    # A null is no bookmark: it costs its stream the memory, and not the run.
+        raise SettingsError("--state has bookmarks that are not a JSON object: fix the file.")
+    # A null bookmark is dropped: its stream starts again, and the run does not fail.
     return {**state, "bookmarks": {name: known for name, known in bookmarks.items() if known}}

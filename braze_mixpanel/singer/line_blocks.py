@@ -1,4 +1,4 @@
-"""Reads Singer input as blocks of whole lines, also after the tap was stopped or crashed."""
+"""Read Singer input in blocks of complete lines, also if the tap was stopped or crashed."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 BLOCK_BYTES = 1 << 20
-"""How many bytes one read asks for; it returns as soon as there are any."""
+"""The most bytes of one read. It returns as soon as there are any bytes."""
 WAIT_SECONDS = 1.0
 MOST_LINE_BYTES = 64 << 20
-"""A longer line is refused: it must be in memory as a whole, and no event is so long."""
+"""The most bytes of a line. The whole line is in memory, and no event is longer."""
 
 
 def line_blocks(
@@ -36,22 +36,22 @@ def line_blocks(
     name: str = "The input",
     while_waiting: Callable[[], None] | None = None,
 ) -> Iterator[list[bytes]]:
-    """Read complete lines, many at a time, without blank lines (also those of CRLF files).
+    """Yield complete lines, many at a time, without blank lines (also in files with CRLF).
 
-    A last line without a newline counts if it is whole JSON: many files end like that.
+    A last line without a newline is accepted if it is complete JSON: many files end so.
 
     Args:
-        source: Binary or text input; binary is read without waiting for a full block.
-        name: The input's name in errors.
-        while_waiting: Called about every second while a pipe or socket is silent; may raise to
-            end the reading.
+        source: Binary or text input. Binary input is read without waiting for a full block.
+        name: The name of the input, for errors.
+        while_waiting: Called about every second while a pipe or socket has no data. It may raise to
+            stop the reading.
 
     Yields:
         Lists of lines without their newline.
 
     Raises:
         InputError: The input ended in the middle of a line, or a line is longer than
-            `MOST_LINE_BYTES`; raised after all before it was given.
+            `MOST_LINE_BYTES`. All lines before it were yielded.
     """
     begun: list[bytes] = []
     begun_bytes = 0
@@ -99,7 +99,7 @@ def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterat
         return
     read = getattr(binary, "read1", binary.read)
     pipe = _pipe_descriptor(binary) if while_waiting else None
-    # One buffer for all reads: a new one for each short read would fragment the heap.
+    # One buffer for all reads: a new buffer for each short read would fragment the heap.
     buffer = memoryview(bytearray(BLOCK_BYTES if pipe is not None else 0))
     while True:
         while pipe is not None and while_waiting and not _is_readable(pipe):
@@ -111,7 +111,7 @@ def _blocks(source: IO[Any], while_waiting: Callable[[], None] | None) -> Iterat
 
 
 def _pipe_descriptor(source: IO[bytes]) -> int | None:
-    """Return the descriptor of a pipe or socket; None for files and input in memory."""
+    """Return the descriptor of a pipe or socket, or None for files and input in memory."""
     try:
         descriptor = source.fileno()
     except (OSError, AttributeError):
@@ -123,7 +123,7 @@ def _pipe_descriptor(source: IO[bytes]) -> int | None:
 
 
 def _widen(pipe: int) -> None:
-    """Let the tap write more before it must wait for us; only Linux can do this."""
+    """Enlarge the buffer of a pipe, so that the tap waits less often. Only Linux supports this."""
     if set_size := getattr(fcntl, "F_SETPIPE_SZ", None):
         with suppress(OSError):
             fcntl.fcntl(pipe, set_size, BLOCK_BYTES)
@@ -145,7 +145,7 @@ def _is_whole(line: bytes) -> bool:
 
 
 def is_pipe(source: IO[Any]) -> bool:
-    """Return whether the input is a pipe or socket, which another program writes to."""
+    """Return whether the input is a pipe or socket."""
     return _pipe_descriptor(source) is not None
 
 
@@ -158,11 +158,11 @@ def is_regular_file(source: IO[Any]) -> bool:
 
 
 def discard(source: IO[Any], seconds: float) -> None:
-    """Read and drop what is left in a pipe, so that its writer can end normally.
+    """Read and drop the rest of a pipe, so that the program that writes to it can end normally.
 
     Args:
-        source: The input; nothing happens unless it is a pipe or socket.
-        seconds: The longest time to wait for its end.
+        source: The input. Nothing happens unless it is a pipe or socket.
+        seconds: The most seconds to wait for the end of the input.
     """
     pipe = _pipe_descriptor(source)
     if pipe is None:

@@ -1,4 +1,4 @@
-"""Writes Singer messages as compact JSON lines, and whole blocks of RECORD messages at once."""
+"""Write Singer messages as compact JSON lines, and whole blocks of RECORD messages at once."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
 
 def record_lines(ndjson: bytes, stream: str, time_extracted: datetime) -> bytes:
-    """Wrap NDJSON records as RECORD lines, without touching a record.
+    """Return RECORD lines for NDJSON records, without parsing the records.
 
-    Returns the same bytes as `LineWriter.serialize_message` for one message after the other.
+    The bytes are the same as those of `LineWriter.serialize_message` for each message.
 
     Args:
-        ndjson: At least one record, each with a newline at its end.
-        stream: The stream's name in the messages.
-        time_extracted: For all of these records.
+        ndjson: One or more records, each with a newline at its end.
+        stream: The name of the stream in the messages.
+        time_extracted: The time for all of these records.
     """
     before = b'{"type":"RECORD","stream":' + _encode(stream) + b',"record":'
     after = b',"time_extracted":' + _encode(time_extracted) + b"}\n"
-    # JSON escapes newlines, so each newline in NDJSON ends a record. One `replace` puts the end of
-    # one message and the beginning of the next there: the whole block without a loop in Python.
+    # JSON escapes newlines, so each newline in NDJSON is the end of a record. One `replace` inserts
+    # the end of one message and the beginning of the next message at each newline. So the whole
+    # block needs no loop in Python.
     return b"".join((before, ndjson[:-1].replace(b"\n", after + before), after))
 
 
 class LineWriter(GenericSingerWriter[bytes, Message]):
-    """Writes messages to standard output; all but RECORD go out at once."""
+    """Write messages to standard output. All messages except RECORD are flushed at once."""
 
     bytes_written = 0
-    """Since the start."""
+    """The number of bytes written since the start."""
     _state_note: Callable[[], Mapping[str, Any]] | None = None
 
     def note_in_states(self, make_note: Callable[[], Mapping[str, Any]]) -> None:
@@ -79,11 +80,11 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
         self.bytes_written += len(lines)
         with _guarded():
             rest = memoryview(lines)
-            while rest:  # with PYTHONUNBUFFERED set, a signal can cut a write short
+            while rest:  # with PYTHONUNBUFFERED set, a signal can interrupt a write
                 rest = rest[sys.stdout.buffer.write(rest) or 0 :]
 
     def flush(self) -> None:
-        """Send everything buffered to the reader.
+        """Flush the buffer of standard output.
 
         Raises:
             TemporaryError: The reader of standard output is gone, or it cannot be written to.
@@ -93,14 +94,14 @@ class LineWriter(GenericSingerWriter[bytes, Message]):
 
 
 class UnwrittenLines(LineWriter):
-    """Takes messages like `LineWriter` and writes none, for `--test`: people read its output."""
+    """A writer that writes nothing. For `--test`, whose output is for people."""
 
     def write_lines(self, lines: bytes) -> None:
         """Count the bytes."""
         self.bytes_written += len(lines)
 
     def flush(self) -> None:
-        """Do nothing: no line waits."""
+        """Do nothing: there is no buffer."""
 
 
 @contextmanager
@@ -108,11 +109,12 @@ def _guarded() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Python flushes standard output once more when it exits; that must not raise again.
+        # Python flushes standard output again at exit, and that would raise once more. So standard
+        # output now goes to /dev/null.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             raise TemporaryError(
-                "The target stopped reading before the tap was done: see what the target says."
+                "The target stopped reading before the tap was done: see the target's message."
             ) from error
         raise TemporaryError(
             f"Standard output cannot be written to ({error.strerror}): make room for it, and run "

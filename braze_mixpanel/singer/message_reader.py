@@ -1,4 +1,12 @@
-"""Singer messages for the targets: read in blocks, with a fast lane for records."""
+"""Read Singer messages in blocks, with a fast lane for records.
+
+A target gets thousands of RECORD lines of the same stream in a row. To parse each line only to find
+its type and stream would cost more than the rest of the work. But all RECORD lines of one stream
+begin with the same bytes, `{"type":"RECORD","stream":"…","record":`. So the reader parses the first
+line of a row, keeps its bytes up to the record as a prefix, and compares the following lines with
+it. All lines with the same prefix go unparsed to the stream's lane, which decodes them in its own
+way. A line with another prefix is parsed again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +19,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
-from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
@@ -20,16 +27,14 @@ from braze_mixpanel.singer.large_records import without_record
 from braze_mixpanel.singer.line_blocks import is_regular_file, line_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
-
-    from singer_sdk.mapper import StreamMap
+    from collections.abc import Container, Mapping
 
 Lane = Callable[[list[bytes]], None]
 TakeTooLarge = Callable[[str, bytes, "TooLargeRecordError"], None]
 """Takes the stream, the line and why it cannot be read."""
 _OF_RECORDS = frozenset({"RECORD", "BATCH"})
 _NO_PREFIX = b"\n"
-"""No line begins with it."""
+"""A prefix that no line has."""
 _has_record = re.compile(rb'"record"\s*:').search
 _has_type = re.compile(rb'"type"\s*:').search
 _has_stream = re.compile(rb'"stream"\s*:').search
@@ -40,11 +45,12 @@ _PARTS: dict[str, dict[str, type]] = {
     "STATE": {"value": dict},
     "ACTIVATE_VERSION": {"stream": str},
 }
-"""What the callbacks rely on; they check the content of a record themselves."""
+"""Message type → the parts that the callbacks need, with their types. The callbacks check the
+content of a record themselves."""
 
 
 def _find_wrong_part(kind: str, message: Mapping[str, Any]) -> str | None:
-    """Name the part of a message that is missing or of another kind than the specification says."""
+    """Return the name of a part that is missing or has a wrong type, or None."""
     for part, wanted in _PARTS.get(kind, {}).items():
         if part not in message or not isinstance(message[part], wanted):
             return part
@@ -66,26 +72,26 @@ def decode_line(line: bytes) -> dict[str, Any]:
     """Parse the JSON object of one line, see `decode_leniently`.
 
     Raises:
-        TooLargeTextError: It would take too much memory.
-        ValueError: It is no JSON object.
+        TooLargeTextError: The line would need too much memory.
+        ValueError: The line is not a JSON object.
     """
     value = decode_leniently(line)
     if isinstance(value, dict):
         return value
-    raise ValueError("no JSON object")
+    raise ValueError("not a JSON object")
 
 
 def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict[str, Any]:
-    """Read the record of a line, also if its JSON is not strictly valid.
+    """Return the record of a line, also if its JSON is not strictly valid.
 
     Args:
-        line: A RECORD message, or the JSON of a record alone.
-        stream: Its stream, for the message.
+        line: A RECORD message, or the JSON of a record.
+        stream: The name of the stream, for errors.
         whole_message: Whether the line is a RECORD message.
 
     Raises:
-        TooLargeRecordError: It would take too much memory.
-        InputError: It holds no record.
+        TooLargeRecordError: The record would need too much memory.
+        InputError: The line has no record.
     """
     try:
         value = decode_line(line)
@@ -100,7 +106,7 @@ def record_of(message: Mapping[str, Any], stream: str) -> dict[str, Any]:
     """Return the record of a parsed RECORD message.
 
     Raises:
-        InputError: There is none.
+        InputError: The message has no record.
     """
     record = message.get("record")
     if not isinstance(record, dict):
@@ -116,10 +122,10 @@ def _no_record(stream: str) -> InputError:
 
 
 def require_schema(stream: str, known: Container[str]) -> None:
-    """Check that a record's stream is known.
+    """Raise if a record comes before the SCHEMA of its stream.
 
     Raises:
-        RecordBeforeSchemaError: It is not.
+        RecordBeforeSchemaError: There was no SCHEMA of the stream.
     """
     if stream not in known:
         raise RecordBeforeSchemaError(
@@ -129,11 +135,12 @@ def require_schema(stream: str, known: Container[str]) -> None:
 
 
 def require_input(reader: SingerLineReader) -> None:
-    """Check, at the end of an input without streams, that this may be so.
+    """Raise at the end of an input without streams, unless the input is an empty file.
+
+    An empty file may be the dead letter of a run without rejected records.
 
     Raises:
-        InputError: The tap wrote no stream. An empty file is none of a tap: it may be a dead letter
-            to be replayed, of a run that had nothing to keep.
+        InputError: The tap wrote no stream.
     """
     if reader.is_empty and reader.is_file:
         return
@@ -147,12 +154,6 @@ def require_input(reader: SingerLineReader) -> None:
         "--list), and did it run without an error? Its output belongs on this command's standard "
         "input."
     )
-
-
-def is_unchanged(maps: Sequence[StreamMap]) -> bool:
-    """Return whether the stream maps of a stream leave its records unchanged."""
-    only = maps[0]
-    return len(maps) == 1 and isinstance(only, SameRecordTransform) and not only.flattening_enabled
 
 
 class TooLargeRecordError(InputError):
@@ -172,7 +173,7 @@ class TooLargeRecordError(InputError):
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
-    """A stream's RECORD came before its SCHEMA."""
+    """A RECORD came before the SCHEMA of its stream."""
 
 
 class _Head(msgspec.Struct):
@@ -184,13 +185,13 @@ _decode_head = msgspec.json.Decoder(_Head).decode
 
 
 class SingerLineReader(GenericSingerReader[bytes]):
-    """Reads until the input ends or a callback raises a foreseeable error.
+    """Read until the input ends or a callback raises a `ConnectorError`.
 
-    A stream with a lane in `lanes` gets its RECORD lines unparsed, many at a time. The lines of one
-    stream start with the same bytes up to their record, so one comparison shows that a line belongs
-    to the same stream as the last. All other messages are parsed and go to the SDK's callbacks.
+    A stream with a lane in `lanes` gets its RECORD lines unparsed, many at a time, see the module.
+    All other messages are parsed and passed to the SDK's callbacks.
 
-    The foreseeable error is kept in `error`, so that the target can first deliver what it has read.
+    A `ConnectorError` is kept in `error` and not raised, so that the target can first deliver the
+    records that it has read.
     """
 
     def __init__(
@@ -203,17 +204,18 @@ class SingerLineReader(GenericSingerReader[bytes]):
         is_used: Callable[[str], bool] = bool,
         take_too_large: TakeTooLarge,
     ) -> None:
-        """Start without lanes; nothing is read or called yet.
+        """Start without lanes. This reads nothing.
 
         Args:
             begin: Called before the first line is read.
-            between_blocks: Called after each block of lines, and about every second while none
-                comes. It may raise to end the reading.
-            around: Surrounds the reading; sees only errors that are not foreseeable.
-            translating: Also surrounds the reading; it may turn errors of other libraries into
+            between_blocks: Called after each block of lines, and about every second while there is
+                no input. It may raise to stop the reading.
+            around: A context manager around the reading. It sees all errors except
                 `ConnectorError`.
-            is_used: Whether a stream is read at all; of one that is not, a wrong SCHEMA is passed
-                over. By default every stream with a name is read.
+            translating: A context manager around the reading that may convert errors of other
+                libraries to `ConnectorError`.
+            is_used: Returns whether a stream is used. For a stream that is not, a wrong SCHEMA is
+                no error. By default all streams with a name are used.
             take_too_large: Takes a RECORD line that is too large to be read, of a stream without a
                 lane.
         """
@@ -225,9 +227,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         self._is_used, self._take_too_large = is_used, take_too_large
         self.error: ConnectorError | None = None
         self.is_empty = True
-        """Whether no line has come."""
+        """Whether the input had no line so far."""
         self.is_file = False
-        """Whether the input is a regular file, and not what another program writes now."""
+        """Whether the input is a regular file, and not a pipe from another program."""
         self.with_records: set[str] = set()
         """Streams with at least one RECORD or BATCH message."""
         self._prefix = _NO_PREFIX
@@ -244,11 +246,11 @@ class SingerLineReader(GenericSingerReader[bytes]):
         """Read all messages.
 
         Args:
-            file_input: Binary or text; standard input if None.
-            callbacks: Message type → what takes the parsed message.
+            file_input: Binary or text input. None: standard input.
+            callbacks: Message type → the function for the parsed message.
 
         Returns:
-            How many messages of each type there were.
+            Message type → the number of messages.
         """
         counts: Counter[str] = Counter()
         source = file_input or self.default_input
@@ -282,6 +284,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
         position, end = 0, len(lines)
         while position < end:
             line = lines[position]
+            # The prefix is that of the last RECORD line, perhaps from the block before.
             if not line.startswith(self._prefix):
                 head = self._head(line, counts.total() + 1)
                 if head.type in _OF_RECORDS:
@@ -293,6 +296,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
                     position += 1
                     continue
                 self._prefix, self._lane = _common_prefix(line), self.lanes[head.stream]
+            # The fast lane: collect all following lines with this prefix, and pass them on in one
+            # call. `startswith` is the only work for each line.
             prefix, start = self._prefix, position
             position += 1
             while position < end and lines[position].startswith(prefix):
@@ -342,13 +347,13 @@ class SingerLineReader(GenericSingerReader[bytes]):
             ) from error
         wrong = _find_wrong_part(head.type, message)
         if wrong and wrong != "stream" and head.type == "SCHEMA" and not self._is_used(head.stream):
-            # One flaw of a stream that nobody reads must not end the run.
+            # A mistake in a stream that is not used must not end the run.
             message.update(schema={"properties": {}}, key_properties=[])
         elif wrong:
             of_stream = f" of stream {head.stream}" if head.stream else ""
             raise InputError(
-                f"A {head.type} message{of_stream} lacks its {wrong}, or that is not what the "
-                "Singer specification says: fix the tap. What came before it was processed."
+                f"A {head.type} message{of_stream} lacks its {wrong}, or it does not follow the "
+                "Singer specification: fix the tap. What came before it was processed."
             )
         callback(message)
 
@@ -362,14 +367,17 @@ class SingerLineReader(GenericSingerReader[bytes]):
 
 
 def _wide_encoding(line: bytes) -> str | None:
-    """Name the encoding whose byte order mark or zero bytes a line begins with."""
+    """Return the encoding whose byte order mark or zero bytes a line begins with."""
     if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or line[:4].count(0) == 3:  # noqa: PLR2004
         return "UTF-32"
     return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2] else None
 
 
 def _common_prefix(line: bytes) -> bytes:
-    """Return the bytes that all RECORD lines of the same stream start with."""
+    """Return the bytes that all RECORD lines of the same stream begin with.
+
+    If the type or the stream comes after the record, a prefix cannot show them, and there is none.
+    """
     record = _has_record(line)
     prefix = line[: record.start()] if record else b""
     return prefix if _has_type(prefix) and _has_stream(prefix) else _NO_PREFIX

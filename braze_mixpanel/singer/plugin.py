@@ -1,4 +1,4 @@
-"""What every plugin's command line does beyond the SDK: one line for a foreseeable mistake."""
+"""The base classes of all plugins: one-line errors, exit codes, checked settings, `--check`."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
     from braze_mixpanel.summary.writer import Summarized
 
 LAST_SECONDS = 10.0
-"""How long a command that failed goes on reading, so that its writer can end normally."""
+"""The seconds that a failed command reads on, so that the tap can end normally."""
 GRACE_SECONDS = 10.0
-"""How long a command may take to end after a signal, where its class says nothing else."""
+"""The default for the seconds that a command may take to end after a signal."""
 _NO_INPUT = ("--about", "--check", "--help", "--input", "--version")
 _NO_RUN = ("--about", "--check", "--dump", "--help", "--test", "--version")
 
@@ -53,7 +53,7 @@ _NO_RUN = ("--about", "--check", "--dump", "--help", "--test", "--version")
 _SIGNS_OF_TEXT = "{=\"'\n"
 """Seldom in the name of a file, and in settings of any form."""
 _MOST_CHARACTERS = 2000
-"""Of one error."""
+"""The most characters of an error."""
 
 
 def _shown(error: str) -> str:
@@ -61,7 +61,7 @@ def _shown(error: str) -> str:
 
 
 class OneLineErrorCommand(SingerCommand):
-    """A plugin's command that logs a foreseeable error in one line and exits with its code."""
+    """A plugin's command that logs an expected error in one line and exits with its code."""
 
     def __init__(
         self,
@@ -91,11 +91,14 @@ class OneLineErrorCommand(SingerCommand):
         self._plugin: Summarized | None = None
 
     def take_plugin(self, plugin: Summarized) -> None:
-        """Take the plugin that this command runs, for the summary at its end."""
+        """Keep the plugin that this command runs, for the summary at its end."""
         self._plugin = plugin
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        """Run the command; `--discover` and `--test` fail inside option parsing, so wrap it all."""
+        """Run the command, and handle all errors.
+
+        `--discover` and `--test` run while options are parsed, so the whole command is wrapped.
+        """
         arguments = [*map(str, kwargs.get("args") or (args and args[0]) or sys.argv[1:])]
         summary = SummaryWriter()
         try:
@@ -105,19 +108,19 @@ class OneLineErrorCommand(SingerCommand):
             mistakes, code = error.errors, SettingsError.exit_code
         except ConnectorError as error:
             mistakes, code = [str(error)], error.exit_code
-        except SystemExit as error:  # click ends every command so
+        except SystemExit as error:  # click ends every command with SystemExit
             code = error.code if isinstance(error.code, int) else int(error.code is not None)
             self._summarize(summary, arguments, code, f"Exit code {code}." if code else None)
             raise
         except BaseException as error:
-            cause = f"Unforeseen error, {type(error).__name__}: the log says more."
+            cause = f"Unexpected error, {type(error).__name__}: see the log."
             self._summarize(summary, arguments, 1, cause)
             raise
         else:
             self._summarize(summary, arguments, 0, None)
             return result
         self._summarize(summary, arguments, code, " ".join(mistakes))
-        for mistake in mistakes:  # after the summary: a failed run's last line is its cause
+        for mistake in mistakes:  # after the summary: the last line of a failed run is its cause
             self.logger.error("%s", _shown(mistake))
         if code != StoppedError.exit_code:
             self._let_the_tap_end(arguments)
@@ -126,14 +129,14 @@ class OneLineErrorCommand(SingerCommand):
     def _summarize(
         self, summary: SummaryWriter, arguments: Sequence[str], code: int, cause: str | None
     ) -> None:
-        """Write the summary of a run; a discovery that fails counts, since Meltano ends there."""
+        """Write the summary of a run. A failed discovery counts as a run, because Meltano ends."""
         only_asks = any(given.startswith(_NO_RUN) for given in arguments)
         only_asks |= not code and any(given.startswith("--discover") for given in arguments)
         if self._plugin is not None and not only_asks:
             summary.write(self._plugin, code, cause)
 
     def _let_the_tap_end(self, arguments: Sequence[str]) -> None:
-        """Read on for a while: a tap or Meltano that writes to a closed pipe fails with a trace."""
+        """Read on for a while. A tap that writes to a closed pipe would fail with a stack trace."""
         reads_no_input = any(given.startswith(_NO_INPUT) for given in arguments)
         if reads_no_input or not self._reads_input or not is_pipe(sys.stdin):
             return
@@ -142,7 +145,7 @@ class OneLineErrorCommand(SingerCommand):
         discard(sys.stdin, LAST_SECONDS)
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command body, with unforeseen errors logged by the SDK's hook."""
+        """Run the body of the command. The SDK's hook logs unexpected errors."""
         logging.captureWarnings(capture=True)
         sys.excepthook = self.excepthook
         return super(SingerCommand, self).invoke(ctx)
@@ -154,11 +157,11 @@ class ConnectorPlugin(SingerPlugin):
     package_name = "braze-mixpanel"
     reads_input = False
     most_seconds_to_stop = GRACE_SECONDS
-    """How long the command may take to end after SIGTERM, whatever a server does."""
+    """The most seconds that the command takes to end after SIGTERM, also if a server is slow."""
     dotted_texts: ClassVar[tuple[str, ...]] = ()
-    """Settings that are objects of texts, whose keys may have dots."""
+    """Settings that are objects of texts and whose keys may have dots, see `dotted_keys`."""
     dotted_objects: ClassVar[tuple[str, ...]] = ()
-    """Settings that are objects of objects, whose keys may have dots."""
+    """Settings that are objects of objects and whose keys may have dots, see `dotted_keys`."""
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
@@ -175,7 +178,7 @@ class ConnectorPlugin(SingerPlugin):
     def cb_config(
         cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]
     ) -> ConfigInput:
-        """Read `--config`.
+        """Return the value of `--config`.
 
         Raises:
             SettingsError: The file is missing or is not JSON.
@@ -195,23 +198,23 @@ class ConnectorPlugin(SingerPlugin):
 
     @classmethod
     def read_environment(cls, schema: dict[str, Any]) -> dict[str, Any]:
-        """Read the settings in the environment; a value of the wrong type stays text.
+        """Return the settings in the environment.
 
-        The check of all settings reports it then.
+        A value of a wrong type stays text, and the check of the settings reports it.
         """
         return settings_in_environment(schema, cls.environment_prefix())
 
     def validate_settings(self, *, raise_errors: bool) -> list[str]:
-        """Check the settings, and make the logs mask the secret ones from here on.
+        """Check the settings, and mask secret settings in the logs from now on.
 
         Args:
-            raise_errors: Whether a mistake raises.
+            raise_errors: Whether to raise if there is a mistake.
 
         Returns:
-            One line for each mistake; no line shows the value of a secret setting.
+            One message for each mistake. No message shows the value of a secret setting.
 
         Raises:
-            ConfigValidationError: There is one, and `raise_errors` asks for it.
+            ConfigValidationError: There is a mistake, and `raise_errors` is True.
         """
         context = click.get_current_context(silent=True)
         if context is not None and isinstance(context.command, OneLineErrorCommand):
@@ -250,12 +253,12 @@ class ConnectorPlugin(SingerPlugin):
             super().setup_mapper()
 
     def run_facts(self) -> RunFacts:
-        """Return what the summary says of the run; called at any time, also before it began."""
+        """Return the figures of the run for the summary. Called also before the run has begun."""
         return RunFacts()
 
     @classmethod
     def _with_whole_keys(cls, config: dict[str, Any]) -> dict[str, Any]:
-        """Join the keys that Meltano splits at their dots."""
+        """Return the settings with the keys joined that Meltano has split at their dots."""
         restore = {
             "stream_maps": restore_stream_maps,
             **dict.fromkeys(cls.dotted_texts, join_keys_of_texts),
@@ -267,9 +270,9 @@ class ConnectorPlugin(SingerPlugin):
         }
 
     def check_settings(self) -> list[str]:
-        """Find what a schema cannot say, such as two settings that need each other.
+        """Return mistakes that the JSON Schema cannot find, such as settings that need each other.
 
         Returns:
-            One line for each mistake: the setting, what is wrong, what to write instead.
+            One message for each mistake: the setting, what is wrong, and what to write instead.
         """
         return []

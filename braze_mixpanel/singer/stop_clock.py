@@ -1,8 +1,9 @@
-"""Ends a process in time after SIGTERM or SIGINT, also while it waits inside a library.
+"""End a process in time after SIGTERM or SIGINT, also while it waits inside of a library.
 
-Python calls a signal handler between two instructions of the main thread. A library that waits for
-a server holds that thread for as long as the server likes, and no handler runs. The signal's number
-in a pipe is read at once by a thread of its own, which ends the process if it outlives its grace.
+Python calls a signal handler between two instructions of the main thread. While a native library
+waits for a server, this thread executes no instructions, and no handler runs. But Python can also
+write the number of a signal to a pipe at once (`signal.set_wakeup_fd`). A separate thread reads the
+pipe, and ends the process if it has not ended by itself after the grace period.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ _FLUSH_SECONDS: Final = 1.0
 
 @contextmanager
 def stop_clock(name: str, grace_seconds: float) -> Iterator[None]:
-    """End the process when a signal came and the block did not end within the grace period.
+    """End the process if the block does not end within the grace period after a signal.
 
     Args:
-        name: The command, for the message.
-        grace_seconds: How long the block may take after the signal.
+        name: The name of the command, for the message.
+        grace_seconds: The seconds that the block may take after the signal.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python takes signals in the main thread only
+        yield  # Python handles signals only in the main thread
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -48,11 +49,11 @@ def stop_clock(name: str, grace_seconds: float) -> Iterator[None]:
     finally:
         ended.set()
         signal.set_wakeup_fd(before)
-        os.close(writing)  # the thread reads the end of the pipe
+        os.close(writing)  # the thread then reads the end of the pipe, and ends
 
 
 def _watch(reading: int, name: str, grace_seconds: float, ended: threading.Event) -> None:
-    """Wait for a signal, then for the end of the block; end the process if that does not come."""
+    """Wait for a signal, then for the end of the block. If it does not end, end the process."""
     try:
         while signums := os.read(reading, 1):
             if signums[0] in _SIGNALS:
@@ -65,17 +66,17 @@ def _watch(reading: int, name: str, grace_seconds: float, ended: threading.Event
 
 
 def _end(name: str, grace_seconds: float) -> None:
-    # Whole lines only: what is still in the buffer may be the second half of one. The thread that
-    # is stuck may hold the buffer, so this is not waited for long.
+    # Flush standard output, because its buffer may hold the second half of a line. The stuck thread
+    # may hold the lock of the buffer, so this runs in a thread and is not waited for long.
     flush = threading.Thread(target=_flush, daemon=True)
     flush.start()
     flush.join(_FLUSH_SECONDS)
-    # Not through `logging`, whose lock the stuck thread may hold.
+    # Not with `logging`, because the stuck thread may hold its lock.
     with suppress(OSError):
         os.write(
             2,
-            f"{name}: stopped by a signal, and ended after {grace_seconds:.0f} s in which a server "
-            "or a library did not let go. Run again: STATE says how far it went.\n".encode(),
+            f"{name}: stopped by a signal, and ended after {grace_seconds:.0f} s because a server "
+            "or a library did not respond. Run again: it continues from the last STATE.\n".encode(),
         )
     os._exit(StoppedError.exit_code)
 

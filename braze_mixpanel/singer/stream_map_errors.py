@@ -1,6 +1,6 @@
-"""Mistakes in stream maps and flattening: one line that names the stream, no stack trace.
+"""Convert errors of stream maps and flattening to a one-line message that names the stream.
 
-The SDK raises its own exceptions for some of them, and lets Python's pass for others.
+For some mistakes the SDK raises its own exceptions, for others it lets Python's exceptions pass.
 """
 
 from __future__ import annotations
@@ -33,38 +33,38 @@ _MOST_MAPPED_BYTES = 64 << 20
 """Most that the lists and objects of one mapped record may hold, as `require_bounded` counts."""
 
 _ON_EVERY_RECORD = frozenset({"FunctionNotDefined", "OperatorNotDefined", "FeatureNotAvailable"})
-"""Errors of simpleeval about the expression itself, whatever the record holds."""
+"""Errors of simpleeval about the expression itself, which occur with every record."""
 
 
 class UnmappedRecordError(SettingsError):
-    """A map fails on this one record, or makes too much of it; it may fit the others."""
+    """A map fails on this record, or its result is too large. Other records may be fine."""
 
 
 class UnmappedRecords:
-    """Counts the records of a run that no map could take."""
+    """Count the records that a map could not process."""
 
     def __init__(self) -> None:
-        """Start without one."""
+        """Start with the count at zero."""
         self.count = 0
         self._first = ""
 
     def add(self, error: UnmappedRecordError) -> None:
-        """Count one."""
+        """Count a record."""
         self.count += 1
         self._first = self._first or str(error)
 
     def in_words(self) -> str:
-        """Say how many there were, and why the first of them."""
+        """Return a sentence with the number of records and the first error."""
         are = "record is" if self.count == 1 else "records are"
         return f"{self.count} {are} left out. {self._first}"
 
 
 @contextmanager
 def setting_up_maps(stream: str | None = None) -> Iterator[None]:
-    """Surround the setup of a stream's maps, from the settings and its SCHEMA.
+    """Convert errors while stream maps are set up.
 
     Args:
-        stream: The stream; None while the maps of all streams are read.
+        stream: The name of the stream. None: the maps of all streams are being read.
 
     Raises:
         SettingsError: The maps cannot be set up.
@@ -81,10 +81,10 @@ def setting_up_maps(stream: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def applying_map(stream_map: StreamMap) -> Iterator[None]:
-    """Surround the mapping of one record; the error shows the expression and no data.
+    """Convert errors while a record is mapped. The message has the expression, but no data.
 
     Args:
-        stream_map: The map.
+        stream_map: The stream map.
 
     Raises:
         UnmappedRecordError: The map fails on this record.
@@ -105,13 +105,14 @@ def applying_map(stream_map: StreamMap) -> Iterator[None]:
 
 
 def map_record(stream_map: StreamMap, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Apply a map to a record.
+    """Return a mapped record.
 
     Returns:
-        The mapped record; None if the map filters it.
+        The mapped record, or None if the map filters it out.
 
     Raises:
-        UnmappedRecordError: The map fails on this record, or makes what JSON or memory cannot hold.
+        UnmappedRecordError: The map fails on this record, or its result is too large or is not
+            possible in JSON.
         SettingsError: The map fails on every record.
     """
     with applying_map(stream_map):
@@ -124,14 +125,14 @@ def map_record(stream_map: StreamMap, values: Mapping[str, Any]) -> dict[str, An
 def require_bounded(record: Mapping[str, Any] | None) -> None:
     """Refuse a result that is small in memory and huge as text.
 
-    `[[[1] * 1000] * 1000] * 1000` is three lists that name each other, and two gigabytes of JSON.
-    So each list counts as often as it is named: 16 bytes a value, and the length of its texts.
+    `[[[1] * 1000] * 1000] * 1000` has only three lists in memory, but two gigabytes of JSON. So a
+    list counts each time it is referenced: 16 bytes for each value, and the length of its texts.
 
     Args:
         record: What a map made; None if it filtered the record.
 
     Raises:
-        OverflowError: It is larger than `_MOST_MAPPED_BYTES`.
+        OverflowError: The result is larger than `_MOST_MAPPED_BYTES`.
     """
     waiting = [one for one in (record or {}).values() if isinstance(one, _HOLDERS)]
     size = 0
@@ -145,7 +146,7 @@ def require_bounded(record: Mapping[str, Any] | None) -> None:
 
 
 def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
-    """Return whether a map fails because of this record, and not on every record."""
+    """Return whether a map fails because of this record, and not with every record."""
     if not isinstance(error, MappingError):
         return True  # Python's own error about a value, such as the hash of a null
     cause = error.__cause__
@@ -157,13 +158,13 @@ def _lies_with_record(error: Exception, stream_map: StreamMap) -> bool:
 
 
 def _expression(stream_map: StreamMap) -> str:
-    """Quote the expression that was evaluated last, as the settings have it."""
+    """Return the expression that was evaluated last, for the message."""
     text = getattr(getattr(stream_map, "expr_evaluator", None), "expr", "")
     return f"the expression {' '.join(text.split())}" if text else "the map"
 
 
 def _one_line(error: Exception) -> str:
-    """Return the SDK's message; it quotes settings and field names, no record was read yet."""
+    """Return the SDK's message. It has settings and field names, but no data of a record."""
     if isinstance(error, IndexError):  # the SDK looks at the first letter of an expression
         return "an expression is empty"
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

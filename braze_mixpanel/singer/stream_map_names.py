@@ -1,7 +1,7 @@
-"""Finds names in the setting `stream_maps` that have no effect. Pure.
+"""Find names in the setting `stream_maps` that have no effect. Pure.
 
-A map that removes a field protects somebody's data. Misspelt, it does nothing, and nothing else
-would say so.
+A map that removes a field protects personal data. With a misspelt name it does nothing, and no
+other check would find that.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _REMOVED: Final = (None, "__NULL__")
 
 
 class MapUse:
-    """Notes which streams and removed fields of `stream_maps` exist."""
+    """Track which streams and removed fields in `stream_maps` exist in the input."""
 
     def __init__(self, stream_maps: Mapping[str, Any] | None) -> None:
-        """Start without having seen a stream.
+        """Start without streams.
 
         Args:
             stream_maps: The setting.
@@ -40,7 +40,7 @@ class MapUse:
             for key, value in maps.items()
             if isinstance(value, dict)
         }
-        """Key of the setting → fields that it removes and that nothing has had yet."""
+        """Key of the setting → the fields that it removes and that were not in the input yet."""
         self._unmatched = set(maps)
         self._streams: set[str] = set()
         self._keys_of: dict[str, list[str]] = defaultdict(list)
@@ -50,8 +50,8 @@ class MapUse:
         """Note a stream.
 
         Args:
-            stream: Its name before stream maps.
-            fields: The fields that its schema declares; None if its fields are not known.
+            stream: The name of the stream, before stream maps.
+            fields: The fields in the schema, or None if they are not known.
         """
         self._streams.add(stream)
         declared = None if fields is None else set(fields)
@@ -68,9 +68,9 @@ class MapUse:
                 self._some_fields[key] |= declared
 
     def near_misses(self, stream: str) -> list[str]:
-        """Return streams of the setting that are not there yet and may mean this one.
+        """Return streams in the setting that did not come yet and have a name like this stream.
 
-        It is no error before the input ends, because a stream of that name may still come.
+        This is not an error before the end of the input, because such a stream may still come.
         """
         if self._keys_of[stream]:
             return []
@@ -89,12 +89,12 @@ class MapUse:
         """Note a record before it is mapped.
 
         Args:
-            stream: Its stream.
+            stream: The name of the stream.
             record: The record.
-            closed: Whether the stream's schema lists all fields.
+            closed: Whether the schema of the stream lists all fields.
 
         Raises:
-            SettingsError: Neither the schema nor this record has a field that a map removes.
+            SettingsError: A map removes a field that is neither in the schema nor in this record.
         """
         for key in self._keys_of[stream]:
             fields = self._fields.get(key)
@@ -127,23 +127,44 @@ class MapUse:
 
 
 def names_without_effect(sentences: Iterable[str], consequence: str) -> SettingsError | None:
-    """Return the error about names that have no effect; None if there are none.
+    """Return the error about names without effect, or None if there are none.
 
     Args:
-        sentences: One for each name.
-        consequence: What has happened already, and what to do.
+        sentences: One sentence for each name.
+        consequence: What has happened so far, and what to do.
     """
     text = " ".join(sentences)
     return SettingsError(f"{text} {consequence}") if text else None
+
+
+def require_used_maps(
+    stream_maps: Mapping[str, Any] | None, streams: Mapping[str, Iterable[str] | None]
+) -> None:
+    """Refuse a tap's stream maps for streams or fields that do not exist, before any record.
+
+    Args:
+        stream_maps: The setting.
+        streams: Each stream that there is, with its fields; None if they are not known.
+
+    Raises:
+        SettingsError: There are such maps.
+    """
+    use = MapUse(stream_maps)
+    for stream, fields in streams.items():
+        use.saw_stream(stream, fields)
+    if unused := names_without_effect(
+        use.find_unused(), "No record was written. Correct the name or remove it."
+    ):
+        raise unused
 
 
 def unmatched_names(setting: str, names: Iterable[str], known: Iterable[str]) -> list[str]:
     """Return one sentence for each name in a setting that the input does not have.
 
     Args:
-        setting: The setting.
-        names: The names in it.
-        known: Those in the input.
+        setting: The name of the setting.
+        names: The names in the setting.
+        known: The names in the input.
     """
     there = set(known)
     return [
@@ -163,7 +184,7 @@ def has_map(stream: str, stream_maps: Mapping[str, Any] | None) -> bool:
 
 
 def is_closed(schema: Mapping[str, Any]) -> bool:
-    """Return whether a JSON Schema lists all fields, as taps use the word `properties`."""
+    """Return whether a JSON Schema lists all fields of the records."""
     more = schema.get("additionalProperties") or schema.get("patternProperties")
     return bool(schema.get("properties")) and not more
 

@@ -1,4 +1,4 @@
-"""What both targets do alike: `--check`, streams with their maps, signals, the last report."""
+"""Share what both targets do: `--check`, streams with their maps, signals, the last report."""
 
 from __future__ import annotations
 
@@ -12,15 +12,11 @@ import click
 from braze_mixpanel.http.retry_waits import retry_waits
 from braze_mixpanel.report.writer import ReportWriter
 from braze_mixpanel.sdk import SingerTarget, options_of_config
-from braze_mixpanel.singer.message_reader import (
-    SingerLineReader,
-    is_unchanged,
-    record_of,
-    require_schema,
-)
+from braze_mixpanel.singer.message_reader import SingerLineReader, record_of, require_schema
 from braze_mixpanel.singer.plugin import ConnectorPlugin
 from braze_mixpanel.singer.stream_map_errors import setting_up_maps
 from braze_mixpanel.singer.stream_map_names import MapUse, is_closed
+from braze_mixpanel.singer.unchanged_records import is_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +57,7 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
         self._report = ReportWriter(self.config, self.report_page, self.logger)
 
     def make_reader(self) -> SingerLineReader:
-        """Make the reader of the input, with what is called around it."""
+        """Return the reader of the input, with the functions that it calls around its blocks."""
         return SingerLineReader(
             begin=self.begin,
             between_blocks=self.between_blocks,
@@ -132,7 +128,11 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
     # Messages
 
     def take_schema_message(self, message: dict[str, Any]) -> None:
-        """Set up the stream's maps, sinks and lane."""
+        """Register a stream: its stream maps, its sinks, and its lane in the reader.
+
+        The reader passes the RECORD lines of a stream with a lane to the sink without parsing them.
+        Only a stream without stream maps has a lane.
+        """
         stream, schema = message["stream"], message["schema"]
         with setting_up_maps(stream):
             self.register_stream(message)
@@ -188,7 +188,7 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
 
     @classmethod
     def get_singer_command(cls) -> click.Command:
-        """Return the command, with `--check`."""
+        """Return the command with the option `--check`."""
         command = super().get_singer_command()
         command.params.append(
             click.Option(
@@ -196,7 +196,7 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
                 is_flag=True,
                 expose_value=False,
                 callback=lambda ctx, _, is_given: cls.run_check(ctx) if is_given else None,
-                help="Check the settings and try the service, write nothing, and end in seconds.",
+                help="Check the settings and the connection in a few seconds. Writes nothing.",
             )
         )
         return command
@@ -209,11 +209,11 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
 
     @abstractmethod
     def check(self) -> str:
-        """Try, within seconds, what a run needs; nothing is written.
+        """Check in a few seconds everything that a run needs. This writes nothing.
 
         Returns:
-            What is good, in one line.
+            The result in one line.
 
         Raises:
-            ConnectorError: What is not.
+            ConnectorError: A run would fail.
         """

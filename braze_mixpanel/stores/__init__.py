@@ -1,1 +1,1 @@
-"""Object stores: the URL of a place, each cloud's credentials and options, and errors in a line."""
+"""Object stores: URLs, credentials and options of each cloud, and one-line errors."""

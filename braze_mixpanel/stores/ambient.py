@@ -1,7 +1,7 @@
-"""Keeps credentials of the environment away from those that are set.
+"""Hide credentials in the environment if the settings have credentials.
 
-obstore reads the environment in addition to what it is given. A session token there would join the
-key in the settings, and a bearer token would replace it.
+obstore reads the environment in addition to its options. A session token in the environment would
+be combined with the key in the settings, and a bearer token would replace the key.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ _CREDENTIALS: Final = {
     "AZURE_": re.compile("KEY|SAS|TOKEN|SIGNATURE|EMULATOR|CONNECTION|CLI$|FABRIC|CLIENT|TENANT"),
     "GOOGLE_": re.compile("CREDENTIALS|SERVICE_ACCOUNT|SIGNATURE|TOKEN"),
 }
-"""Beginning of the names of a cloud's variables → what those of credentials have in them."""
+"""Prefix of a cloud's variables → a pattern for the names of variables with credentials."""
 _OF_A_CLIENT: Final = frozenset({"client_id", "client_secret", "tenant_id"})
-"""Parts of one credential of Azure, which may come from both places."""
+"""Parts of one credential of Azure. Some may come from the settings, others from the
+environment."""
 
 
 @contextmanager
 def without_other_credentials(prefix: str, options: Collection[str]) -> Iterator[None]:
-    """Hide the credentials in the environment from what is done inside, if others are set.
+    """Hide the credentials in the environment during the block, if the options have credentials.
 
     Args:
         prefix: `AWS_`, `AZURE_` or `GOOGLE_`.

@@ -1,4 +1,4 @@
-"""Credentials of an AWS profile: static keys are read here, anything else through boto3."""
+"""Read the credentials of an AWS profile. Static keys are read here, all others with boto3."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from braze_mixpanel.stores.use import Use
 
 _REFRESH = timedelta(minutes=10)
-"""boto3 renews what expires; it is asked again after this time."""
+"""boto3 renews credentials that expire, so it is called again after this time."""
 _NEED_BOTO3 = frozenset(
     {"sso_session", "sso_start_url", "role_arn", "credential_process", "login_session"}
 )
 
 
 class Profile(NamedTuple):
-    """What a profile gives."""
+    """The credentials and the region of a profile."""
 
     store: dict[str, Any]
     """Options of obstore's S3Store."""
@@ -31,14 +31,14 @@ class Profile(NamedTuple):
 
 
 def profile_of(name: str | None, use: Use) -> Profile | None:
-    """Find a profile in `~/.aws`, or in the files that the environment names.
+    """Return a profile in `~/.aws`, or in the files that environment variables name.
 
     Args:
-        name: As the options name it; without one `AWS_PROFILE` or `default` counts.
-        use: Names the setting in the error.
+        name: The name in the options. Without it, `AWS_PROFILE` or `default` is used.
+        use: The names of the settings, for errors.
 
     Returns:
-        Its credentials; None if no profile is named and the default has none.
+        The profile. None if no profile is named and the default profile has no credentials.
 
     Raises:
         SettingsError: The named profile is missing, or needs boto3, which is not installed.
@@ -74,7 +74,9 @@ def _section(variable: str, file: str, names: tuple[str, ...]) -> dict[str, str]
     try:
         parser.read(path, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is no file of AWS profiles: correct or remove it.") from error
+        raise SettingsError(
+            f"{path} is not a file of AWS profiles: correct or remove it."
+        ) from error
     found = next((name for name in names if parser.has_section(name)), None)
     return dict(parser.items(found)) if found else {}
 
@@ -94,7 +96,7 @@ def _through_boto3(profile: str) -> Callable[[], dict[str, Any]]:
         ) from error
     try:
         credentials = boto3.Session(profile_name=profile).get_credentials()
-    except Exception as error:  # botocore has a tree of its own, which boto3 does not show
+    except Exception as error:  # botocore has its own error classes, which boto3 does not export
         raise SettingsError(f"The AWS profile {profile} cannot be used: {error}") from error
     if credentials is None:
         raise SettingsError(f"The AWS profile {profile} holds no credentials.")

@@ -1,4 +1,4 @@
-"""Azure Blob Storage."""
+"""Open containers of Azure Blob Storage."""
 
 from __future__ import annotations
 

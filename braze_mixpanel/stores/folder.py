@@ -1,4 +1,4 @@
-"""The objects below a prefix of a store, for the files that a run writes."""
+"""Write and read the objects below a prefix of a store, for the files of a run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class StoreFolder:
-    """Writes and reads objects below a prefix; each call is one request, but for retries.
+    """Write and read objects below a prefix. Each call sends one request, without retries.
 
-    An object is there as a whole or not at all: it is sent in one PUT, which the services apply
-    when all its bytes have come. It gets no ACL, so the rights of the bucket count.
+    An object exists completely or not at all: it is sent in one PUT, which the services apply when
+    all bytes have arrived. It has no ACL, so the permissions of the bucket apply.
     """
 
     def __init__(self, url: str, options: Mapping[str, Any], use: Use) -> None:
@@ -57,10 +57,10 @@ class StoreFolder:
         return f"{self.url}/{name}"
 
     def check(self) -> None:
-        """Find, without writing anything, whether the bucket is there and the credentials count.
+        """Check that the bucket exists and accepts the credentials, without writing to it.
 
-        It asks for an object that does not exist. A refusal of this request alone proves nothing,
-        since credentials that may only write are fine.
+        This reads an object that does not exist. If the service denies this request, that is no
+        error, because the credentials may have permission only to write.
 
         Raises:
             ConnectorError: The store cannot be used.
@@ -87,7 +87,7 @@ class StoreFolder:
                 self._key(name),
                 content,
                 attributes={"Content-Type": content_type},
-                use_multipart=False,  # a part of an upload that a kill leaves behind costs money
+                use_multipart=False,  # an unfinished multipart upload would cost money
             )
 
     def read(self, name: str) -> bytes:
@@ -139,4 +139,4 @@ class StoreFolder:
 
 
 class _DeniedError(SettingsError):
-    """The credentials are known, and may not do this."""
+    """The credentials are accepted, but have no permission for this request."""

@@ -1,4 +1,4 @@
-"""Google Cloud Storage, over its XML API."""
+"""Open buckets of Google Cloud Storage, with its XML API."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _TOKEN_NAMES: Mapping[str, Mapping[str, Any]] = {
     "cloud": {},
     "anon": {"skip_signature": True},
 }
-"""What stands for a token, and the options of the store that it means."""
+"""Special values of `token` → the options of the store."""
 
 
 def open_google(bucket: str, given: Mapping[str, Any], use: Use) -> GCSStore:
@@ -107,10 +107,10 @@ def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:
 
 
 def _token(token: object, use: Use) -> dict[str, Any]:
-    """Read `token` in its usual meanings: a word, a path, a key as an object, a token itself.
+    """Return the options for `token`: a special value, a path, a key as an object, or a token.
 
     Raises:
-        SettingsError: It needs a person at a browser, or cannot be a token.
+        SettingsError: The value needs a login in a browser, or is not a token.
     """
     if token is None:
         return {}
@@ -147,12 +147,12 @@ def _object(text: str, place: str) -> dict[str, Any]:
     except ValueError:
         key = None
     if not isinstance(key, dict):
-        raise SettingsError(f"{place} is no JSON object: is it a Google key file?")
+        raise SettingsError(f"{place} is not a JSON object: is it a Google key file?")
     return key
 
 
 def _key(key: dict[str, Any], use: Use, path: str | None = None) -> dict[str, Any]:
-    """Choose how to use a key by its type."""
+    """Return the options for a key, by its type."""
     kind = key.get("type", "service_account")
     if kind == "service_account":
         missing = [name for name in ("client_email", "private_key") if name not in key]

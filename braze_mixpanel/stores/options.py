@@ -1,4 +1,4 @@
-"""Reads the options of a store: each one is used, ignored on purpose, or refused."""
+"""Read the options of a store. Each option is used, ignored on purpose, or rejected."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def seconds_of(value: object) -> float | None:
 
 
 class Options:
-    """The options of one store: each is taken once, and `finish` refuses those that are left."""
+    """The options of one store. Each option is taken once, and `finish` rejects the rest."""
 
     def __init__(
         self, options: Mapping[str, Any], known: Iterable[str], use: Use, place: str = ""
@@ -94,10 +94,10 @@ class Options:
         """Copy the options.
 
         Args:
-            options: As set; null counts as not set.
-            known: Every name that can be taken, for the hint in an error.
-            use: Names the settings in errors.
-            place: Where the options are in the setting; empty for its top.
+            options: The options. A null option counts as not set.
+            known: All names that can be taken, for the hint in an error.
+            use: The names of the settings, for errors.
+            place: The path of these options in the setting. Empty: the top level.
         """
         self._left = {name: value for name, value in options.items() if value is not None}
         self._known = [*known]
@@ -110,17 +110,17 @@ class Options:
         return found[0] if found else None
 
     def text(self, *names: str) -> str | None:
-        """Return a text that can stand in a URL or in an HTTP header.
+        """Return a text that is valid in a URL and in an HTTP header.
 
         Raises:
-            SettingsError: It holds blanks, line ends or other characters that cannot.
+            SettingsError: The text has blanks, line ends or characters that are not ASCII.
         """
         value = self.take(*names)
         text = "" if value is None else str(value).strip()
         if not text.isascii() or not text.isprintable() or " " in text:
             raise SettingsError(
                 f"{self.place}.{names[0]} holds a blank, a line end or a character that is not "
-                "ASCII: was it copied whole?"
+                "ASCII: was it copied completely?"
             )
         return text or None
 
@@ -201,10 +201,10 @@ class Options:
         return {name: self._left.pop(name) for name in names if name in self._left}
 
     def finish(self) -> None:
-        """Refuse what was not taken.
+        """Raise if an option was not taken.
 
         Raises:
-            SettingsError: There is an option that this store does not have.
+            SettingsError: This store does not have such an option.
         """
         for name in self._left:
             if name in IGNORED:
@@ -235,11 +235,11 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
             "http://."
         )
     host = host_of(url)
-    # The store library would panic, with a stack trace.
+    # With such a host, obstore would panic and print a stack trace.
     if not host or (_ends_in_number(host) and not _is_ip_address(host)):
         raise SettingsError(
-            f"The endpoint {url!r} in {use.options} or the environment is no URL: check its host "
-            "and port."
+            f"The endpoint {url!r} in {use.options} or the environment is not a URL: check its "
+            "host and port."
         )
     return url.rstrip("/")
 

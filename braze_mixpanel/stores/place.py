@@ -1,4 +1,4 @@
-"""The URL of a place in a store, and the store itself."""
+"""Parse the URL of a place in a store, and open the store."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _NAME: Final = re.compile(r"[A-Za-z0-9$_.:-]+")
 
 
 class Place(NamedTuple):
-    """What a URL names.
+    """The place that a URL names.
 
     Attributes:
-        scheme: In lower case.
-        bucket: The bucket, or the container of Azure.
-        prefix: The path in it, without a slash at its end; may be empty.
-        account: The storage account, where an Azure URL names it.
+        scheme: The scheme in lower case.
+        bucket: The name of the bucket, or of the container in Azure.
+        prefix: The path in the bucket, without a slash at its end. It may be empty.
+        account: The storage account, if an Azure URL names it.
     """
 
     scheme: str
@@ -39,17 +39,17 @@ class Place(NamedTuple):
 
 
 def parse_place(url: str, use: Use) -> Place | None:
-    """Read the URL of a place.
+    """Return the place that a URL names.
 
     Args:
-        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a path.
-        use: Names the setting.
+        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a local path.
+        use: The names of the settings, for errors.
 
     Returns:
-        The place; None for a path of this machine, see `local_path`.
+        The place. None for a local path, see `local_path`.
 
     Raises:
-        SettingsError: The URL is of another kind, or names no bucket.
+        SettingsError: The scheme is not supported, or the URL has no bucket.
     """
     found = _SCHEME.match(url)
     scheme = found[1].lower() if found else ""
@@ -74,7 +74,7 @@ def parse_place(url: str, use: Use) -> Place | None:
 
 
 def local_path(url: str) -> str:
-    """Return the path of a `file://` URL; a path is returned as it is."""
+    """Return the path of a `file://` URL. A path is returned unchanged."""
     scheme, separator, rest = url.partition("://")
     return rest or url if separator and scheme.lower() in LOCAL else url
 
@@ -82,17 +82,19 @@ def local_path(url: str) -> str:
 def open_bucket(
     place: Place, options: Mapping[str, Any], use: Use
 ) -> S3Store | GCSStore | AzureStore:
-    """Open the bucket of a place. Only an S3 bucket without a region costs a request.
+    """Open the bucket of a place.
+
+    This sends no request, except for an S3 bucket without a region in the options.
 
     Args:
-        place: Which bucket.
-        options: Credentials and options of the store.
-        use: What it is opened for.
+        place: The place.
+        options: The credentials and options of the store.
+        use: The names of the settings, for errors.
 
     Raises:
         SettingsError: An option is wrong, or a package is missing.
     """
-    # Imported here, since a local folder needs none of them.
+    # Imported here, because a local folder does not need these modules.
     if place.scheme in S3:
         from braze_mixpanel.stores.s3 import open_s3  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""S3 and what speaks its protocol (MinIO, R2, …)."""
+"""Open buckets of S3 and of services with the same API (MinIO, R2, …)."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ _SECONDS_TO_FIND_THE_REGION = 5
 
 
 class _Given:
-    """The options with the parts in which s3fs took the options of botocore."""
+    """The options, with the nested options of botocore in the form that s3fs uses."""
 
     def __init__(self, given: Mapping[str, Any], use: Use) -> None:
         self.options = Options(given, [*_NAMES, *_OWN], use)

@@ -1,4 +1,4 @@
-"""Reads what obstore's errors say: the service's code and message, without secrets.
+"""Read the service's code and message from obstore's errors, without secrets.
 
 obstore writes everything into one text: what it was doing, the URL (that of a request with a
 shared access signature as REDACTED), the HTTP status, the body of the answer, and below that a dump
@@ -38,7 +38,7 @@ _MOST_TEXT = 20_000
 
 
 class ServiceError(Exception):
-    """What a service answered, or why it could not be asked, in one line without secrets."""
+    """Return in one line, without secrets, the service's answer or why there is none."""
 
     def __init__(self, text: str, *codes: str) -> None:
         """Keep the codes.

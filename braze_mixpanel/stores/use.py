@@ -1,4 +1,4 @@
-"""What a store is opened for: the settings that errors name, and the rights that it takes."""
+"""Describe the use of a store: the settings that errors name, and the rights it needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Use(NamedTuple):
 
     @property
     def done(self) -> str:
-        """What cannot be done when the store fails, as a participle."""
+        """The action that fails with the store, as a participle."""
         return "written" if self.writes else "read"
 
     @property

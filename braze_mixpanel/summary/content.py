@@ -1,4 +1,4 @@
-"""What the summary of a run says. Pure."""
+"""Build the content of a run's summary. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a plugin knows of its run.
+    """The facts of a run that its plugin knows.
 
     Attributes:
         counts: Numbers of records, members, files and requests; each plugin has its own.

@@ -1,4 +1,4 @@
-"""Writes the summary when a plugin's command ends, in whatever way it does."""
+"""Write the summary when a plugin's command ends, with or without an error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Summarized(Protocol):
         """Its settings."""
 
     def run_facts(self) -> RunFacts:
-        """What it knows of its run, at any time."""
+        """Return the facts that the plugin knows of its run, at any time."""
 
 
 def summary_file(config: Mapping[str, Any]) -> WholeFile | None:
@@ -73,7 +73,7 @@ def find_summary_problem(config: Mapping[str, Any]) -> str | None:
 
 
 class SummaryWriter:
-    """Writes the summary of one command."""
+    """Write the summary of one command."""
 
     def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)) -> None:
         """Note when the command began.

@@ -1,1 +1,1 @@
-"""What lies in the bucket: the store, its layout, its errors, and reading ahead."""
+"""Access to the bucket: stores, the layout of paths, listings, and reading files ahead."""

@@ -1,9 +1,13 @@
-"""Pure: what a Currents path says, and how hours are counted.
+"""Parse and build Currents paths, and count hours. Pure: no I/O.
+
+Braze writes each file to this path:
 
     <integration>/event_type=<type>/date=<YYYY-MM-DD-HH>/<schema id>/<zone>/
         <integration>+<partition>+<offset>.avro
 
-Hours are texts such as `2026-11-01-13` (UTC) throughout: they compare as they sort in a listing.
+An hour is always a text such as `2026-11-01-13` (UTC): texts in this form compare in the order in
+which a bucket lists them.
+Source: Braze's documentation of Currents event delivery and its sample files (November 2026).
 """
 
 from __future__ import annotations
@@ -27,16 +31,18 @@ _AVRO = ".avro"
 _A_DAY = "2026-11-01"
 _LAST_HOUR = "-23"
 _FEWEST_PARTS = 3
-"""Of a path in the partitioned layout: event type, hour and name."""
+"""The folders of the event type and of the hour, and the file name."""
 
 
 @dataclass(frozen=True, order=True)
 class FileKey:
-    """What identifies a file within its stream, and where it lies.
+    """Identify a file within its stream.
 
-    In the partitioned layout `hour` is set, `folder` is the path without event type and hour, and
-    `name` the partition and offset. A folder of a whole day counts as its last hour, and stands in
-    `folder` by its name. In any other layout `name` is the path below the prefix.
+    In Braze's layout, `hour` is set, `folder` is the path without the event type and the hour, and
+    `name` is `<partition>+<offset>`. For a folder of a whole day, `hour` is the last hour of the
+    day, and `folder` also contains the name of the day's folder, so that `path` can rebuild the
+    path. In any other layout, `hour` and `folder` are empty, and `name` is the path below the
+    prefix.
     """
 
     hour: str
@@ -58,7 +64,16 @@ class FileKey:
 
 
 def paths_in(event_type: str, folder: str, hour: str, names: Iterable[str]) -> Iterator[str]:
-    """Yield the paths below the prefix of many files of one folder and hour."""
+    """Yield the paths below the prefix of many files of one folder and hour.
+
+    This gives the same as `FileKey.path` for each name, but builds the folder part only once.
+
+    Args:
+        event_type: In Braze's spelling.
+        folder: As in `FileKey`.
+        hour: As in `FileKey`.
+        names: File names, as in `FileKey`.
+    """
     integration, _, _ = folder.partition("/")
     place = FileKey(hour, folder, "x.x").path(event_type)[: -len("x.x")]
     for name in names:
@@ -67,7 +82,11 @@ def paths_in(event_type: str, folder: str, hour: str, names: Iterable[str]) -> I
 
 
 def parse_path(path: str) -> FileKey:
-    """Read the path of a file below the prefix; any path is a key, partitioned or not."""
+    """Return the key of a file.
+
+    Args:
+        path: The path below the prefix, in any layout.
+    """
     integration, *parts = path.split("/")
     if integration.startswith(TYPE_FOLDER):  # the prefix is that of one integration
         integration, parts = "", [integration, *parts]
@@ -82,7 +101,9 @@ def parse_path(path: str) -> FileKey:
         if name == f"{integration}+{short}{_AVRO}" and _SHORT_NAME.fullmatch(short):
             name = short
         elif _SHORT_NAME.fullmatch(name):
-            name = f"/{name}"  # no ending: without a mark it would pass for a short one
+            # A name without a suffix looks like a short name, which `path` would expand. The slash
+            # marks it as a full name.
+            name = f"/{name}"
         day = [parts[1]] if len(hour) == len(_A_DAY) else []
         folder = "/".join([integration, *day, *parts[2:-1]])
         return FileKey(f"{hour}{_LAST_HOUR}" if day else hour, folder, name)
@@ -90,11 +111,11 @@ def parse_path(path: str) -> FileKey:
 
 
 def is_data(path: str) -> bool:
-    """Report whether a file may hold events.
+    """Return whether a file may hold events.
 
-    In the folder of an hour any file may, under any name: its content says what it is. Only
-    names that begin with a dot or an underscore are left out, as all tools do that write such
-    marks (`_SUCCESS`). Elsewhere, where anything may lie, the name must say it.
+    In the folder of an hour, any file may hold events: its content decides later. Only names that
+    begin with a dot or an underscore are skipped, because other tools write such marker files
+    (`_SUCCESS`). Outside of such folders, the file name must have a suffix of `DATA_SUFFIXES`.
     """
     folder, _, name = path.lower().rpartition("/")
     if not name or name.startswith((".", "_")):
@@ -103,7 +124,7 @@ def is_data(path: str) -> bool:
 
 
 def is_hour(text: str) -> bool:
-    """Return whether a text is an hour, or a whole day (for buckets that were rearranged)."""
+    """Return whether a text is an hour or a whole day. Some tools regroup buckets by day."""
     if not _HOUR.match(text):
         return False
     try:
@@ -125,7 +146,7 @@ def to_datetime(hour: str) -> datetime:
 
 
 def shift(hour: str, hours: int) -> str:
-    """Return the hour so many hours later, or earlier if negative."""
+    """Return the hour that is `hours` later, or earlier if `hours` is negative."""
     try:
         return to_hour(to_datetime(hour) + timedelta(hours=hours))
     except OverflowError:

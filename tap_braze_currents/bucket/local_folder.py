@@ -1,4 +1,4 @@
-"""A folder of this machine as a store: walked in the order in which an object store lists."""
+"""A local folder as a store. It lists files in the same order as an object store."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ logger = logging.getLogger("tap-braze-currents")
 
 
 class LocalFolder:
-    """Lists and reads files. Links are followed; what is neither file nor folder is left out."""
+    """List and read local files.
+
+    Symbolic links are followed. Sockets, pipes and devices are skipped.
+    """
 
     def scan(self, folder: str, after: str = "") -> Iterator[list[StoredObject]]:
         """List all files below a folder in the order of their paths, folder by folder.
 
-        A folder or file that is removed meanwhile counts as not there.
+        A folder or file that is removed during the listing counts as missing.
 
         Raises:
-            OSError: A folder cannot be listed: it must not count as empty.
+            OSError: A folder cannot be listed. It must not count as empty, or files would be lost.
         """
         below = folder.rstrip("/") + "/"
         return self._walk(below, after[len(below) :] if after.startswith(below) else "")
@@ -38,9 +41,12 @@ class LocalFolder:
     def _walk(self, folder: str, after: str) -> Iterator[list[StoredObject]]:
         """Walk in the order of whole paths, in which `a-b` comes before `a/b`.
 
+        A plain recursive walk would give `a/b` first, since `a` sorts before `a-b`. So the names of
+        folders are sorted with their slash at the end.
+
         Args:
             folder: With a slash at its end.
-            after: Relative to the folder; what sorts before it, or is it, is left out.
+            after: A path relative to the folder. Only paths that sort after it are listed.
         """
         page: list[StoredObject] = []
         try:
@@ -49,8 +55,8 @@ class LocalFolder:
             return
         for name, entry in entries:
             if name.endswith("/"):
-                # If `after` lies inside this folder, the walk starts there. If not, all paths of
-                # the folder are on the same side of it.
+                # If `after` is a path inside this folder, the walk starts there. Otherwise all
+                # paths of the folder sort before `after`, or all sort behind it.
                 if (after.startswith(name) or name > after) and not _leads_up(entry, folder):
                     if page:
                         yield page
@@ -62,9 +68,10 @@ class LocalFolder:
             yield page
 
     def list_folder(self, folder: str) -> list[os.DirEntry[str]]:
-        """List one folder: the only way in which folders are listed here.
+        """Return the entries of one folder.
 
-        Names that are no text in UTF-8 are passed over: neither STATE nor a message can hold them.
+        Names that are not valid UTF-8 are skipped with a warning: neither STATE nor a log line can
+        hold them.
         """
         with os.scandir(folder) as entries:
             found = list(entries)
@@ -72,8 +79,8 @@ class LocalFolder:
         if len(named) < len(found):
             odd = min(os.fsencode(entry.name) for entry in found if not _is_text(entry.name))
             logger.warning(
-                "%s holds %d names that are no text in UTF-8, such as %r. They are not read: "
-                "rename them.",
+                "%s holds %d file names that are not valid UTF-8, such as %r. These files are not "
+                "read. Rename them.",
                 folder,
                 len(found) - len(named),
                 odd[:100],
@@ -84,8 +91,8 @@ class LocalFolder:
         """List one folder.
 
         Raises:
-            FileNotFoundError: It is not there.
-            NotADirectoryError: It is a file.
+            FileNotFoundError: The folder does not exist.
+            NotADirectoryError: The path is a file.
         """
         folders, objects = [], []
         for name, entry in sorted(map(_sortable, self.list_folder(folder))):
@@ -96,36 +103,38 @@ class LocalFolder:
         return Children(sorted(folders), objects)
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        """Read a file, or a part of it.
+        """Read a file, or the part of it from byte `start` to before byte `end`.
 
         Raises:
-            FileNotFoundError: It is not there.
+            FileNotFoundError: The file does not exist.
+            BrokenFileError: The file is larger than `FILE_BYTES`.
         """
         with Path(path).open("rb") as file:
             file.seek(start or 0)
-            # A file may have grown since it was listed, or be one without end.
+            # The read is bounded: a file may have grown since it was listed, and a device file
+            # behind a link may never end.
             content = file.read(FILE_BYTES + 1 if end is None else end - (start or 0))
         if len(content) > FILE_BYTES:
             raise BrokenFileError(f"it is larger than {FILE_BYTES >> 20} MiB")
         return content
 
     def look_up(self, path: str) -> StoredObject:
-        """Ask for one file.
+        """Return the size and time of one file.
 
         Raises:
-            FileNotFoundError: It is not there.
+            FileNotFoundError: The file does not exist.
         """
         return _object(path, Path(path).stat())
 
 
 def _leads_up(entry: os.DirEntry[str], folder: str) -> bool:
-    """Report whether a link leads to a folder that holds it: its files would come without end."""
+    """Return whether a link points to a folder above it. Following it would never end."""
     if not entry.is_symlink():
         return False
     real = os.path.realpath(entry.path)
     if not Path(os.path.realpath(folder)).is_relative_to(real):
         return False
-    logger.warning("%s is a link to a folder above it, and is not followed.", entry.path)
+    logger.warning("%s is a link to a folder above it and is not followed.", entry.path)
     return True
 
 
@@ -136,7 +145,7 @@ def _is_text(name: str) -> bool:
 def _sortable(entry: os.DirEntry[str]) -> tuple[str, os.DirEntry[str]]:
     try:
         is_folder = entry.is_dir()
-    except OSError as error:  # a link to itself
+    except OSError as error:  # ELOOP: a link to itself
         if error.errno != errno.ELOOP:
             raise
         is_folder = False
@@ -144,7 +153,7 @@ def _sortable(entry: os.DirEntry[str]) -> tuple[str, os.DirEntry[str]]:
 
 
 def _described(entry: os.DirEntry[str]) -> StoredObject | None:
-    """Return what is known of a file; None if it has gone, or is no file."""
+    """Return a file with its size and time, or None if it was removed or is not a plain file."""
     try:
         status = entry.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A bucket of S3, Google or Azure as a store, read by obstore."""
+"""A bucket of S3, Google Cloud Storage or Azure as a store, accessed through obstore."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     CloudStore = S3Store | GCSStore | AzureStore
 
 _KEYS_A_PAGE = 1000
-"""As many as the services return for one request."""
+"""The most keys that the services return for one request."""
 
 
 class ObjectStore:
-    """Lists and reads objects; each call is one request, but for retries and longer listings."""
+    """List and read objects. A call sends one request; a long listing sends one for each page."""
 
     def __init__(self, bucket: str, store: CloudStore) -> None:
-        """Wrap a store; nothing is asked of the service yet.
+        """Wrap a store of obstore. This sends no request.
 
         Args:
-            bucket: Its name, with which every path begins.
-            store: The store of the whole bucket.
+            bucket: The bucket's name. Every path begins with it.
+            store: The obstore store of the whole bucket.
         """
         self._before = f"{bucket}/"
         self._store = store
@@ -43,7 +43,7 @@ class ObjectStore:
         """List all objects below a folder in the order of their keys, one page a request.
 
         Raises:
-            ServiceError: What the service answered.
+            ServiceError: The service answered with an error.
         """
         with _translated(folder):
             pages = obstore.list(
@@ -57,10 +57,10 @@ class ObjectStore:
                     yield objects
 
     def children(self, folder: str) -> Children:
-        """List one folder, which is empty if it is not there.
+        """List one folder. A folder that does not exist is empty.
 
         Raises:
-            ServiceError: What the service answered.
+            ServiceError: The service answered with an error.
         """
         with _translated(folder):
             with within_memory():
@@ -70,11 +70,12 @@ class ObjectStore:
             return Children(folders, objects)
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
-        """Read an object, or a part of it, with one GET.
+        """Read an object, or the part of it from byte `start` to before byte `end`, with one GET.
 
         Raises:
-            FileNotFoundError: It is not there.
-            ServiceError: What the service answered.
+            FileNotFoundError: The object does not exist.
+            BrokenFileError: The object is larger than `FILE_BYTES`.
+            ServiceError: The service answered with an error.
         """
         key = self._key(path)
         with _translated(path):
@@ -86,11 +87,11 @@ class ObjectStore:
             return obstore.get_range(self._store, key, start=start or 0, end=end).to_bytes()
 
     def look_up(self, path: str) -> StoredObject:
-        """Ask for one object without its content.
+        """Return the size and time of one object with one HEAD request.
 
         Raises:
-            FileNotFoundError: It is not there.
-            ServiceError: What the service answered.
+            FileNotFoundError: The object does not exist.
+            ServiceError: The service answered with an error.
         """
         with _translated(path):
             return self._object(obstore.head(self._store, self._key(path)))
@@ -103,13 +104,17 @@ class ObjectStore:
 
 
 def _is_marker(found: ObjectMeta) -> bool:
-    """Recognize what consoles write to show an empty folder; it has lost the slash at its end."""
+    """Return whether an object only marks an empty folder.
+
+    The consoles of the stores write such objects: empty, with a slash at the end of the key.
+    obstore removes the slash, so the test here is an empty object without a suffix.
+    """
     return found["size"] == 0 and "." not in found["path"].rpartition("/")[2]
 
 
 @contextmanager
 def _translated(path: str) -> Iterator[None]:
-    """Raise the library's errors as ours."""
+    """Convert errors of obstore into the errors of this project."""
     try:
         yield
     except (BaseError, FileNotFoundError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The seam between the tap and a store: the few calls that the tap makes, and what they return."""
+"""The interface of a store: the four calls that the tap makes, and their results."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ if TYPE_CHECKING:
 
 
 class StoredObject(NamedTuple):
-    """What a listing says of one object."""
+    """One object of a listing."""
 
     path: str
-    """From the bucket's name (or the root of the file system) on."""
+    """The path, beginning with the bucket's name or, locally, the root of the file system."""
     size: int
     """In bytes."""
     modified: datetime | None
-    """With its time zone."""
+    """When it was last written, with a time zone. None if the store does not report it."""
 
 
 class Children(NamedTuple):
-    """What lies directly in a folder."""
+    """The direct content of a folder."""
 
     folders: list[str]
-    """Names, in order."""
+    """Names without a path, sorted."""
     objects: list[StoredObject]
 
 
 class Store(Protocol):
-    """Lists and reads objects. Paths begin with the bucket's name, or are absolute (local)."""
+    """List and read objects. Paths begin with the bucket's name, or are absolute local paths."""
 
     def scan(self, folder: str, after: str = "") -> Iterator[list[StoredObject]]:
-        """List everything below a folder in the order of the paths, page by page.
+        """List all objects below a folder in the order of their paths, page by page.
 
         Args:
-            folder: A path; a folder that is not there is empty.
-            after: A path: only objects that sort after it are listed.
+            folder: The path of the folder. A folder that does not exist is empty.
+            after: A path. Only objects that sort after it are listed.
         """
 
     def children(self, folder: str) -> Children:
         """List one folder.
 
         Raises:
-            FileNotFoundError: It is not there, where the store knows folders.
-            NotADirectoryError: It is a file.
+            FileNotFoundError: The folder does not exist. Only local folders raise this.
+            NotADirectoryError: The path is a file.
         """
 
     def read(self, path: str, start: int | None = None, end: int | None = None) -> bytes:
         """Read an object, or the part of it from byte `start` to before byte `end`.
 
         Raises:
-            FileNotFoundError: It is not there.
+            FileNotFoundError: The object does not exist.
         """
 
     def look_up(self, path: str) -> StoredObject:
-        """Ask for one object without its content.
+        """Return the size and time of one object.
 
         Raises:
-            FileNotFoundError: It is not there.
+            FileNotFoundError: The object does not exist.
         """

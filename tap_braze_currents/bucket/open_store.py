@@ -1,4 +1,4 @@
-"""Opens the store that `storage_url` names."""
+"""Open the store that `storage_url` names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket.objects import Store
 
 CURRENTS: Final = Use("storage_url", "storage_options")
-"""What the tap opens a store for."""
+"""The names of the settings, for error messages about the store."""
 
 
 class Opened(NamedTuple):
@@ -29,10 +29,13 @@ class Opened(NamedTuple):
 
 
 def open_store(url: str, options: Mapping[str, Any]) -> Opened:
-    """Open a store. Only an S3 bucket without a region costs a request.
+    """Open a store.
+
+    This sends no request, except for an S3 bucket without a region in the options: there one
+    request asks for the region.
 
     Args:
-        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a path.
+        url: `s3://`, `gs://`, `abfs://`, `az://`, `file://`, or a local path.
         options: The setting `storage_options`.
 
     Raises:
@@ -43,7 +46,7 @@ def open_store(url: str, options: Mapping[str, Any]) -> Opened:
         Options(options, (), CURRENTS).finish()
         root = str(Path(local_path(url)).expanduser().absolute())
         return Opened(LocalFolder(), root, root)
-    # Imported here, since a local folder does not need it.
+    # Imported here because a local folder does not need obstore.
     from tap_braze_currents.bucket.object_store import ObjectStore  # noqa: PLC0415
 
     store = ObjectStore(place.bucket, open_bucket(place, options, CURRENTS))

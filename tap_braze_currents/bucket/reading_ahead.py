@@ -1,4 +1,4 @@
-"""Reads files ahead in the background, so that decoding does not wait for the network."""
+"""Read files ahead in background threads, so that decoding does not wait for the network."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
     from tap_braze_currents.bucket.store import Bucket, RemoteFile
 
 FILES_AHEAD = 64
-"""Small files wait for the network, not for the processor: many are read at once."""
+"""For small files the time of a request dominates, so many are read at the same time."""
 LARGE_FILES_AHEAD = 8
 LARGE_BYTES = 1 << 20
 BYTES_AHEAD = 96 << 20
-"""Eight files of 100,000 events, as large as Braze writes them."""
+"""Room for eight files of 100,000 events, the largest that Braze writes."""
 READING_THREADS = 64
 LARGE_AT_ONCE = 4
-"""Each holds a piece twice for a moment: in the library that reads it, and in the file."""
+"""A large file being read has one piece in memory twice: in obstore's buffer and in the file."""
 PIECE_BYTES = 1 << 20
-"""Larger objects are read piece by piece: what breaks is resumed, not begun again.
+"""Larger objects are read in pieces of this size. After a broken connection, only the piece is read
+again.
 
-Small ones, since the allocator keeps several for each thread after they are gone.
+The pieces are small because the memory allocator keeps several freed ones for each thread.
 """
 ATTEMPTS = 5
 FIRST_WAIT_SECONDS = 0.2
@@ -40,7 +41,7 @@ _LARGE_TURN = BoundedSemaphore(LARGE_AT_ONCE)
 
 
 class Fetched(NamedTuple):
-    """A file and its content, or the error that reading it ended with."""
+    """A file with its content, or with the error that reading it raised."""
 
     event_type: str
     file: RemoteFile
@@ -53,23 +54,26 @@ def fetch_ahead(
     pool: Executor,
     files_ahead: int = FILES_AHEAD,
 ) -> Iterator[Fetched]:
-    """Fetch a bounded number of files, and of bytes, ahead of the one that is being worked on.
+    """Read files in the background, with a bound on the number of files and on their bytes.
 
     Args:
-        files: Event types and files to read; consumed only as far as is fetched ahead.
-        fetch: Reads one.
-        pool: Threads to read in.
-        files_ahead: Most files ahead.
+        files: Event types and files to read. The iterator advances only as far as files are read
+            ahead.
+        fetch: Reads one file.
+        pool: The threads that read.
+        files_ahead: The most files to read ahead.
 
     Yields:
-        The files in their order. The caller drops each one before it asks for the next, since its
-        content fills memory. At least one is always on its way; more only while they are few and
-        fit in memory.
+        The files in their order. The caller must drop each file before it asks for the next, to
+        free the memory of its content. At least one file is always being read, even one that is
+        larger than the bound.
     """
     ahead: deque[tuple[int, Fetched]] = deque()
     held = 0
     following = next(files, None)
     while following or ahead:
+        # First take out the file to return, then fill the freed room, and only then yield. So the
+        # next files are already being read while the caller decodes this one.
         fetched = None
         if ahead:
             size, fetched = ahead.popleft()
@@ -79,6 +83,7 @@ def fetch_ahead(
             size = PIECE_BYTES if file.size is None else file.size
             large = sum(some > LARGE_BYTES for some, _ in ahead) if size > LARGE_BYTES else 0
             is_full = len(ahead) >= files_ahead or large >= LARGE_FILES_AHEAD
+            # `ahead` is empty: read the file whatever its size, or the run would never go on.
             if ahead and (is_full or held + size > BYTES_AHEAD):
                 break
             held += size
@@ -96,22 +101,22 @@ def read_object(
     attempts: int = ATTEMPTS,
     first_wait: float = FIRST_WAIT_SECONDS,
 ) -> bytes | memoryview:
-    """Read an object, and retry where that may help.
+    """Read an object, and retry temporary errors.
 
     Args:
-        bucket: Where it lies.
+        bucket: The bucket that holds the object.
         file: The object.
         size: How many bytes of its beginning; all by default.
         attempts: How often each request is sent at most.
         first_wait: Seconds before the second attempt at most; each later wait is twice as long.
 
     Returns:
-        Its content; without a request if it is listed as empty.
+        The content. An object that is listed as empty costs no request.
 
     Raises:
-        FileNotFoundError: It was deleted after it was listed.
-        BrokenFileError: It is larger than `FILE_BYTES`.
-        ConnectorError: It cannot be read.
+        FileNotFoundError: The object was deleted after it was listed.
+        BrokenFileError: The object is larger than `FILE_BYTES`.
+        ConnectorError: The object cannot be read.
     """
     if file.size == 0:
         return b""
@@ -127,18 +132,19 @@ def read_object(
             return _read_pieces(read, file.size)
     except (FileNotFoundError, BrokenFileError):
         raise
-    except Exception as error:  # the stores have errors of their own
+    except Exception as error:  # each store library has its own error classes
         raise explain(error, file.path, CURRENTS) from error
 
 
 def _read_pieces(read: Callable[[int, int], bytes], size: int) -> memoryview:
-    # Not on the heap, where the gaps of files that are gone would stay.
+    # An anonymous memory map goes back to the operating system when it is freed. The same bytes on
+    # the heap would leave gaps there, and the process would grow from file to file.
     content = memoryview(mmap.mmap(-1, size))
     filled = 0
     while filled < size:
         piece = read(filled, min(filled + PIECE_BYTES, size))
         if not piece:
-            break  # the object is shorter than listed; the decoder will say what is missing
+            break  # the object is shorter than listed; the decoder reports the missing bytes
         content[filled : filled + len(piece)] = piece
         filled += len(piece)
     return content[:filled]
@@ -147,9 +153,10 @@ def _read_pieces(read: Callable[[int, int], bytes], size: int) -> memoryview:
 def _retrying(
     bucket: Bucket, file: RemoteFile, attempts: int, first_wait: float
 ) -> Callable[[int | None, int | None], bytes]:
-    """Return what reads a range of an object, from a byte to the one before another, with retries.
+    """Return a function that reads a range of bytes of an object, with retries.
 
-    It returns nothing if the object ends before the range: a shorter one may have replaced it.
+    The function takes the first byte and the byte after the last. It returns no bytes if the object
+    ends before the range: a shorter object may have replaced it since the listing.
     """
     read = backoff.on_exception(
         backoff.expo,

@@ -1,4 +1,4 @@
-"""The bucket as Braze fills it: integrations, event types, hours and files."""
+"""The bucket in Braze's terms: integrations, event types, hours and files."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 
 _MOST_FOLDERS_TO_LOOK_INTO = 50
 _NEWEST_FILES = 5
-"""So many are kept, since the newest may be damaged."""
+"""How many of the newest files are returned: the very newest may be damaged."""
 
 
 @dataclass(frozen=True, order=True)
 class RemoteFile:
-    """A file of the bucket; they sort by hour."""
+    """A file of the bucket. Files sort by hour."""
 
     key: FileKey
     path: str
-    """As the file system wants it."""
+    """The full path in the store, see `StoredObject`."""
     size: int | None = None
     modified: datetime | None = None
 
 
 class Folders(NamedTuple):
-    """What lies directly below the prefix, and directly below the integrations in it."""
+    """The two uppermost levels of folders below the prefix."""
 
     integrations: dict[str, set[str]]
     """Integration folder → event types in it."""
     others: list[str]
-    """Folders that are not Braze's own layout."""
+    """Folders that do not follow Braze's layout."""
     files: list[RemoteFile]
-    """Files beside the folders."""
+    """Data files that are not in a deeper folder."""
 
     def event_types(self) -> set[str]:
         """Return all event types that have a folder."""
@@ -62,10 +62,14 @@ class Bucket:
     """The files below the setting `storage_url`."""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        """Open the store; nothing is listed yet.
+        """Open the store. This lists nothing.
+
+        Args:
+            url: The setting `storage_url`.
+            options: The setting `storage_options`.
 
         Raises:
-            SettingsError: The URL, an option or a missing package.
+            SettingsError: The URL or an option is wrong, or a package is missing.
         """
         self.url = url.rstrip("/") or url
         self.passed_over = PassedOver()
@@ -79,14 +83,15 @@ class Bucket:
             yield
         except ConnectorError:
             raise
-        except Exception as error:  # the stores have errors of their own
+        except Exception as error:  # each store library has its own error classes
             raise explain(error, self.url, CURRENTS) from error
 
     def folders(self) -> Folders:
-        """Look at the two uppermost levels: integrations and their event types.
+        """List the two uppermost levels: integrations and their event types.
 
         Raises:
-            SettingsError: The bucket or the folder is missing, or this is not the right level.
+            SettingsError: The bucket or the folder is missing, or `storage_url` names a folder that
+                is too high or too low in the tree. The message then names the right folder.
             TemporaryError: The service does not answer.
         """
         inside = next((part for part in self.root.split("/") if part.startswith(TYPE_FOLDER)), None)
@@ -94,13 +99,14 @@ class Bucket:
             place = self.url if inside in self.url else self.root
             above = place[: place.index(inside)].rstrip("/").rpartition("/")[0]
             raise SettingsError(
-                f"storage_url lies too deep, inside {inside}: set it to {above}, the folder above "
-                "the one named dataexport.….integration.…"
+                f"storage_url is too deep, inside {inside}: set it to {above}, the folder that "
+                "holds the folder dataexport.….integration.…"
             )
         found = Folders({}, [], [])
         folders = self._sort_in("", self._children(""), found)
         too_high = []
-        # Those that are called like integrations first: else many others would hide them.
+        # Only a limited number of folders is listed. Folders with the name of an integration come
+        # first, so that many other folders cannot push them beyond the limit.
         folders.sort(key=lambda name: not INTEGRATION_FOLDER.match(name))
         named = sum(bool(INTEGRATION_FOLDER.match(name)) for name in folders)
         for name in folders[: named + _MOST_FOLDERS_TO_LOOK_INTO]:
@@ -113,11 +119,11 @@ class Bucket:
         found.others.extend(folders[named + _MOST_FOLDERS_TO_LOOK_INTO :])
         if too_high and not found.integrations and not found.files:
             urls = " or ".join(f"{self.url}/{name}" for name in too_high[:3])
-            raise SettingsError(f"storage_url lies too high: set it to {urls}.")
+            raise SettingsError(f"storage_url is too high: set it to {urls}.")
         return found
 
     def _sort_in(self, folder: str, children: Children, found: Folders) -> list[str]:
-        """Add what lies in a folder to what was found; return the folders of unknown layout."""
+        """Add the content of a folder to `found`, and return its folders of unknown layout."""
         unknown = []
         for stored in children.objects:
             if self._is_data(stored):
@@ -140,7 +146,7 @@ class Bucket:
                 ) from error
 
     def not_hours(self, integration: str, event_type: str) -> list[str]:
-        """List what lies directly below an event type and is no folder of an hour or a day."""
+        """Return the files and folders directly below an event type that are not hours or days."""
         folder = _join(integration, TYPE_FOLDER + event_type)
         children = self._children(folder)
         files = [one.path.rpartition("/")[2] for one in children.objects if is_data(one.path)]
@@ -157,20 +163,22 @@ class Bucket:
         """List the files of an event type, oldest hour first, in one ordered pass.
 
         Args:
-            integration: The integration's folder.
-            event_type: In Braze's spelling.
-            first_hour: The first hour to list; empty: all.
-            known: Paths below the prefix that are left out.
+            integration: The folder of the integration.
+            event_type: The event type in Braze's spelling.
+            first_hour: The first hour to list. Empty: all hours.
+            known: Paths below the prefix to leave out.
 
         Yields:
-            Pages of files, in the order of their paths. At an hour's end a page may end.
+            Pages of files in the order of their paths. A page may hold files of several hours.
 
         Raises:
             ConnectorError: The folder cannot be listed.
         """
         folder = _join(self.root, integration, TYPE_FOLDER + event_type)
         hours = f"{folder}/{HOUR_FOLDER}"
-        # The folder of a whole day, `date=2026-11-01/`, sorts behind all hours of the day.
+        # `date=2026-11-01-05` as the key to start after: hour folders from this hour on sort behind
+        # it, since they go on with a slash. The folder of a whole day, `date=2026-11-01/`, sorts
+        # behind all hours of that day ("/" comes after "-"), so it is listed too.
         after = hours + first_hour if first_hour else ""
         begin = len(self.root) + 1
         with self._explained():
@@ -186,18 +194,20 @@ class Bucket:
                         self.passed_over.add(stored)
                 yield files
                 if page and page[-1].path > hours + ":":
-                    return  # past everything that begins with a digit
+                    # ":" is the character after "9": no hour can follow, so the listing may end.
+                    return
 
     def newest(self, integration: str, event_type: str, hours: Iterable[str]) -> list[RemoteFile]:
-        """Find the newest files of an event type in a few requests.
+        """Find the newest files of an event type with few requests.
 
         Args:
-            integration: The integration's folder.
-            event_type: In Braze's spelling.
-            hours: Where to begin to list, newest first; then the folders say which hours exist.
+            integration: The folder of the integration.
+            event_type: The event type in Braze's spelling.
+            hours: Hours to list from, newest first. If no file is found from these hours on, the
+                names of the folders give the hours that exist.
 
         Returns:
-            The last few files of the first listing that holds any, newest first.
+            The newest files of the first listing that is not empty, newest first.
 
         Raises:
             ConnectorError: The folder cannot be listed.
@@ -217,7 +227,11 @@ class Bucket:
         return nlargest(_NEWEST_FILES, (file for page in pages for file in page if file.key.hour))
 
     def files_below(self, folder: str) -> list[RemoteFile]:
-        """List all files of a folder without hours, each by its path."""
+        """List all data files below a folder that does not follow Braze's layout.
+
+        Raises:
+            ConnectorError: The folder cannot be listed.
+        """
         with self._explained():
             return sorted(
                 self._remote_file(stored, by_path=True)
@@ -230,8 +244,8 @@ class Bucket:
         """Look up one file by its key.
 
         Returns:
-            The file; as far as it is known if it cannot be looked up, so that reading it says why.
-            None if it is gone.
+            The file, or None if it does not exist. If the look-up fails for another reason, the
+            file has no size and no time, and reading it reports the error.
         """
         path = _join(self.root, key.path(event_type))
         try:

@@ -1,1 +1,1 @@
-"""The event types: a registry of those that Braze published, and discovery of others."""
+"""Event types: the registry of the types that Braze has published, and discovery of new ones."""

@@ -1,4 +1,4 @@
-"""Finds event types and fields that the registry does not know yet, in the newest files."""
+"""Find event types and fields that the registry does not know yet, in the newest files."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-braze-currents")
 
 HEAD_BYTES = 32 << 10
-"""The header of most files is shorter."""
+"""How many bytes to read first. The header of most files is shorter."""
 _NEWEST_FILES = 100
 _HOURS_BACK = (1, 24)
-"""Where the search for the newest file of a type begins: few files lie behind the first."""
+"""The search for the newest file starts one hour ago, then a day ago: few files follow there."""
 _JSON_TURN = BoundedSemaphore(2)
 """JSON files are read whole and may be large, so only a few are held at a time."""
 
@@ -46,15 +46,16 @@ class Sample(NamedTuple):
 
 
 def find_newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[list[RemoteFile]]:
-    """Find the newest files of each event type; in a flat folder, the newest hundred files.
+    """Find the newest files of each event type, and the newest 100 files of flat folders.
 
     Args:
-        bucket: Where the files are.
-        now: The present time; the search begins with the hours of this day.
-        pool: Threads to list in.
+        bucket: The bucket to search.
+        now: The present time. The search begins with the last hours before it.
+        pool: The threads that list.
 
     Returns:
-        For each event type a few files, newest first; each flat file by itself.
+        One list for each event type with a few files, newest first, and one list for each file of
+        a flat folder.
 
     Raises:
         ConnectorError: The bucket cannot be listed.
@@ -72,23 +73,23 @@ def find_newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[lis
 
 
 def short_name(file: RemoteFile) -> str:
-    """Name a file by its hour; by its name where the folders say no hour."""
+    """Return the hour of a file, or its file name if it is not in an hour folder."""
     return file.key.hour or file.path.rpartition("/")[2]
 
 
 def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
-    """Open the newest file of each event type; in a flat folder, the newest hundred files.
+    """Open the newest file of each event type, and the newest 100 files of flat folders.
 
     Args:
-        bucket: Where the files are.
-        now: The present time; the search begins with the hours of this day.
-        pool: Threads to list and read in.
+        bucket: The bucket to search.
+        now: The present time. The search begins with the last hours before it.
+        pool: The threads that list and read.
 
     Returns:
-        One sample for each file and type; files that cannot be read are left out.
+        One sample for each file and event type. Files that cannot be read are left out.
 
     Raises:
-        ConnectorError: The bucket cannot be listed, or not one of the files may be read.
+        ConnectorError: The bucket cannot be listed, or none of the files can be read.
     """
     newest = find_newest_files(bucket, now, pool)
     looked_into = list(pool.map(lambda files: _samples(bucket, files), newest))
@@ -96,18 +97,21 @@ def newest_files(bucket: Bucket, now: datetime, pool: Executor) -> list[Sample]:
     if errors and len(errors) == len(looked_into):
         raise errors[0]
     for error in errors:
-        logger.warning("Without the event types and fields of one file: %s", error)
+        logger.warning("The catalog lacks the event types and fields of one file: %s", error)
     return [
         sample for found in looked_into if not isinstance(found, ConnectorError) for sample in found
     ]
 
 
 def with_found(types: Mapping[str, EventType], samples: Iterable[Sample]) -> dict[str, EventType]:
-    """Add the event types and fields of samples to those that are known, up to `NEW_TYPES`.
+    """Return the known event types together with the types and fields of samples.
 
     Args:
-        types: Stream → what is known of it.
-        samples: From `newest_files`.
+        types: Stream id → known event type.
+        samples: The result of `newest_files`.
+
+    Returns:
+        Stream id → event type. At most `NEW_TYPES` types are added.
     """
     found, left_out = dict(types), set()
     for sample in sorted(samples, key=lambda sample: sample.event_type):
@@ -129,12 +133,12 @@ def with_found(types: Mapping[str, EventType], samples: Iterable[Sample]) -> dic
 
 
 def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
-    """Find the event types in a file with their fields, see `_look_into`.
+    """Return the event types in a file with their fields. Read as little of the file as possible.
 
     Raises:
-        BrokenFileError: It is damaged, or holds no events.
-        FileNotFoundError: It was deleted after it was listed.
-        ConnectorError: It cannot be read.
+        BrokenFileError: The file is damaged or holds no events.
+        FileNotFoundError: The file was deleted after it was listed.
+        ConnectorError: The file cannot be read.
     """
     try:
         return _look_into(bucket, file)
@@ -145,14 +149,9 @@ def look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
 
 
 def _look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]:
-    """Find the event types in a file with their fields, reading as little as that takes.
+    """Return the event types in a file with their fields.
 
-    Of an Avro file that is the header; JSON is read as a whole, few files at a time.
-
-    Raises:
-        BrokenFileError: It is damaged, or holds no events.
-        FileNotFoundError: It was deleted after it was listed.
-        ConnectorError: It cannot be read.
+    For an Avro file, the header is enough. A JSON file is read completely.
     """
     head = read_object(bucket, file, HEAD_BYTES)
     if is_whole_needed(head):
@@ -161,6 +160,8 @@ def _look_into(bucket: Bucket, file: RemoteFile) -> dict[str, tuple[Field, ...]]
             content = EventFile(file.path, head if whole else read_object(bucket, file))
             found = content.fields()
             return _named_by_folder(file, found) if content.is_avro else found
+    # The length of an Avro header is not known beforehand: if it does not end within the bytes
+    # read, read eight times as many. A file shorter than asked for is really cut off.
     size = HEAD_BYTES
     while True:
         try:
@@ -186,8 +187,9 @@ def _age(file: RemoteFile) -> float:
 def _samples(bucket: Bucket, files: Sequence[RemoteFile]) -> list[Sample] | ConnectorError:
     """Return the event types and fields in the newest file that is not damaged.
 
-    An error of the store is returned, so that the other types go on. The run reports damaged files.
-    But if all files of a type are damaged that nobody knows yet, it has no stream, and thus no run.
+    An error of the store is returned and not raised, so that the other event types are still
+    sampled. Damaged files are reported by the run that reads them. But an unknown event type of
+    which all files are damaged gets no stream and is read by no run, so a warning is logged here.
     """
     for file in files:
         try:
@@ -199,14 +201,19 @@ def _samples(bucket: Bucket, files: Sequence[RemoteFile]) -> list[Sample] | Conn
             return error
         return [Sample(event_type, fields, file) for event_type, fields in found.items()]
     if files[0].key.hour:
-        logger.warning("Without the event types and fields of %s: %s.", files[0].path, problem)
+        logger.warning(
+            "The catalog lacks the event types and fields of %s: %s.", files[0].path, problem
+        )
     return []
 
 
 def _named_by_folder(
     file: RemoteFile, found: dict[str, tuple[Field, ...]]
 ) -> dict[str, tuple[Field, ...]]:
-    """Name the event type as the folder does, if it does: that is where a run finds the file."""
+    """Replace the event type by the one in the folder's name, if the file is in such a folder.
+
+    A run finds the files of a stream by the names of their folders, so the folder's name decides.
+    """
     folders = file.path.split("/") if file.key.hour else []
     named = (name[len(TYPE_FOLDER) :] for name in folders if name.startswith(TYPE_FOLDER))
     folder = next(named, "")

@@ -1,8 +1,8 @@
 """The registry of Currents event types: type ↔ stream id, fields, JSON Schema.
 
-Its data lies in `event_types.json`, one line a type: `name:type` for every field that Braze ever
-published, with `!` if it is never null, `-` if it is no longer written, and `?` if Braze has
-announced it and no file has shown it yet. Types are Avro's.
+The data is in `event_types.json`, one line for each type: `name:type` for every field that Braze
+has ever published. `!` marks a field that is never null, `-` a field that Braze no longer writes,
+and `?` a field that Braze has announced but that was in no file yet. The types are Avro types.
 Source: Braze's Currents schemas from 2018 to the version of 2026-06-29, and its change log for
 versions 11 (2026-08-05) and 12 (2026-09-02).
 """
@@ -22,19 +22,19 @@ from tap_braze_currents.formats.limits import NEW_FIELDS
 
 @dataclass(frozen=True)
 class EventType:
-    """An event type with every field it ever had; `fields` is in the order of the files."""
+    """An event type with all fields it has ever had, in the order in which files hold them."""
 
     name: str
     fields: tuple[Field, ...]
 
     @property
     def stream_id(self) -> str:
-        """The Singer stream's id."""
+        """The id of the Singer stream."""
         return stream_id(self.name)
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of the stream's records, with the exact event type as an annotation."""
+        """The JSON Schema of the stream's records, annotated with the event type."""
         return {
             "type": "object",
             "properties": {field.name: field.json_schema for field in self.fields},
@@ -42,7 +42,7 @@ class EventType:
         }
 
     def with_fields(self, fields: tuple[Field, ...]) -> EventType:
-        """Return the type with those of the fields added that it lacks, up to `NEW_FIELDS`."""
+        """Return the event type with new fields added, at most `NEW_FIELDS` of them."""
         known = {field.name for field in self.fields}
         new = tuple(field for field in fields if field.name not in known)[:NEW_FIELDS]
         return EventType(self.name, self.fields + new)
@@ -50,7 +50,7 @@ class EventType:
 
 @functools.cache
 def registry() -> dict[str, EventType]:
-    """Return every published event type by its name."""
+    """Return all published event types by name, such as `users.messages.email.Open`."""
     data = json.loads(resources.files(__package__).joinpath("event_types.json").read_text("utf-8"))
     return {name: EventType(name, _parse_fields(text)) for name, text in data.items()}
 

@@ -1,1 +1,1 @@
-"""Compares a bucket with the registry of event types, for the command `--changes`."""
+"""Compare a bucket with the registry of event types, for the option `--changes`."""

@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 THREADS = 16
 HELP = (
-    "Compare the newest files with the event types known here: new types and fields, types that "
-    "stopped or are not selected. Reads little, writes nothing but a table, and ends."
+    "Compare the newest files with the known event types, and print a table of new types and "
+    "fields and of types that stopped or are not selected. Reads few files and emits no records."
 )
 
 
 class SurveyedTap(Protocol):
-    """What the command needs of a tap."""
+    """The parts of the tap that the command uses."""
 
     @property
     def bucket(self) -> Bucket:
         """The bucket that `storage_url` names."""
 
     def now(self) -> datetime:
-        """Return the present time."""
+        """Return the present time in UTC."""
 
 
 def changes_option(make_tap: Callable[..., SurveyedTap]) -> click.Option:
-    """Make the option.
+    """Return the option `--changes`.
 
     Args:
-        make_tap: The tap's class.
+        make_tap: The class of the tap.
     """
 
     def run(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:  # noqa: FBT001
@@ -59,24 +59,24 @@ def print_changes(tap: SurveyedTap, selected: Container[str] | None) -> None:
     """Write the report to standard output.
 
     Args:
-        tap: With its settings.
-        selected: The selected streams; None if all are.
+        tap: The tap with its settings.
+        selected: The ids of the selected streams, or None if all are selected.
 
     Raises:
-        ConnectorError: The bucket cannot be listed, or one of its newest files cannot be read. The
-            others are in the report all the same.
+        ConnectorError: The bucket cannot be listed, or one of its newest files cannot be read. In
+            the second case the report was written first, with the other files.
     """
     with ThreadPoolExecutor(THREADS, "changes") as pool:
         report = Survey(tap.bucket, tap.now(), pool).report(selected)
     click.echo(report.text)
     if report.errors:
         first, *others = report.errors
-        more = f" The same goes for {len(others)} more newest files." if others else ""
-        raise InputError(f"{first}{more} The report is without the fields of this type.")
+        more = f" {len(others)} more of the newest files cannot be read." if others else ""
+        raise InputError(f"{first}{more} The report lacks the fields of these files.")
 
 
 def _selected(ctx: click.Context) -> frozenset[str] | None:
-    """Return the streams that the catalog selects; None without a catalog."""
+    """Return the streams that the catalog selects, or None if no catalog is given."""
     file = ctx.params.get("catalog")
     if file is None:
         return None
@@ -89,7 +89,7 @@ def _selected(ctx: click.Context) -> frozenset[str] | None:
 
 
 def _is_selected(entry: dict[str, Any]) -> bool:
-    """Return whether a stream is selected, as the SDK decides: yes, unless the catalog says no."""
+    """Return whether a stream is selected. As in the SDK, it is unless the catalog deselects it."""
     for metadata in entry.get("metadata", []):
         if not metadata.get("breadcrumb"):
             values = metadata.get("metadata", {})

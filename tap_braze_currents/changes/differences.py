@@ -1,4 +1,4 @@
-"""How the newest files of a bucket differ from the registry of event types. Pure."""
+"""Compare the newest files of a bucket with the registry of event types. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from tap_braze_currents.formats.fields import Field
 
 STOPPED_HOURS: Final = 7 * 24
-"""A type has stopped when its newest file is so much older than the newest of all. Rare types have
-files on some days only."""
+"""An event type has stopped when its newest file is a week older than the newest file of the
+bucket. A shorter time would report rare types, which have files on some days only."""
 _FIELDS_NAMED = 6
 
 
 class Kind(enum.IntEnum):
-    """What differs, in the order of the table."""
+    """The kinds of differences, in the order of the table."""
 
     NEW_TYPE = 0
     NEW_FIELD = 1
@@ -34,18 +34,18 @@ class Kind(enum.IntEnum):
 
     @property
     def words(self) -> str:
-        """How the table names it."""
+        """The name of the kind in the table."""
         return self.name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True)
 class NewestFile:
-    """What the newest file of an event type says about it.
+    """The newest file of an event type.
 
     Attributes:
-        event_type: In the spelling of the bucket.
-        fields: The fields of the file; None if it cannot be read.
-        hour: The hour that it lies in, such as `2026-11-01-13`; empty in a layout without hours.
+        event_type: The event type in the spelling of the bucket.
+        fields: The fields of the file, or None if it cannot be read.
+        hour: The hour of its folder, such as `2026-11-01-13`. Empty in a layout without hours.
     """
 
     event_type: str
@@ -54,7 +54,7 @@ class NewestFile:
 
     @property
     def stream_id(self) -> str:
-        """The stream: types that differ in letter case only are one."""
+        """The id of the stream. Event types that differ only in letter case share one stream."""
         return stream_id(self.event_type)
 
 
@@ -63,11 +63,11 @@ class Difference:
     """One difference between the bucket and the registry.
 
     Attributes:
-        kind: What differs.
+        kind: The kind of difference.
         event_type: The event type.
-        detail: More about it, in a few words.
-        field: The field whose first file shows since when; empty for the first file of the type.
-        was: The type by which that field is known; empty for a new field.
+        detail: A short text for the table.
+        field: The field that differs. Empty if the difference concerns the whole event type.
+        was: The Avro type of the field in the registry. Empty for a new field.
     """
 
     kind: Kind
@@ -77,7 +77,7 @@ class Difference:
     was: str = ""
 
     def is_in(self, fields: Iterable[Field]) -> bool:
-        """Return whether a file with these fields has the difference too."""
+        """Return whether a file with these fields shows the difference too."""
         if not self.field:
             return True
         found = next((field for field in fields if field.name == self.field), None)
@@ -91,10 +91,10 @@ def find_differences(
 
     Args:
         newest: The newest file of each event type.
-        selected: The selected streams; None if all are.
+        selected: The ids of the selected streams, or None if all are selected.
 
     Returns:
-        The differences, in the order of the table.
+        The differences in the order of the table.
     """
     files = list(newest)
     known = {event_type.stream_id: event_type for event_type in registry().values()}
@@ -142,9 +142,13 @@ def _field_differences(
 
 
 def fits(found: str, known: str) -> bool:
-    """Return whether values of one Avro type are in place where another is known.
+    """Return whether values of one Avro type are valid for a field known with another type.
 
-    A `long` is where an `int` is known, and a whole number where a fraction is.
+    `long` values are valid for an `int` field, and whole numbers for a `double` field.
+
+    Args:
+        found: The Avro type in the file.
+        known: The Avro type in the registry.
     """
     if found.startswith("array<") and known.startswith("array<"):
         found, known = found[len("array<") : -1], known[len("array<") : -1]
@@ -162,13 +166,13 @@ def _listed(fields: tuple[Field, ...] | None, *, is_selected: bool) -> str:
 
 
 def never_seen(newest: Iterable[NewestFile]) -> int:
-    """Count the event types of the registry that the bucket has no file of."""
+    """Return how many event types of the registry have no file in the bucket."""
     there = {file.stream_id for file in newest}
     return sum(event_type.stream_id not in there for event_type in registry().values())
 
 
 def summary(differences: Iterable[Difference]) -> str:
-    """Return how many event types have a difference of each kind, in a few words."""
+    """Return one line with the number of event types for each kind of difference."""
     types: dict[Kind, set[str]] = {}
     for one in differences:
         types.setdefault(one.kind, set()).add(one.event_type)

@@ -1,4 +1,4 @@
-"""Since when, and how many files: asks the bucket little, whatever the size of its history."""
+"""Find since when a difference exists, and count files, with few requests in any bucket."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
     from tap_braze_currents.formats.fields import Field
 
 MOST_PROBES: Final = 24
-"""Files of one difference that are opened to find since when. Twenty years of hours take 18."""
+"""The most files that the search for one difference opens. Twenty years of hours need 18."""
 _HOUR: Final = timedelta(hours=1)
 _DAY_PAGES: Final = 5
-"""Pages of a listing in which the files of a day are counted."""
+"""The most pages of a listing that are read to count the files of a day."""
 
 
 class Place(NamedTuple):
-    """Where the files of an event type lie."""
+    """A folder with files of an event type: its integration, and the type as spelled there."""
 
     integration: str
     event_type: str
 
 
 class FileCount(NamedTuple):
-    """How many files there are, as far as they were counted."""
+    """A number of files, and whether all files were counted."""
 
     files: int
     is_whole: bool
 
     def __str__(self) -> str:
-        """Return the number, with a plus sign where there are more."""
+        """Return the number, with a plus sign if there may be more files."""
         return str(self.files) if self.is_whole else f"{self.files}+"
 
 
 class TypeHistory:
-    """The history of one event type in the layout with hours."""
+    """Search the history of one event type in Braze's layout."""
 
     def __init__(self, bucket: Bucket, places: Sequence[Place], newest: str) -> None:
-        """Prepare; each method makes its own requests.
+        """Create the search. Each method sends its own requests.
 
         Args:
-            bucket: Where the files are.
-            places: Of this event type; most have one.
+            bucket: The bucket that holds the files.
+            places: The folders of the event type. Most types have one.
             newest: The hour of the newest file.
         """
         self._bucket = bucket
@@ -60,10 +60,10 @@ class TypeHistory:
         self._probes = 0
 
     def files_in_last_day(self) -> FileCount:
-        """Count the files in the 24 hours up to the newest one; at most some thousand.
+        """Count the files in the 24 hours up to the newest file. It stops after some thousands.
 
         Raises:
-            ConnectorError: They cannot be listed.
+            ConnectorError: A folder cannot be listed.
         """
         first, files, is_whole = shift(self._newest, -23), 0, True
         for place in self._places:
@@ -76,23 +76,27 @@ class TypeHistory:
         """Return the hour of the oldest file.
 
         Raises:
-            ConnectorError: It cannot be listed.
+            ConnectorError: A folder cannot be listed.
         """
         oldest = self._first_from("")
         return oldest.key.hour if oldest else self._newest
 
     def first_hour_with(self, is_there: Callable[[tuple[Field, ...]], bool]) -> str:
-        """Return the hour since which something is in the files, found by halving the history.
+        """Return the hour of the first file that shows a difference, found by binary search.
 
-        Each step lists one page and opens one file's beginning. What comes and goes several times
-        gives one of these times.
+        Each step lists one page and opens the beginning of one file. If a difference appeared and
+        disappeared several times, the result is one of these times.
 
         Args:
-            is_there: Whether it is in the fields of a file. It is in the newest file.
+            is_there: Returns whether a file with these fields shows the difference. The newest
+                file does.
 
         Raises:
-            ConnectorError: A file cannot be listed.
+            ConnectorError: A folder cannot be listed.
         """
+        # The file at `low` does not show the difference, the file at `answer` does. Hours may be
+        # empty, so each step takes the first file from the middle hour on. If that file is already
+        # the answer, nothing is between the middle and the answer, and the search goes on below.
         oldest = self._first_from("")
         if oldest is None or self._has(oldest, is_there):
             return oldest.key.hour if oldest else self._newest
@@ -102,7 +106,7 @@ class TypeHistory:
             middle = low + hours // 2 * _HOUR
             file = self._first_from(to_hour(middle))
             if file is None or file.key.hour >= answer:
-                high = middle  # nothing lies between the middle and what is known to have it
+                high = middle
             elif self._has(file, is_there):
                 answer, high = file.key.hour, middle
             else:
@@ -110,7 +114,7 @@ class TypeHistory:
         return answer
 
     def _first_from(self, hour: str) -> RemoteFile | None:
-        """Return the first file from an hour on, with one listing for each place."""
+        """Return the first file from an hour on, with one request for each folder."""
         firsts = []
         for place in self._places:
             pages = self._bucket.scan(*place, hour)
@@ -128,6 +132,6 @@ class TypeHistory:
         try:
             found = look_into(self._bucket, file)
         except (BrokenFileError, FileNotFoundError, ConnectorError):
-            return None  # one file of the past: its neighbours answer as well
+            return None  # one unreadable old file: the search goes on with its neighbours
         names = {place.event_type for place in self._places}
         return next((fields for name, fields in found.items() if name in names), None)

@@ -1,4 +1,4 @@
-"""Looks at the newest file of each event type, and reports what is new."""
+"""Open the newest file of each event type, and report what is new."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Report(NamedTuple):
     """The result of `--changes`.
 
     Attributes:
-        text: For a person.
-        errors: The newest files that could not be read.
+        text: The report as text for the terminal.
+        errors: One error for each of the newest files that could not be read.
     """
 
     text: str
@@ -49,27 +49,27 @@ class Report(NamedTuple):
 
 
 class Survey:
-    """Compares one bucket with the registry."""
+    """Compare one bucket with the registry."""
 
     def __init__(self, bucket: Bucket, now: datetime, pool: Executor) -> None:
-        """Prepare; `report` makes the requests.
+        """Create the survey. `report` sends the requests.
 
         Args:
-            bucket: Where the files are.
+            bucket: The bucket to compare.
             now: The present time.
-            pool: Threads to list and read in.
+            pool: The threads that list and read.
         """
         self._bucket, self._now, self._pool = bucket, now, pool
         self._errors: list[ConnectorError] = []
 
     def report(self, selected: Container[str] | None) -> Report:
-        """Make the report.
+        """Return the report.
 
         Args:
-            selected: The selected streams; None if all are.
+            selected: The ids of the selected streams, or None if all are selected.
 
         Raises:
-            ConnectorError: The bucket cannot be listed, or none of the newest files be read.
+            ConnectorError: The bucket cannot be listed, or none of the newest files can be read.
         """
         found_files = find_newest_files(self._bucket, self._now, self._pool)
         files = [newest_first[0] for newest_first in found_files]
@@ -142,7 +142,7 @@ class Survey:
         first = (
             f"{len(files)} event types in {self._bucket.url}, compared with the {known} of version "
             f"{version('braze-mixpanel')}: {summary(differences)}. "
-            f"{never_seen(files)} known types have no file here."
+            f"{never_seen(files)} known types have no file in this bucket."
         )
         lines = [first]
         if rows:
@@ -151,8 +151,8 @@ class Survey:
             lines.append(f"The newest file of all is from {last} UTC. Is the Current still active?")
         if any(one.kind <= Kind.CHANGED_FIELD for one in differences):
             lines.append(
-                "New types and fields need no new version: select them, and they are read and "
-                "sent by the general rules."
+                "New types and fields need no new version of this package: select them, and they "
+                "are read and sent by the general rules."
             )
         return "\n".join(lines)
 

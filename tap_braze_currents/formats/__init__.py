@@ -1,11 +1,11 @@
-"""What a file holds: bytes of any supported form become flat JSON records.
+"""Decode files: bytes of any supported format become flat JSON records.
 
-The way through this folder:
+The order in which the modules call each other:
 
-    bytes → event_file (which form is it?) ┬→ avro_container → avro_schema, codecs → avro_decoding
-                                           └→ json_text → json_events
+    bytes → event_file (which format?) ┬→ avro_container → avro_schema, codecs → avro_decoding
+                                       └→ json_text → json_events
           → Rows (NDJSON), see records
 
-A file comes from a bucket that others write to, so nothing in it is trusted: `limits` names every
-bound, and what a file claims is checked against what it holds before a native library sees it.
+Other programs may write to the bucket, so no file is trusted. `limits` holds all bounds, and the
+numbers that a file claims are checked against its bytes before a native library uses them.
 """

@@ -1,6 +1,6 @@
-"""Avro containers as Currents writes them: a header, then blocks of records.
+"""Read Avro containers: a header, then blocks of records.
 
-Only the container is read here; `avro_decoding` turns the blocks into records.
+This module reads only the container. `avro_decoding` decodes the blocks into records.
 Source: the Avro 1.12 specification, "Object Container Files".
 """
 
@@ -21,7 +21,7 @@ MAGIC: Final = b"Obj\x01"
 SYNC_BYTES: Final = 16
 _LONGEST_VARINT = 10
 _GOES_ON = 0x80
-"""The bit of a byte that says that the number goes on in the next one."""
+"""The bit of a byte that is set when the number continues in the next byte."""
 _SCHEMA, _CODEC = b"avro.schema", b"avro.codec"
 
 
@@ -35,7 +35,7 @@ class Block(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the beginning of a container says about the rest."""
+    """The header of a container."""
 
     event_type: str
     fields: tuple[Field, ...]
@@ -47,20 +47,25 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes | memoryview) -> Header:
-    """Read the header of a container; `data` may end after it.
+    """Read the header of a container.
+
+    Args:
+        data: The beginning of the file, or the whole file.
 
     Raises:
-        TruncatedFileError: The header goes on beyond `data`.
-        BrokenFileError: This is no Avro container, or its schema is not that of an event.
+        TruncatedFileError: The header is longer than `data`.
+        BrokenFileError: The data are not an Avro container, or the schema is not a record.
     """
     if not data:
         raise BrokenFileError("it is empty")
     if data[: len(MAGIC)] != MAGIC:
-        raise BrokenFileError("this is no Avro file (it does not begin with `Obj`)")
+        raise BrokenFileError("this is not an Avro file (it does not begin with `Obj`)")
     cursor = _Cursor(memoryview(data), len(MAGIC))
     metadata: dict[bytes, bytes] = {}
     while count := cursor.integer():
-        if count < 0:  # then the size of this part of the map follows, for skipping
+        # Avro writes a map in parts. A negative count means that the size of the part in bytes
+        # follows, so that readers can skip it. It is not needed here.
+        if count < 0:
             cursor.integer()
         for _ in range(abs(count)):
             key = cursor.take(cursor.integer())
@@ -86,10 +91,10 @@ def read_header(data: bytes | memoryview) -> Header:
 
 
 def check_blocks(data: bytes | memoryview, header: Header) -> None:
-    """Walk through all blocks without decompressing one.
+    """Check all blocks without decompressing them.
 
-    So a file that was cut off is found out before any of its records is out, and counts that the
-    file cannot hold before memory is asked for them.
+    This finds a file that is cut off before any of its records is emitted, and finds impossible
+    record counts before memory is allocated for them.
 
     Raises:
         TruncatedFileError: The file ends inside a block.
@@ -110,15 +115,15 @@ def check_blocks(data: bytes | memoryview, header: Header) -> None:
 
 
 def check_count(block: Block, size: int, header: Header) -> None:
-    """Check how many records a block claims against its bytes.
+    """Check the number of records that a block claims against its size.
 
     Args:
         block: The block.
-        size: The bytes of its payload, decompressed.
-        header: Of the file.
+        size: The size of the decompressed payload in bytes.
+        header: The header of the file.
 
     Raises:
-        BrokenFileError: They cannot be so many.
+        BrokenFileError: The block is too small for its records, or has bytes but no records.
     """
     if block.records * header.schema.fewest_bytes > size:
         raise BrokenFileError(
@@ -132,7 +137,7 @@ def check_count(block: Block, size: int, header: Header) -> None:
 
 
 def walk_blocks(data: bytes | memoryview, header: Header) -> Iterator[Block]:
-    """Yield the blocks one after the other; none is kept, for there may be millions.
+    """Yield the blocks one by one. They are not collected, because there may be millions.
 
     Raises:
         TruncatedFileError: The file ends inside a block.
@@ -152,12 +157,12 @@ def walk_blocks(data: bytes | memoryview, header: Header) -> Iterator[Block]:
 
 
 def one_block_container(schema: bytes, parts: list[bytes], count: int) -> bytes:
-    """Put decompressed blocks into a container of their own, as one block.
+    """Return a new container with one uncompressed block.
 
     Args:
-        schema: As JSON.
-        parts: The blocks.
-        count: The records in all of them.
+        schema: The Avro schema as JSON.
+        parts: The decompressed blocks.
+        count: The number of records in all blocks.
     """
     sync = bytes(SYNC_BYTES)
     size = sum(map(len, parts))
@@ -169,7 +174,7 @@ def one_block_container(schema: bytes, parts: list[bytes], count: int) -> bytes:
 
 
 def encode_integer(value: int) -> bytes:
-    """Write a length as Avro does: zigzag, seven bits a byte."""
+    """Encode a number that is not negative in Avro's way: zigzag, seven bits in each byte."""
     value <<= 1
     encoded = bytearray()
     while value >= _GOES_ON:
@@ -180,7 +185,7 @@ def encode_integer(value: int) -> bytes:
 
 
 class _Cursor:
-    """Reads numbers and pieces of bytes, one after the other."""
+    """Read numbers and byte strings one after the other."""
 
     def __init__(self, data: memoryview, position: int) -> None:
         self._data = data
@@ -190,7 +195,7 @@ class _Cursor:
     def take(self, size: int) -> memoryview:
         end = self.position + size
         if size < 0:
-            raise BrokenFileError(f"an impossible length stands at byte {self.position}")
+            raise BrokenFileError(f"the length at byte {self.position} is impossible")
         if end > self._end:
             raise TruncatedFileError(f"the file is cut off: it ends at byte {self._end}")
         piece = self._data[self.position : end]
@@ -198,7 +203,11 @@ class _Cursor:
         return piece
 
     def integer(self) -> int:
-        """Read a number: seven bits a byte, the lowest first, the sign in the lowest of all."""
+        """Read a number in Avro's variable-length zigzag encoding.
+
+        Each byte holds seven bits, the lowest first. The lowest bit of the whole number is its
+        sign: 0, 1, 2, 3 stand for 0, -1, 1, -2.
+        """
         start = position = self.position
         value = shift = 0
         for position in range(start, min(start + _LONGEST_VARINT, self._end)):
@@ -210,4 +219,4 @@ class _Cursor:
             shift += 7
         if start + _LONGEST_VARINT > self._end:
             raise TruncatedFileError(f"the file is cut off: it ends at byte {self._end}")
-        raise BrokenFileError(f"no number stands at byte {start}, where one should")
+        raise BrokenFileError(f"there should be a number at byte {start}, but there is not")

@@ -1,13 +1,13 @@
-"""Avro blocks → NDJSON, by the cheapest of three ways that give the same bytes.
+"""Decode Avro blocks to NDJSON, in the fastest of three ways. All three give the same bytes.
 
-- In columns: polars decodes a group of blocks at once, without work per record. For groups of
-  many records whose types it reads and writes as the other ways do.
-- In one call: fastavro decodes a group. Cheaper for few records, since columns cost about the same
-  whether they hold one value or a thousand; also for types that polars does not know, and for
-  numbers that it would write otherwise.
-- Few at a time: fastavro again, for a group that would take too much memory at once.
+- In columns: polars decodes a group of blocks in one call, with no Python code for each record.
+  This is the fast lane. It is used for groups of many records whose types polars supports.
+- In one call: fastavro decodes a group. It is faster for few records, because polars needs about
+  the same time for one value as for a thousand. It is also used for types that polars does not
+  support, and for numbers that polars writes differently.
+- A few at a time: fastavro again, for a group that would need too much memory in one call.
 
-`tests/tap_braze_currents/formats/test_decoding.py` holds the ways together.
+`tests/tap_braze_currents/formats/test_decoding.py` checks that the three ways agree.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ if TYPE_CHECKING:
     from tap_braze_currents.formats.avro_types import AvroType
 
 GROUP_BYTES: Final = 256 << 10
-"""How much is decoded at a time; more is no faster and takes more memory."""
+"""The bytes to decode at a time. More is not faster and needs more memory."""
 FEW_VALUES: Final = 1_000
-"""Records times fields, up to which fastavro is faster than polars."""
+"""Up to this number of values (records times fields), fastavro is faster than polars."""
 RECORDS_AT_A_TIME: Final = 1_000
-"""Of a group that is decoded few at a time."""
+"""The most records of a call in the third way, a few at a time."""
 SAME_TEXT: Final = {"float": (1e-4, 9e12), "double": (0, 9e15), "array<double>": (0, 9e15)}
-"""Between which amounts, besides 0, polars and msgspec write numbers alike; beyond, `1e+16` is
-`1e16`, and a float may have an exponent in one only."""
+"""Avro type → the smallest and largest absolute value, besides 0, that polars and msgspec write in
+the same way. Beyond them, one writes `1e+16` and the other `1e16`, or only one uses an exponent."""
 
 _MARK: Final = secrets.token_hex(16)
-"""The text of a last record that is added to a group, see `_Decoder._in_columns`."""
+"""The text of the record that is added to a group, see `_Decoder._in_columns`. It is random, so
+that no file can contain it."""
 _BYTES_OF_A_VALUE = 8
-"""Of JSON around and in a short value: quotes, colon, comma, `null`."""
+"""The estimated JSON bytes around and in a short value: quotes, colon, comma, `null`."""
 
 
 class AvroFile:
@@ -65,7 +66,7 @@ class AvroFile:
         """Read the header and check all blocks.
 
         Raises:
-            BrokenFileError: The file is cut off or is no Avro file.
+            BrokenFileError: The file is cut off or is not an Avro file.
         """
         self._data = data
         self.header: Header = read_header(data)
@@ -74,9 +75,14 @@ class AvroFile:
     def rows(self, selection: Selection) -> Iterator[Rows]:
         """Decode the file, some thousand records at a time.
 
+        Args:
+            selection: The fields to return, with their JSON types.
+
         Raises:
             BrokenFileError: A block cannot be decompressed or decoded.
         """
+        # Blocks are collected into groups of `GROUP_BYTES`: Braze's blocks are small, and each call
+        # of a decoder has a fixed cost.
         decoder = _Decoder(self.header, selection)
         decompress = decompressor(self.header.codec)
         parts: list[bytes] = []
@@ -116,7 +122,7 @@ def _broken(offset: int, error: BaseException) -> BrokenFileError:
 
 
 class _Decoder:
-    """Decodes the blocks of one file."""
+    """Decode the blocks of one file."""
 
     def __init__(self, header: Header, selection: Selection) -> None:
         self._schema = header.schema
@@ -131,6 +137,10 @@ class _Decoder:
             for name, avro_type in out_of_file.items()
             if (to_json := _to_json(name, self._types[name], self._wanted[name]))
         ]
+        # Columns need two things. polars must know the type of every field, also of fields that are
+        # not selected, since it reads past them (`zero` is set for these types only). And every
+        # selected value must be right without a conversion. Lists of 32-bit floats are excluded:
+        # polars writes more digits of them than the other ways.
         self._fits_columns = all(kind.zero is not None for kind in self._types.values()) and all(
             fits(field.type, self._wanted[field.name]) and field.type != "array<float>"
             for field in self._fields
@@ -139,16 +149,17 @@ class _Decoder:
         self._overhead = sum(len(name) + _BYTES_OF_A_VALUE for name in names)
 
     def rows(self, parts: list[bytes], count: int, offset: int) -> Iterator[Rows]:
-        """Decode a group of blocks.
+        """Decode a group of blocks in the fastest way that fits.
 
         Args:
             parts: The decompressed blocks.
-            count: The records in all of them.
-            offset: Position of the first in the file, for messages.
+            count: The number of records in all blocks.
+            offset: The byte position of the first block in the file, for messages.
 
         Raises:
-            BrokenFileError: They cannot be decoded.
+            BrokenFileError: The blocks cannot be decoded.
         """
+        # Text takes up to twice its bytes as JSON (escapes), and each record repeats all names.
         text_bytes = 2 * sum(map(len, parts)) + count * self._overhead
         if text_bytes > TEXT_BYTES:
             yield from self._few_at_a_time(b"".join(parts), count, offset)
@@ -161,11 +172,12 @@ class _Decoder:
         yield Rows(self._in_one_call(b"".join(parts), count, offset), count)
 
     def _in_columns(self, parts: list[bytes], count: int) -> bytes | None:
-        """Decode with polars; None if another way must do it.
+        """Decode with polars. Return None if fastavro must decode the group instead.
 
-        Polars ignores bytes that are left over after the last record: those would be records lost
-        without an error. So this adds one record whose text no file can know. Only if polars
-        returns it as the last record did every byte before it belong to the expected records.
+        polars ignores bytes after the last record that a block claims. If a damaged block claims
+        too few records, the others would be lost without an error. So one more record is appended,
+        with a random text as a mark. If polars returns the mark in its last record, then all bytes
+        before it belong to the expected records. If not, fastavro finds the error.
         """
         import polars as pl  # noqa: PLC0415 - 0.1 s that discovery and small files need not spend
 
@@ -180,7 +192,7 @@ class _Decoder:
             with quiet_panics():
                 frame = pl.read_avro(io.BytesIO(container), columns=columns)
         except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return None  # fastavro reads it, or knows a better reason why not
+            return None  # fastavro decodes the group, or raises an error with a better reason
         if frame.height != count + 1 or frame[mark_field][-1] != _MARK:
             return None
         frame = frame.head(count)
@@ -200,13 +212,18 @@ class _Decoder:
 
     @cached_property
     def _mark_record(self) -> tuple[str | None, bytes]:
-        """Return a record of zeros and nulls, and the text field in it that holds the mark."""
+        """The name of the field that holds the mark, and the bytes of the record with the mark.
+
+        All other fields are zero or null. The name is None if the file has no text field.
+        """
         mark = encode_integer(len(_MARK)) + _MARK.encode()
         written, mark_field = [], None
         for name, kind in self._types.items():
             zero = kind.zero or b""
             if kind.name == "string" and mark_field is None:
                 mark_field = name
+                # In a union such as ["null", "string"], Avro writes the number of the branch before
+                # the value.
                 is_union = isinstance(kind.layout, list)
                 number = kind.layout.index("string") if is_union else 0
                 zero = (encode_integer(number) if is_union else b"") + mark
@@ -214,6 +231,7 @@ class _Decoder:
         return mark_field, b"".join(written)
 
     def _has_other_text(self, frame: pl.DataFrame) -> bool:
+        """Return whether polars would write some number differently, see `SAME_TEXT`."""
         for field in self._fields:
             if field.type in SAME_TEXT:
                 smallest, largest = SAME_TEXT[field.type]
@@ -224,16 +242,22 @@ class _Decoder:
         return False
 
     def _in_one_call(self, data: bytes, count: int, offset: int) -> bytes:
-        """Decode with fastavro, as one array of records: a call for each would cost more."""
+        """Decode with fastavro in one call.
+
+        The bytes of records are also the content of an Avro array of records: a count before them
+        and a zero after them make it complete. One call for the array is much faster than one call
+        for each record.
+        """
         source = io.BytesIO(b"".join((encode_integer(count), data, b"\0")))
         try:
             records = self._read_array(source)
             _check_end(source, are_all=len(records) == count)
             return encode_lines([self._selected(record) for record in records])
-        except Exception as error:  # any error of a decoder about damaged bytes
+        except Exception as error:  # damaged bytes may raise any error in the decoder
             raise _broken(offset, error) from error
 
     def _few_at_a_time(self, data: bytes, count: int, offset: int) -> Iterator[Rows]:
+        """Decode with fastavro record by record, and yield them in small groups."""
         source = io.BytesIO(data)
         done = 0
         while done < count:
@@ -248,7 +272,7 @@ class _Decoder:
                 if done == count:
                     _check_end(source)
                 lines = encode_lines(batch)
-            except Exception as error:  # any error of a decoder about damaged bytes
+            except Exception as error:  # damaged bytes may raise any error in the decoder
                 raise _broken(offset, error) from error
             yield Rows(lines, len(batch))
 
@@ -271,7 +295,16 @@ class _Decoder:
 
 
 def _to_json(name: str, kind: AvroType, wanted: str) -> Callable[[Any], Any] | None:
-    """Return what makes a field's JSON value in the catalog's type; None if it is that already."""
+    """Return a function that converts a decoded value to the JSON type of the catalog.
+
+    Args:
+        name: The name of the field.
+        kind: The type of the field in the file.
+        wanted: The JSON type in the catalog.
+
+    Returns:
+        The function, or None if the decoded value is already right.
+    """
     plain = kind.to_json
     if wanted in {"integer", "number"} and kind.per_second:
         # Currents has `time` in UNIX seconds and `time_ms` in milliseconds.
@@ -296,8 +329,8 @@ def _check_end(source: io.BytesIO, *, are_all: bool = True) -> None:
 
 
 def _reader(layout: dict[str, Any]) -> Callable[[io.BytesIO], Any]:
-    """Make what reads one value of a layout with fastavro."""
-    import fastavro  # noqa: PLC0415 - not for files that are read in columns
+    """Return a function that reads one value of this schema with fastavro."""
+    import fastavro  # noqa: PLC0415 - not needed for files that are read in columns
 
     schema = fastavro.parse_schema(layout)
     return partial(

@@ -1,15 +1,15 @@
-"""An Avro schema, checked before a library sees it, and what it says of each field.
+"""Read and check an Avro schema before a decoding library uses it.
 
-The schema stands in the file, so it may say anything: a type that contains itself ends a recursive
-decoder's process, a thousand nested types overflow the stack, and values that take no bytes let a
-short block claim records without end. Here every type is resolved once, and measured:
+The schema comes from the file, so it is not trusted: a type that contains itself crashes a
+recursive decoder, a thousand nested types overflow the stack, and with values of zero bytes a short
+block can claim any number of records. So every type is resolved once, and this is computed for it:
 
-- how many bytes a value takes at least, so that a count can be checked against the bytes,
-- how deep and how large it is with all named types in their places,
-- how its values become JSON, logical types included.
+- the fewest bytes that a value takes, to check record counts against the size of a block,
+- the depth and the number of types, with all named types replaced by their definitions,
+- the conversion of its values to JSON, logical types included.
 
-The `layout` that is handed to the decoding libraries is written again: only what decides how bytes
-are read, under names that are safe.
+The decoding libraries get a new schema, `layout`. It contains only what determines how bytes are
+read, with safe names.
 Source: the Avro 1.12 specification.
 """
 
@@ -59,26 +59,30 @@ class RecordSchema:
     """The schema of a file of records."""
 
     name: str
-    """With the namespace."""
+    """The full name, with the namespace."""
     fields: dict[str, AvroType]
     layout: dict[str, Any]
+    """The schema for the decoding libraries."""
     fewest_bytes: int
-    """Of one record."""
+    """The fewest bytes that a record takes."""
 
 
 @lru_cache(_CACHED_SCHEMAS)
 def read_schema(text: bytes) -> RecordSchema:
-    """Read the schema of a file; files of one event type share theirs, so it is cached.
+    """Read the schema of a file. Files of one event type have the same schema, so it is cached.
+
+    Args:
+        text: The schema as JSON.
 
     Raises:
-        BrokenFileError: It is no schema of a record with fields, or exceeds a limit.
+        BrokenFileError: The text is not the schema of a record with fields, or exceeds a limit.
     """
     try:
         raw = json.loads(text)
     except RecursionError as error:
         raise _too_deep() from error
     except ValueError as error:
-        raise BrokenFileError("its header holds no Avro schema (it is no JSON)") from error
+        raise BrokenFileError("its header holds no Avro schema (it is not JSON)") from error
     if not isinstance(raw, dict) or raw.get("type") not in ("record", "error"):
         raise BrokenFileError("its header holds no Avro schema of a record")
     try:
@@ -89,12 +93,13 @@ def read_schema(text: bytes) -> RecordSchema:
 
 
 class _Reader:
-    """Reads one schema."""
+    """Read one schema."""
 
     def __init__(self) -> None:
         self._named: dict[str, AvroType | None] = {}
-        """Full name → the type; None while it is being read."""
+        """Full name → the type. None while the type is being read: it would contain itself."""
         self._records = 0
+        """Count the new names."""
 
     def record_schema(self, raw: dict[str, Any]) -> RecordSchema:
         name = full_name(raw, "")
@@ -112,7 +117,7 @@ class _Reader:
         size = _Size()
         for field in require_list(raw["fields"], "fields"):
             if not isinstance(field, dict):
-                raise TypeError("a field is no object")
+                raise TypeError("a field is not an object")
             name = require_name(field["name"])
             if name in found:
                 raise ValueError("two fields have the same name")
@@ -232,10 +237,14 @@ class _Reader:
         )
 
     def _tagged(self, branches: Sequence[AvroType]) -> tuple[Any, Callable[[Any], Any]]:
-        """Lay out a union of several types so that each value shows which branch it belongs to.
+        """Return a layout for a union of several types in which each value shows its branch.
 
-        The library gives bare values: 5 may be a day, a moment or a number. A record adds nothing
-        to the bytes, so each branch is read as a record of one field, named by its number.
+        The libraries return values without their branch: 5 may be a date, a timestamp or a number.
+        So each branch becomes a record with one field, named by the branch's number. A record adds
+        no bytes in Avro, so the layout still fits the bytes of the file.
+
+        Returns:
+            The layout, and the function that converts a value to JSON.
         """
         converters: dict[str, Callable[[Any], Any] | None] = {}
         layouts = []

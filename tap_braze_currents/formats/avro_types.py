@@ -36,25 +36,27 @@ class AvroType:
     """One type of a schema, with all named types resolved."""
 
     name: str
-    """An Avro primitive or logical type, `array<…>` of one, or `other` for what is nested."""
+    """An Avro primitive or logical type, `array<…>` of one, or `other` for a nested type."""
     layout: Any
-    """The schema that a library reads the bytes by."""
+    """The schema for the decoding libraries."""
     fewest_bytes: int
-    """No value takes less."""
+    """The fewest bytes that a value takes."""
     types: int = 1
-    """How many types it is made of."""
+    """The number of types in it, itself included."""
     empty: int = 0
-    """How many of its values take no bytes."""
+    """The number of values in it that take no bytes."""
     depth: int = 1
+    """The number of levels, itself included."""
     to_json: Callable[[Any], Any] | None = None
-    """Makes a plain JSON value of what the library gives; None if it is one already."""
+    """Converts a decoded value to a JSON value. None if no conversion is needed."""
     nullable: bool = False
+    """Whether the value may be null."""
     zero: bytes | None = None
-    """The bytes of its simplest value; None for what is not read in columns."""
+    """The bytes of the simplest value. None for types that are not read in columns."""
     per_second: int = 0
-    """Of a timestamp: units a second. A date has none."""
+    """For a timestamp: units in a second. 0 for all other types."""
     scale: int | None = None
-    """Of a decimal: digits after the point."""
+    """For a decimal: digits after the point."""
 
 
 def primitive(kind: str, raw: dict[str, Any]) -> AvroType:
@@ -87,7 +89,10 @@ def primitive(kind: str, raw: dict[str, Any]) -> AvroType:
 
 
 def of_bytes(raw: dict[str, Any]) -> tuple[str, Callable[[Any], Any], int | None]:
-    """Return what bytes are: a decimal if they are a valid one, else text."""
+    """Return name, conversion and scale of a bytes type: a decimal if it is a valid one, or text.
+
+    The specification asks readers to ignore a logical type that is not valid.
+    """
     precision, scale = raw.get("precision"), raw.get("scale", 0)
     if (
         raw.get("logicalType") != "decimal"
@@ -102,7 +107,7 @@ def of_bytes(raw: dict[str, Any]) -> tuple[str, Callable[[Any], Any], int | None
 def array(item: AvroType) -> AvroType:
     """Return the type of arrays of an item; raises BrokenFileError if an item takes no bytes."""
     if not item.fewest_bytes:
-        # A block of it may claim items without end, and none of them takes a byte.
+        # Items without bytes: the array could claim any number of them in a few bytes.
         raise BrokenFileError("its schema has an array of values that hold nothing")
     convert = item.to_json
     simple = not item.name.startswith("array<") and item.name not in {"other", "null"}
@@ -137,7 +142,10 @@ def map_of(item: AvroType) -> AvroType:
 
 
 def union_zero(branches: Sequence[AvroType]) -> bytes:
-    """Return the shortest bytes of a union of one type and perhaps null: the number, the value."""
+    """Return the shortest value of a union of one type and perhaps null, as bytes.
+
+    The number of the branch comes first, in zigzag encoding (hence the factor 2), then the value.
+    """
     number = next((n for n, branch in enumerate(branches) if branch.name == "null"), 0)
     return bytes([2 * number]) + (branches[number].zero or b"")
 

@@ -1,7 +1,7 @@
-"""Avro values → the plain JSON values that a user expects.
+"""Convert Avro values to plain JSON values. Pure: no I/O.
 
-Pure. Logical types are read here and not by the Avro library, which fails on dates beyond the
-year 9999 and cannot say which type of a union a value had.
+Logical types are converted here and not by the Avro library: the library fails on dates after the
+year 9999, and does not report which type of a union a value has.
 Source: the Avro 1.12 specification, "Logical Types".
 """
 
@@ -17,17 +17,17 @@ from uuid import UUID
 from tap_braze_currents.formats.limits import DECIMAL_BYTES
 
 PER_SECOND: Final = {"millis": 10**3, "micros": 10**6, "nanos": 10**9}
-"""Unit of a logical type's name → how many of it make a second."""
+"""The unit in a logical type's name → the number of units in a second."""
 
 _SECONDS_A_DAY = 86_400
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _EPOCH_DAY = date(1970, 1, 1)
 _INTEGERS = range(-(2**63), 2**64)
-"""What JSON libraries read as an integer."""
+"""The integers that JSON libraries read exactly."""
 
 
 def bytes_text(value: bytes) -> str:
-    """Return bytes as the text that they are in UTF-8, or in base64 if they are not."""
+    """Return bytes as text if they are valid UTF-8, or else in base64."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -35,15 +35,19 @@ def bytes_text(value: bytes) -> str:
 
 
 def decimal(value: bytes, scale: int) -> Decimal:
-    """Read a decimal: a big-endian integer in two's complement, and its digits after the point.
+    """Read a decimal.
+
+    Args:
+        value: A big-endian integer in two's complement.
+        scale: The number of digits after the point.
 
     Raises:
-        ValueError: It is longer than `DECIMAL_BYTES`.
+        ValueError: The value is longer than `DECIMAL_BYTES`.
     """
     if len(value) > DECIMAL_BYTES:
         raise ValueError(f"a decimal of {len(value)} bytes")
     unscaled = int.from_bytes(value, "big", signed=True)
-    # Built from digits, since arithmetic would round to the precision of the current context.
+    # Built from digits: arithmetic would round to the precision of the decimal context.
     digits = tuple(map(int, str(abs(unscaled))))
     return Decimal((int(unscaled < 0), digits, -scale))
 
@@ -74,7 +78,7 @@ def decimal_text(value: Decimal) -> str:
 
 
 def date_text(days: int) -> str | int:
-    """Return days since 1970 as an ISO date; as they are beyond the years 1 to 9999."""
+    """Return days since 1970 as an ISO date. Outside the years 1 to 9999, return the number."""
     try:
         return (_EPOCH_DAY + timedelta(days)).isoformat()
     except OverflowError:
@@ -82,12 +86,12 @@ def date_text(days: int) -> str | int:
 
 
 def date_seconds(days: int) -> int:
-    """Return the UNIX seconds of the beginning of a day, given in days since 1970."""
+    """Return the UNIX time at which a day begins. The day is given in days since 1970."""
     return days * _SECONDS_A_DAY
 
 
 def time_text(value: int, per_second: int) -> str | int:
-    """Return a time of day as `12:26:40.5`; as it is if it is not within a day."""
+    """Return a time of day such as `12:26:40.5`. Beyond 24 hours, return the number."""
     if not 0 <= value < _SECONDS_A_DAY * per_second:
         return value
     seconds, rest = divmod(value, per_second)
@@ -95,15 +99,15 @@ def time_text(value: int, per_second: int) -> str | int:
 
 
 def timestamp_text(value: int, per_second: int, zone: str) -> str | int:
-    """Return a moment in ISO 8601, with as many digits of the second as it needs.
+    """Return a timestamp in ISO 8601, without trailing zeros in the fraction of the second.
 
     Args:
         value: Units since 1970.
-        per_second: Units a second.
-        zone: What follows: `Z`, or nothing for a local time.
+        per_second: Units in a second.
+        zone: The suffix: `Z`, or empty for a local time.
 
     Returns:
-        The text; the value as it is beyond the years 1 to 9999.
+        The text. Outside the years 1 to 9999, the value itself.
     """
     seconds, rest = divmod(value, per_second)
     try:
@@ -114,12 +118,12 @@ def timestamp_text(value: int, per_second: int, zone: str) -> str | int:
 
 
 def unix_time(value: int, per_second: int, units: int) -> int | float:
-    """Return a moment as UNIX time: an integer where it is whole.
+    """Return a timestamp as UNIX time, as an integer if it is whole.
 
     Args:
         value: Units since 1970.
-        per_second: Units a second.
-        units: How many of the wanted units make a second: 1 or 1000.
+        per_second: Units in a second.
+        units: The units of the result in a second: 1 or 1000.
     """
     whole, rest = divmod(value * units, per_second)
     return whole if not rest else value * units / per_second
@@ -135,12 +139,12 @@ def duration_text(value: bytes) -> str:
 
 
 def uuid_text(value: bytes) -> str:
-    """Return the 16 bytes of a UUID in its usual form."""
+    """Return the 16 bytes of a UUID as text with hyphens."""
     return str(UUID(bytes=value))
 
 
 def shortest_float(value: float) -> float:
-    """Return the shortest decimal that is the same 32-bit number: 3.14, not 3.140000104904175."""
+    """Return a 32-bit float without the digits that only 64 bits show: 3.14, not 3.1400001049."""
     for digits in range(6, 9):
         shorter = float(f"{value:.{digits}g}")
         try:

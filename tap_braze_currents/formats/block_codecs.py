@@ -1,6 +1,6 @@
-"""Avro's codecs, each with a bound: decompression stops as soon as a block grows too large.
+"""Decompress Avro blocks. Decompression stops when a block becomes larger than the limit.
 
-`deflate` is what Braze writes; the others come from tools that copy or rewrite files.
+Braze writes `deflate`. The other codecs come from tools that copy or rewrite files.
 Source: the Avro 1.12 specification, "Required Codecs" and "Optional Codecs".
 """
 
@@ -39,7 +39,7 @@ def decompressor(codec: str) -> Callable[[memoryview], bytes]:
         return _inflate
     if codec not in _RARE:
         raise BrokenFileError(f"its codec {codec[:40]} is unknown")
-    # The libraries of the others are loaded only for a file that needs one.
+    # The libraries of the other codecs are loaded only when a file needs them.
     from tap_braze_currents.formats.rare_codecs import DECOMPRESSORS  # noqa: PLC0415
 
     return DECOMPRESSORS[codec]
@@ -50,5 +50,5 @@ def _inflate(payload: memoryview) -> bytes:
         return decompress_stream(isal_zlib.decompressobj(RAW_DEFLATE), payload)
     except (BrokenFileError, ValueError):
         raise
-    except Exception as error:  # isal's own class cannot be named in a typed `except`
+    except Exception as error:  # the type stubs of isal do not export its error class
         raise ValueError(f"deflate: {error}") from error

@@ -9,23 +9,24 @@ from tap_braze_currents.formats.limits import BLOCK_BYTES
 
 
 class Stream(Protocol):
-    """Decompresses one stream, as the standard library's classes do."""
+    """A decompressor object with the interface of the standard library's classes."""
 
     @property
     def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
+        """Whether the end of the stream has been reached."""
 
     def decompress(self, data: memoryview, max_length: int, /) -> bytes:
-        """Return at most so many bytes."""
+        """Return at most `max_length` bytes."""
 
 
 def decompress_stream(stream: Stream, payload: memoryview) -> bytes:
-    """Decompress a payload that is one stream.
+    """Decompress a payload that is one compressed stream.
 
     Raises:
-        BrokenFileError: It grows beyond `BLOCK_BYTES`.
-        ValueError: It ends too early.
+        BrokenFileError: The result is larger than `BLOCK_BYTES`.
+        ValueError: The payload ends too early.
     """
+    # One byte more than the limit is enough to see that the block is too large.
     data = stream.decompress(payload, BLOCK_BYTES + 1)
     if len(data) > BLOCK_BYTES:
         raise too_large()

@@ -1,7 +1,6 @@
-"""Which form a file has: found in its content, since names may be anything.
+"""Detect the format of a file from its content.
 
-Files are copied, renamed, zipped and rewritten by tools with conventions of their own: an Avro
-file is one with any ending of its name.
+The name is no proof of the format: people and tools copy, rename, compress and rewrite files.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ _PIECE = 4 << 20
 
 
 def is_gzip(head: bytes | memoryview) -> bool:
-    """Report whether a file is gzipped, by its first bytes."""
+    """Return whether a file is gzipped, by its first bytes."""
     return head[: len(_GZIP_MAGIC)] == _GZIP_MAGIC
 
 
 def is_avro(head: bytes | memoryview) -> bool:
-    """Report whether a file is an Avro container, by its first bytes."""
+    """Return whether a file is an Avro container, by its first bytes."""
     return head[: len(MAGIC)] == MAGIC
 
 
 def is_json(data: memoryview) -> bool:
-    """Report whether a file in UTF-8 begins as JSON of events does, or holds nothing."""
+    """Return whether a file in UTF-8 is empty or begins with a JSON object or list."""
     head = bytes(data[:_HEAD]).lstrip()
     return head.startswith(_JSON_BEGINS) or not (head or data[_HEAD:])
 
@@ -49,29 +48,30 @@ def unzipped(content: bytes | memoryview) -> memoryview:
     """Return the content, decompressed if it is gzipped.
 
     Raises:
-        BrokenFileError: It cannot be, or grows beyond `UNZIPPED_BYTES`.
+        BrokenFileError: The content cannot be decompressed, or is larger than `UNZIPPED_BYTES`.
     """
     rest = memoryview(content)
     if not is_gzip(rest):
         return rest
     data = bytearray()
-    while is_gzip(rest):  # a file may be several, one after the other
+    while is_gzip(rest):  # a gzip file may hold several members, one after the other
         try:
             rest = rest[_unzip_one(rest, data) :]
         except BrokenFileError:
             raise
-        except Exception as error:  # isal's own class cannot be named in a typed `except`
+        except Exception as error:  # the type stubs of isal do not export its error class
             raise BrokenFileError(f"it cannot be unzipped ({error})") from error
-    if any(rest):  # zeros may pad it
+    if any(rest):  # zeros are allowed: some tools pad files with them
         raise BrokenFileError("it cannot be unzipped (other bytes follow)")
     return memoryview(data)
 
 
 def _unzip_one(zipped: memoryview, data: bytearray) -> int:
-    """Decompress one gzip member; return how many bytes it took.
+    """Decompress one gzip member into `data`, and return its compressed size in bytes.
 
-    The input is given in pieces that grow, because what follows a member is copied once: with
-    large pieces, a file of many small members would take quadratic time.
+    The input is passed in pieces of growing size. The decompressor copies the input that follows
+    the member into `unused_data`, so with large pieces, a file of many small members would take
+    quadratic time.
     """
     stream = isal_zlib.decompressobj(_ANY_GZIP)
     position, size = 0, _FIRST_PIECE

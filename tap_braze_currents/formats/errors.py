@@ -1,4 +1,4 @@
-"""Errors of a file's content."""
+"""Errors about the content of a file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from braze_mixpanel.errors import InputError
 
 
 class BrokenFileError(InputError):
-    """A file cannot be read to its end; the message says where, if that is known."""
+    """A file cannot be read to its end. The message names the position if it is known."""
 
 
 class TruncatedFileError(BrokenFileError):
-    """The bytes end too early; with more of them the file may be whole."""
+    """The bytes end too early. If only a part of the file was read, the file may be complete."""
 
 
 class NoEventsFileError(BrokenFileError):
-    """The content is neither Avro nor JSON: the file holds no events of any known form."""
+    """The content is neither Avro nor JSON, so the file holds no events."""

@@ -1,4 +1,4 @@
-"""A file of events in any form: its event types, and its records."""
+"""Read the event types and records of a file in any supported format."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _JSON_NAMES: Final = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".n
 
 
 class EventFile:
-    """A file in memory; its form is found in its content, its name only words the errors."""
+    """A file in memory. Its content decides the format; its name only decides which error fits."""
 
     def __init__(self, name: str, content: bytes | memoryview) -> None:
-        """Find out the form.
+        """Detect the format.
 
         Args:
-            name: Path or name of the file.
-            content: All of it.
+            name: The path or name of the file.
+            content: The whole file.
 
         Raises:
-            BrokenFileError: It cannot be unzipped, or its name promises another content.
-            NoEventsFileError: It is neither Avro nor JSON, and its name does not promise either.
+            BrokenFileError: The file cannot be unzipped, or is named `.avro` but is not Avro.
+            NoEventsFileError: The file is neither Avro nor JSON, nor is it named so.
         """
         data = unzipped(content)
         self.is_avro = is_avro(data)
         self.of_other_types = 0
-        """How many events of other types came among those that were read."""
+        """The number of skipped events of other types, once `rows` is exhausted."""
         if not self.is_avro:
             data = in_utf8(data)
             name = name.lower()
             if name.endswith(_AVRO_NAME) and not (data and is_json(data)):
-                read_header(data)  # raises, and says what is wrong
+                read_header(data)  # raises an error that names what is wrong
             if not name.endswith(_JSON_NAMES) and not is_json(data):
                 raise NoEventsFileError("it is neither Avro nor JSON")
         self._data = data
@@ -51,7 +51,7 @@ class EventFile:
         """Return the event types in the file with their fields.
 
         Raises:
-            BrokenFileError: The file is damaged, or holds something else than events.
+            BrokenFileError: The file is damaged, or holds values that are not events.
         """
         if not self.is_avro:
             return json_events.fields(self._data)
@@ -62,7 +62,7 @@ class EventFile:
         """Return the event types in the file.
 
         Raises:
-            BrokenFileError: The file is damaged, or holds something else than events.
+            BrokenFileError: The file is damaged, or holds values that are not events.
         """
         if not self.is_avro:
             return json_events.event_types(self._data)
@@ -74,12 +74,12 @@ class EventFile:
         """Decode the file, some thousand records at a time.
 
         Args:
-            event_type: The records to take from a file that holds several types (JSON).
-            selection: The fields that are wanted.
-            note_fields: Is called with the fields of the file, or of each event.
+            event_type: The event type to return from a JSON file, which may hold several types.
+            selection: The fields to return, with their JSON types.
+            note_fields: Called with the fields of an Avro file, or of each JSON event.
 
         Raises:
-            BrokenFileError: The file is damaged, or holds something else than events.
+            BrokenFileError: The file is damaged, or holds values that are not events.
         """
         if self.is_avro:
             avro = AvroFile(self._data)
@@ -92,5 +92,5 @@ class EventFile:
 
 
 def is_whole_needed(head: bytes | memoryview) -> bool:
-    """Report whether the event types of a file stand further on than in its beginning."""
+    """Return whether the whole file is needed to find its event types. For Avro it is not."""
     return is_gzip(head) or not is_avro(head)

@@ -14,7 +14,8 @@ JSON_TYPES = {
     "boolean": "boolean",
     "decimal": "number",
 }
-"""What is not here becomes text: bytes, dates, moments, and nested values as JSON."""
+"""Avro type → JSON type. All other types become text: bytes, dates, timestamps, and nested values
+as JSON."""
 NEVER_NULL = frozenset({"id", "time"})
 _JSON_TEXT_FIELDS = frozenset({"properties"})
 
@@ -23,8 +24,12 @@ _JSON_TEXT_FIELDS = frozenset({"properties"})
 class Field:
     """One field of an event type.
 
-    `type` is an Avro primitive, `array<primitive>`, or `other` for what has no simple JSON form.
-    `announced` marks a field that Braze has published and that no file has shown yet.
+    Attributes:
+        name: The name of the field.
+        type: An Avro primitive, `array<primitive>`, or `other` for a nested type.
+        nullable: Whether the value may be null.
+        current: Whether Braze still writes the field.
+        announced: Whether Braze has published the field but no file has contained it yet.
     """
 
     name: str
@@ -35,10 +40,10 @@ class Field:
 
     @property
     def json_schema(self) -> dict[str, Any]:
-        """JSON Schema of the field.
+        """The JSON Schema of the field.
 
-        Nullable unless it identifies the event, and without formats: a field transformation may
-        put `[REDACTED]` or a hash into any string.
+        All fields are nullable except `id` and `time`. There are no formats such as `date-time`:
+        Braze's field transformations may put `[REDACTED]` or a hash into any string.
         """
         schema: dict[str, Any] = {}
         if self.type.startswith("array<"):
@@ -52,5 +57,5 @@ class Field:
 
 
 def json_type_of(avro_type: str) -> str:
-    """Return the JSON type that a field's Avro type becomes; `other` becomes JSON text."""
+    """Return the JSON type for the Avro type of a field. `other` becomes a string of JSON."""
     return "array" if avro_type.startswith("array<") else JSON_TYPES.get(avro_type, "string")

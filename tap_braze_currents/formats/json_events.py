@@ -1,7 +1,7 @@
-"""Events that the Custom HTTP connector pushed and that were stored as JSON in the bucket.
+"""Read events that Braze's Custom HTTP connector pushed and that were stored as JSON files.
 
-`json_text` finds them in the file. Here they get the flat form of the storage schemas, so that they
-make the same records as Avro files.
+`json_text` finds the events in a file. This module flattens them to the form of the storage
+schemas, so that they give the same records as Avro files.
 Source: Braze's page on the Custom HTTP connector.
 """
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 _ROWS_AT_A_TIME = 2000
 _PROPERTIES = frozenset({"custom_properties", "purchase_properties"})
-"""Objects that the storage schemas hold as JSON text in `properties`."""
+"""Objects that the storage schemas hold as a JSON string in the field `properties`."""
 _AVRO_TYPES = {str: "string", bool: "boolean", int: "long", float: "double", list: "array<string>"}
 _NUMBERS = frozenset({"long", "double"})
 
 
 class _Object(msgspec.Struct):
-    """Any object: what is in it does not matter."""
+    """Any JSON object. Its members are not decoded."""
 
 
 class _Event(msgspec.Struct):
-    """What makes an object an event; the rest is skipped."""
+    """The members that an event must have, with their types. Other members are skipped."""
 
     event_type: str
     id: str | int
@@ -43,13 +43,14 @@ class _Event(msgspec.Struct):
 
 
 class _Found(NamedTuple):
-    """An event, still raw."""
+    """An event of a file, not decoded yet."""
 
     event_type: str
     raw: Raw
     place: Place
+    """Where the body of the event begins."""
     number: int
-    """Which event of that place's body."""
+    """The number of the event in the body, from 1."""
 
 
 _NULL = Raw(b"null")
@@ -59,19 +60,19 @@ _event = msgspec.json.Decoder(_Event)
 
 
 def event_types(content: bytes | memoryview) -> list[str]:
-    """Return the types of all events in a file, sorted.
+    """Return the event types in a file, sorted.
 
     Raises:
-        BrokenFileError: The file is damaged, or holds something else than events.
+        BrokenFileError: The file is damaged, or holds values that are not events.
     """
     return sorted({event.event_type for event in _events(content)})
 
 
 def fields(content: bytes | memoryview) -> dict[str, tuple[Field, ...]]:
-    """Return the event types in a file with the fields that have a value in some event.
+    """Return the event types in a file, with the fields that are not null in at least one event.
 
     Raises:
-        BrokenFileError: The file is damaged, or holds something else than events.
+        BrokenFileError: The file is damaged, or holds values that are not events.
     """
     found: dict[str, dict[str, str]] = {}
     for event in _events(content):
@@ -85,12 +86,17 @@ class JsonFile:
     """The events of one stream in a file."""
 
     def __init__(self, content: bytes | memoryview, event_type: str) -> None:
-        """Keep the content; nothing is parsed yet."""
+        """Keep the content. This parses nothing.
+
+        Args:
+            content: The whole file.
+            event_type: The event type of the stream.
+        """
         self._content = content
         self._stream = stream_id(event_type)
         self._is_own: dict[str, bool] = {}
         self.of_other_types = 0
-        """How many events of other types came among these."""
+        """The number of skipped events of other types, once `rows` is exhausted."""
 
     def _own_events(self) -> Iterator[_Found]:
         for event in _events(self._content):
@@ -100,7 +106,7 @@ class JsonFile:
                 self.of_other_types += 1
 
     def _is_of_stream(self, event_type: str) -> bool:
-        """Report whether events of a type belong to the stream, however the type is spelled."""
+        """Return whether events of a type belong to the stream. Letter case does not matter."""
         if event_type not in self._is_own:
             self._is_own[event_type] = stream_id(event_type) == self._stream
         return self._is_own[event_type]
@@ -111,11 +117,11 @@ class JsonFile:
         """Yield the events as flat records.
 
         Args:
-            selection: What is wanted.
-            note_fields: Is called with the fields of each event.
+            selection: The fields to return, with their JSON types.
+            note_fields: Called with the fields of each event.
 
         Raises:
-            BrokenFileError: The file is damaged, or holds something else than events.
+            BrokenFileError: The file is damaged, or holds values that are not events.
         """
         records = (
             self._record(_flat(event), selection, note_fields) for event in self._own_events()
@@ -145,8 +151,8 @@ def flatten(event: bytes | Raw) -> dict[str, Any]:
         event: JSON with `id`, `time`, and the objects `user` and `properties`.
 
     Returns:
-        All fields on one level; the object of custom or purchase properties as the JSON text
-        `properties`, its numbers as they were written.
+        All fields on one level. The object of custom or purchase properties becomes the field
+        `properties`, a JSON string with the numbers exactly as they were written.
     """
     members = _members.decode(event) or {}
     members.pop("event_type", None)
@@ -162,7 +168,7 @@ def flatten(event: bytes | Raw) -> dict[str, Any]:
 
 
 def _json_text(raw: Raw) -> object:
-    if bytes(raw).startswith((b'"', b"null")):  # it is text already, or nothing
+    if bytes(raw).startswith((b'"', b"null")):  # already a string, or null
         return _value.decode(raw)
     return msgspec.json.format(raw, indent=-1).decode()
 
@@ -183,7 +189,7 @@ def _fields(flat: dict[str, Any]) -> list[Field]:
 
 
 def _common(one: str, other: str) -> str:
-    """Return the type that holds the values of both."""
+    """Return the Avro type that can hold values of both types."""
     if one == other:
         return one
     return "double" if {one, other} == _NUMBERS else "other"

@@ -1,11 +1,11 @@
-"""The JSON values of a file, and the events in each, still raw.
+"""Find the JSON values of a file, and the events in each value. The events are not decoded yet.
 
-A file is a body `{"events": [...]}`, a list of events, or one body or event after the other: a line
-each, pretty-printed, or without anything between them as Firehose writes them.
+A file holds a body `{"events": [...]}`, a list of events, or several bodies or events: on one line
+each, pretty-printed, or with nothing between them, as Amazon Data Firehose writes them.
 
-Values stay raw until they are needed: a file takes little more memory than its own size, and what
-strict JSON forbids (broken UTF-8, half a surrogate pair, NaN) costs a character, not the file.
-Every step takes time in proportion to the file.
+Events stay raw bytes until they are needed, so a file needs little more memory than its own size.
+Text that strict JSON forbids (broken UTF-8, half a surrogate pair, NaN) costs a character and not
+the file. The time of every step is proportional to the size of the file.
 """
 
 from __future__ import annotations
@@ -38,19 +38,21 @@ _SCALAR = re.compile(rb"[^ \t\r\n{}\[\]\",:]+")
 
 
 class _Body(msgspec.Struct):
-    """A body; or an event, which has no `events`."""
+    """A body with events, or an event itself, which has no member `events`."""
 
     events: list[Raw] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Place(NamedTuple):
-    """Where in a file a JSON value begins."""
+    """The position at which a JSON value begins."""
 
     line: int
+    """The line number, from 1."""
     position: int
+    """The byte position, from 0."""
 
     def __str__(self) -> str:
-        """Return the place as messages name it."""
+        """Return the place as text for messages."""
         return f"line {self.line} (at byte {self.position})"
 
 
@@ -64,8 +66,11 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
         data: Text in UTF-8.
 
     Raises:
-        BrokenFileError: Something else stands there, or more values than events have.
+        BrokenFileError: The text is not JSON with events, or has more values than its events can
+            have.
     """
+    # Three attempts, the fastest first: the file as one value, then one value for each line, and
+    # from the first line that is not a complete value, a search for the end of each value.
     _require_few_values(data)
     place = Place(1, 0)
     with suppress(ValueError, RecursionError):
@@ -79,7 +84,9 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
             except (msgspec.ValidationError, RecursionError) as error:
                 raise broken(str(place), error) from error
             except ValueError:
-                break  # several lines are one value, or this one several, or it is not strict JSON
+                # The value has several lines, or the line has several values, or the JSON is not
+                # strict.
+                break
             yield place, events
     else:
         return
@@ -111,7 +118,10 @@ def _pieces(data: memoryview) -> Iterator[bytes]:
 
 
 def _require_few_values(data: memoryview) -> None:
-    """Check before parsing that the values of a file fit into memory."""
+    """Raise if a file has so many values that they would not fit into memory.
+
+    This runs before the parser: it estimates the number of values from the number of commas.
+    """
     if len(data) <= FREE_VALUES:
         return
     values = events = 0
@@ -123,7 +133,7 @@ def _require_few_values(data: memoryview) -> None:
 
 
 def leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
-    """Decode strictly; if that fails, once more without what strict JSON forbids."""
+    """Decode JSON. If it is not strict JSON, replace the forbidden parts and decode again."""
     try:
         return decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -131,17 +141,18 @@ def leniently(decode: Callable[[Any], T], data: bytes | memoryview | Raw) -> T:
 
 
 def broken(what: str, error: Exception) -> BrokenFileError:
-    """Return the error of a value that is no event; `what` says which."""
+    """Return the error for a value that is not an event. `what` names the value in the message."""
     if isinstance(error, RecursionError):
         return BrokenFileError(f"{what} is nested too deeply")
     if isinstance(error, msgspec.ValidationError):
-        return BrokenFileError(f"{what} is no Currents event ({error})")
-    # Its own position, in a text that is part of the file, would only confuse.
-    return BrokenFileError(f"{what} is no JSON ({getattr(error, 'msg', error)})")
+        return BrokenFileError(f"{what} is not a Currents event ({error})")
+    # `msg` leaves out the error's own position: it counts from the beginning of the value, not of
+    # the file.
+    return BrokenFileError(f"{what} is not JSON ({getattr(error, 'msg', error)})")
 
 
 def _concatenated(data: memoryview, place: Place) -> Iterator[tuple[Place, list[Raw]]]:
-    """Yield the events of values that are not a line each, from a place on."""
+    """Yield the events of values that are not on one line each, from a place on."""
     line, position = place
     while True:
         start = _end_of(_BETWEEN, data, position)
@@ -164,16 +175,16 @@ def _end_of(pattern: re.Pattern[bytes], data: memoryview, position: int) -> int:
 
 
 def _end_of_value(data: memoryview, start: int) -> int:
-    """Find where the value ends that begins here: where its brackets are closed."""
+    """Return the position after the value that begins at `start`: where its brackets close."""
     depth = 0
     for token in json_tokens(data, start):
         if not depth and token.start() > start:
-            break  # the value is no object, list or text
+            break  # the value is a number or a word, not an object, list or string
         mark = token[0]
         if mark in (b"{", b"["):
             depth += 1
             if depth > JSON_DEPTH:
-                return len(data)  # no parser reads it; to look for its end would only take time
+                return len(data)  # no parser reads such a value, so its end does not matter
         elif mark in (b"}", b"]"):
             depth -= 1
         if depth <= 0:

@@ -1,8 +1,9 @@
-"""Keeps the trace that a native library writes about damaged bytes out of the log.
+"""Keep the stack traces of polars out of the log.
 
-A panic in polars is an exception that is caught here, and the file is named in one line of its own.
-Before that its Rust runtime writes a hundred lines to standard error, which nothing in the library
-turns off: so file descriptor 2 leads elsewhere for the milliseconds of the call.
+When polars meets damaged bytes, it may panic. The panic is an exception that the caller handles and
+logs in one line. But before that, the Rust runtime of polars writes up to a hundred lines to
+standard error, and polars has no option to turn that off. So file descriptor 2 points to a
+temporary file during the call, which takes milliseconds.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ _STDERR = 2
 
 @contextmanager
 def quiet_panics() -> Iterator[None]:
-    """Drop what is written to standard error if the block raises; else pass it on."""
+    """Hold back standard error during the block. Drop it if the block raises, or else write it."""
     try:
         shown = os.dup(_STDERR)
-    except OSError:  # standard error is closed: nothing can be shown
+    except OSError:  # standard error is closed, so there is no output to hold back
         yield
         return
     aside = _aside()
@@ -36,7 +37,8 @@ def quiet_panics() -> Iterator[None]:
         raise
     finally:
         os.dup2(shown, _STDERR)
-        if written := os.fstat(aside).st_size:  # another thread's line
+        # If the block did not raise, the text comes from a log line of another thread.
+        if written := os.fstat(aside).st_size:
             with suppress(OSError):
                 os.write(shown, os.pread(aside, written, 0))
             os.ftruncate(aside, 0)

@@ -1,4 +1,4 @@
-"""The codecs that Braze does not use; see `block_codecs`, which loads this when it is needed."""
+"""Decompress the codecs that Braze does not use. `block_codecs` imports this module when needed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CRC_BYTES = 4
 _SIZE_BYTES = 4
 _SNAPPY_RATIO: Final = 64
 _LZ4_RATIO: Final = 256
-"""How many times its size these formats can unpack to at most, rounded up: a larger claim is a
-lie, and would only cost memory."""
+"""The highest compression ratio that the formats allow, rounded up. A block that claims more is
+damaged, and is rejected before memory is allocated for it."""
 
 
 def _explained(decompress: Callable[[memoryview], bytes]) -> Callable[[memoryview], bytes]:
-    """Turn each library's own exceptions into ValueError."""
+    """Convert the exceptions of each library to ValueError."""
 
     @wraps(decompress)
     def explained(payload: memoryview) -> bytes:
@@ -67,7 +67,7 @@ def _zstandard(payload: memoryview) -> bytes:
 
 @_explained
 def _snappy(payload: memoryview) -> bytes:
-    """A raw snappy block, then the CRC-32 of the decompressed data."""
+    """Decompress a raw snappy block, followed by the CRC-32 of the decompressed data."""
     compressed, checksum = payload[:-_CRC_BYTES], payload[-_CRC_BYTES:]
     _check_claim(cramjam.snappy.decompress_raw_len(compressed), compressed, _SNAPPY_RATIO)
     data = bytes(cramjam.snappy.decompress_raw(compressed))
@@ -78,13 +78,16 @@ def _snappy(payload: memoryview) -> bytes:
 
 @_explained
 def _lz4(payload: memoryview) -> bytes:
-    """A raw LZ4 block after its decompressed size; no part of the specification, but in use."""
+    """Decompress a raw LZ4 block that follows its decompressed size.
+
+    The Avro specification does not define this codec, but fastavro and other programs write it.
+    """
     _check_claim(int.from_bytes(payload[:_SIZE_BYTES], "little"), payload, _LZ4_RATIO)
     return bytes(cramjam.lz4.decompress_block(payload))
 
 
 def _check_claim(size: int, payload: memoryview, ratio: int) -> None:
-    """Check the size that a payload claims to decompress to, before it is allocated."""
+    """Check the decompressed size that a payload claims, before the memory is allocated."""
     if size > BLOCK_BYTES:
         raise too_large()
     if size > ratio * (len(payload) + 1):

@@ -1,7 +1,7 @@
-"""Records on their way out: NDJSON, and which fields are wanted in which JSON type.
+"""Records as NDJSON, and the selection of fields with their JSON types.
 
-NDJSON is the one form in which records travel from here on: one JSON object a line, compact,
-fields in the file's order.
+From here on, records are NDJSON: one compact JSON object on each line, with the fields in the order
+of the file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SCALARS = (str, bool, int, float)
-"""What a union of several types holds as it is, if the catalog wants no text."""
+"""Values of a union that are kept unchanged, unless the catalog wants a string."""
 _NUMERIC = frozenset({"integer", "number"})
 _MOMENTS = frozenset({"date", "timestamp"})
 
@@ -26,38 +26,39 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Rows(NamedTuple):
-    """Some records of a file."""
+    """A block of records."""
 
     ndjson: bytes
-    """One line each, with a newline at the end of the last."""
+    """One line for each record. The last line ends with a newline too."""
     records: int
+    """The number of records."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is wanted of a stream's files."""
+    """The fields of a stream to read."""
 
     types: Mapping[str, str]
-    """Selected field → its JSON type in the catalog, or "" if that is not a single one."""
+    """Selected field → its JSON type in the catalog, or "" if it has several types."""
     expected: Sequence[str] = ()
-    """Selected fields that are null, not absent, where a file lacks them."""
+    """Selected fields that become null if a file lacks them. Other fields are left out."""
 
     def missing(self, present: Sequence[str]) -> list[str]:
-        """Return the expected fields that are not among those present."""
+        """Return the expected fields that are not in `present`."""
         there = set(present)
         return [name for name in self.expected if name not in there]
 
 
 def convert(value: object, avro_type: str, wanted: str) -> object:
-    """Convert a value to the JSON type of the catalog, if nothing is lost by that.
+    """Convert a value to the JSON type of the catalog, if that loses nothing.
 
     Args:
         value: A plain JSON value.
-        avro_type: Its type in the file, see `Field`.
-        wanted: JSON type in the catalog.
+        avro_type: The type in the file, see `Field`.
+        wanted: The JSON type in the catalog.
 
     Returns:
-        The value in the wanted type; as it was where that type cannot hold it.
+        The value in the wanted type, or unchanged if that type cannot hold it.
     """
     if value is None or (wanted == "array" and isinstance(value, list)):
         return value
@@ -70,14 +71,14 @@ def convert(value: object, avro_type: str, wanted: str) -> object:
 
 
 def fits(avro_type: str, wanted: str) -> bool:
-    """Report whether values of an Avro type have a JSON type as they are; "" means any type."""
+    """Return whether values of an Avro type already have the wanted JSON type ("": any type)."""
     return wanted in {"", json_type_of(avro_type)} or (
         wanted == "number" and json_type_of(avro_type) == "integer"
     )
 
 
 def is_lossless(avro_type: str, wanted: str) -> bool:
-    """Report whether every value of an Avro type can become a JSON type of the catalog."""
+    """Return whether every value of an Avro type can be converted to the wanted JSON type."""
     return (
         fits(avro_type, wanted)
         or wanted == "string"

@@ -1,1 +1,1 @@
-"""Writes what leaves the tap: Singer messages on standard output, and BATCH files."""
+"""Output of the tap besides RECORD messages: the files of BATCH messages."""

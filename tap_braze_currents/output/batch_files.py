@@ -1,4 +1,4 @@
-"""Writes the files of BATCH messages: the records of RECORD messages, as JSON lines."""
+"""Write the files of BATCH messages. They hold records as JSON lines."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from braze_mixpanel.sdk import BatchConfig, StorageTarget
 
 _GZIP_LEVEL = 1
-"""The files live for minutes: speed counts."""
+"""The fastest level: the files exist only for minutes, so speed counts more than size."""
 
 
 def _write(storage: StorageTarget, name: str, content: bytes) -> None:
-    """Write a file; on this machine one that only its owner can read: it holds personal data.
+    """Write a file. A local file is readable only by its owner, because it holds personal data.
 
-    The storage's own way of writing a local file makes another one and moves it into place, with
-    the rights that the umask gives.
+    The storage's own method for local files would write a temporary file and move it, with the
+    permissions of the umask.
     """
     place = file_in(storage, name)
     if getattr(place, "protocol", "") in ("", "file", "local"):
@@ -38,14 +38,14 @@ def _write(storage: StorageTarget, name: str, content: bytes) -> None:
 
 
 class BatchFiles:
-    """Collects the lines of one stream, and writes a file whenever a batch is full."""
+    """Collect the records of one stream, and write a file whenever a batch is full."""
 
     def __init__(self, config: BatchConfig, name: str) -> None:
-        """Check the settings; the first file is written by `add` or `flush`.
+        """Check the settings. `add` and `flush` write the files.
 
         Args:
             config: The setting `batch_config`.
-            name: How the names of the files begin, after the configured prefix.
+            name: The beginning of the file names, after the configured prefix.
 
         Raises:
             SettingsError: The format or the compression is not supported.
@@ -64,14 +64,14 @@ class BatchFiles:
         self._records = 0
 
     def add(self, ndjson: bytes, records: int) -> Iterator[str]:
-        """Add records.
+        """Add records, and write a file for each full batch.
 
         Args:
             ndjson: The records, each with a newline at its end.
-            records: How many they are.
+            records: The number of records.
 
         Yields:
-            The URL of each file that is full now.
+            The URL of each file that was written.
         """
         room = self._config.batch_size - self._records
         if records > room:
@@ -84,10 +84,10 @@ class BatchFiles:
         self._take(ndjson, records)
 
     def flush(self) -> Iterator[str]:
-        """Write what is left.
+        """Write the remaining records.
 
         Yields:
-            The URL of the file, if there is something to write.
+            The URL of the file. Nothing if no record remains.
 
         Raises:
             SettingsError: The storage cannot be written to.
@@ -104,7 +104,7 @@ class BatchFiles:
         storage = self._config.storage
         try:
             _write(storage, name, content)
-        except Exception as error:  # each file system has its own tree of errors
+        except Exception as error:  # each file system library has its own error classes
             text = " ".join(str(error).split()) or type(error).__name__
             raise SettingsError(
                 f"{storage.root} cannot be written to ({text}): check storage.root and "

@@ -1,1 +1,1 @@
-"""Decides which files a run reads: what earlier runs have done, and what is still to read."""
+"""Decide which files a run reads: the bookmark of earlier runs, and the listing of the bucket."""

@@ -1,32 +1,35 @@
-"""Remembers which files of a stream are done. Pure: no I/O, no clock.
+"""Keep which files of a stream have been read. Pure: no I/O, no clock.
+
+An hour is open while new files may still arrive in its folder. The bookmark names each file read in
+an open hour. After the lookback, the hour is sealed: all its files count as read, and their names
+are dropped. So the size of the state depends on the lookback and on the number of files in an hour,
+not on the length of the history.
 
 The state of a stream:
 
-    version            of this form
-    first_run          when the first run began: it saw everything that was there by then
-    start_hour         the first hour that was looked at; empty: all
+    version            the version of this format
+    first_run          when the first run began: it read everything that existed at that time
+    start_hour         the first hour that was read; empty: all hours
     shortest_lookback  the smallest `lookback_hours` of all runs
-    sealed_hour        everything from the start up to and including this hour is done
+    sealed_hour        all hours from the start up to and including this one are sealed
     newest_hour        the newest hour from which a file was read
-    read               files read in the hours still open (`coded_names` says how they are written)
-    pending            listed files that are not read yet, whatever their hour: they were broken, or
-                       too young when their hour was sealed
-    late               files of sealed hours that a sweep, or a run that had them pending, has read;
-                       the next sweep need not read them again
-    in_doubt           files that were read while their hour was open, though their time of
-                       modification does not prove it; no sweep need read them again. null once
-                       there were too many: the bucket was copied, and a sweep reads them again
-    paths              files read in another layout, each by its path: without hours nothing can be
-                       sealed, so this list grows with the bucket
+    read               files read in open hours (`coded_names` describes how they are written)
+    pending            files that are listed but not read yet, in any hour: they were broken, or too
+                       young when their hour was sealed
+    late               files of sealed hours that a sweep has read, or a run that had them as
+                       pending; the next sweep does not read them again
+    in_doubt           files that were read while their hour was open, but that look late by their
+                       modification time; no sweep reads them again. null once there were too many:
+                       then the bucket was copied, and a sweep reads these files again
+    paths              files read in another layout, by path; without hours no file can be sealed,
+                       so this list grows with the bucket
     shared             files of another layout that hold events of several streams (JSON), or only
-                       of streams that are not selected: their event types, so that no run opens
-                       the file again just to learn them. One of the streams remembers all types
-                       of a file, the others remember none
+                       of streams that are not selected, with their event types. So no run opens
+                       the file again just to find its types. One stream keeps all types of a file,
+                       the others keep an empty list
 
-Every part is always present and none is a mapping: Meltano merges the state of a `--full-refresh`
-into the old one, mapping by mapping, and entries dropped on purpose would return.
-
-The size depends on the lookback and on the number of files an hour, not on the history.
+All keys are always present, and no value is a mapping: Meltano merges the state of a
+`--full-refresh` into the old state, mapping by mapping, and removed entries would return.
 """
 
 from __future__ import annotations
@@ -44,15 +47,15 @@ if TYPE_CHECKING:
 
 VERSION = 2
 _VERSIONS = (1, VERSION)
-"""Version 1 named each file in full."""
+"""Version 1 wrote each file name in full. It can still be read."""
 CLOCKS_DIFFER_BY = timedelta(minutes=10)
-"""Allowed between this machine's clock and the clock of the bucket's service."""
+"""The allowed difference between the clocks of this machine and of the bucket's service."""
 MOST_LATE_FILES = 1000
-"""The oldest are forgotten beyond it; another sweep reads them again."""
+"""Beyond this number the oldest are dropped, and another sweep reads them again."""
 MOST_FILES_IN_DOUBT = 100
-"""Beyond it none is named: the times of modification of a copied bucket are all new."""
+"""Beyond this number none is kept: in a copied bucket, all modification times are new."""
 MOST_PENDING_FILES = 1000
-"""Beyond it the hours of unread files stay open instead."""
+"""Beyond this number, hours with unread files stay open instead."""
 
 
 class Bookmark:
@@ -64,11 +67,11 @@ class Bookmark:
         most_late_files: int = MOST_LATE_FILES,
         most_pending_files: int = MOST_PENDING_FILES,
     ) -> None:
-        """Start with nothing read.
+        """Create a bookmark without any file.
 
         Args:
-            most_late_files: How many late files the state may name.
-            most_pending_files: How many pending files the state may name.
+            most_late_files: The most late files to keep.
+            most_pending_files: The most pending files to keep.
         """
         self.is_new = True
         """Whether no earlier run left a state."""
@@ -96,15 +99,15 @@ class Bookmark:
         most_late_files: int = MOST_LATE_FILES,
         most_pending_files: int = MOST_PENDING_FILES,
     ) -> Bookmark:
-        """Read what `to_state` wrote; an empty state is a new start.
+        """Read the result of `to_state`. An empty state gives a new bookmark.
 
         Args:
             state: The state of one stream.
-            most_late_files: How many late files the state may name.
-            most_pending_files: How many pending files the state may name.
+            most_late_files: The most late files to keep.
+            most_pending_files: The most pending files to keep.
 
         Raises:
-            SettingsError: This version does not know the form of the state.
+            SettingsError: The state has an unknown version or is damaged.
         """
         bookmark = cls(most_late_files=most_late_files, most_pending_files=most_pending_files)
         if not state:
@@ -118,8 +121,7 @@ class Bookmark:
             bookmark._restore(state)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise SettingsError(
-                f"The state of a stream cannot be understood ({error}): start over with "
-                "--full-refresh."
+                f"The state of a stream cannot be read ({error}): start over with --full-refresh."
             ) from error
         return bookmark
 
@@ -144,7 +146,7 @@ class Bookmark:
         )
 
     def to_state(self) -> dict[str, Any]:
-        """Return the state as JSON values: the same for the same files in any order."""
+        """Return the state as JSON values. The order in which files were read does not matter."""
         return {
             "version": VERSION,
             "first_run": self.first_run and self.first_run.isoformat(timespec="seconds"),
@@ -163,12 +165,12 @@ class Bookmark:
         }
 
     def begin_run(self, now: datetime, start_hour: str, lookback_hours: int) -> None:
-        """Note the settings of this run.
+        """Record the settings of this run.
 
         Args:
-            now: When it begins.
-            start_hour: The first hour that it looks at; empty: all.
-            lookback_hours: How long it keeps hours open.
+            now: When the run begins.
+            start_hour: The first hour to read. Empty: all hours.
+            lookback_hours: How many hours an hour stays open.
         """
         if self.is_new:
             self.first_run, self.start_hour = now, start_hour
@@ -176,17 +178,19 @@ class Bookmark:
         self.shortest_lookback = lookback_hours if known is None else min(known, lookback_hours)
 
     def mark_swept(self, start_hour: str) -> None:
-        """Note that a sweep has read everything from this hour on; empty: from the first on."""
+        """Record that a sweep has read everything from this hour on. Empty: all hours."""
         self.start_hour = min(self.start_hour, start_hour)
         if self._in_doubt is None:
-            # The next sweep of a copied bucket reads all of it again, these few files or not.
+            # The bucket was copied, so the next sweep reads all of it again. Naming a few late
+            # files would save nothing.
             self._late.clear()
 
     def is_done(self, key: FileKey) -> bool:
-        """Return whether a file need not be read."""
+        """Return whether a file has been read, so that this run can skip it."""
         if not key.hour:
             return key.name in self._paths or key.name in self._shared
-        # A sealed hour is done as a whole, except for the files that are named as pending.
+        # All files of a sealed hour count as read, except for the pending ones. So this must be
+        # checked before the sealed hour.
         if key in self._pending:
             return False
         if key.hour <= self.sealed_hour:
@@ -196,24 +200,25 @@ class Bookmark:
     def may_be_late(self, key: FileKey, modified: datetime | None) -> bool:
         """Return whether a file may have arrived after its hour was sealed.
 
-        When in doubt, the answer is yes: reading a file again is safe, skipping one is not.
+        In doubt the result is True: reading a file twice is safe, skipping an unread file is not.
 
         Args:
             key: The file.
-            modified: When the store last wrote it; None if the store does not say.
+            modified: When the file was last written, or None if the store does not report it.
         """
         if not key.hour:
             return False
         if modified is None or self.first_run is None or key.hour < self.start_hour:
             return True
-        # The names of the files in a sealed hour are dropped, so the time of modification decides.
-        # No run seals an hour before its lookback is over, and the first run saw everything that
-        # was there. A file that is older than both was seen while its hour was open.
+        # A sealed hour keeps no file names, so the modification time decides. Two facts help:
+        # no run seals an hour before its lookback has passed, and the first run listed everything
+        # that existed when it began. So a file that is older than both times was listed while its
+        # hour was open, and is not late.
         sealed_from = to_datetime(shift(key.hour, self.shortest_lookback or 0))
         return modified + CLOCKS_DIFFER_BY > max(self.first_run, sealed_from)
 
     def is_missed(self, key: FileKey, modified: datetime | None) -> bool:
-        """Return whether no run may have read this file of a sealed hour: a sweep reads those."""
+        """Return whether a file of a sealed hour may be unread. A sweep reads such files."""
         return (
             bool(key.hour)
             and key.hour <= self.sealed_hour
@@ -223,7 +228,7 @@ class Bookmark:
         )
 
     def paths_read(self, event_type: str) -> set[str]:
-        """Return the paths below the prefix of the files read in open hours."""
+        """Return the files that were read in open hours, as paths below the prefix."""
         return {
             path
             for (folder, hour), names in self._read.items()
@@ -231,19 +236,19 @@ class Bookmark:
         }
 
     def pending(self) -> list[FileKey]:
-        """Return the files that are still to be read and need not be listed again."""
+        """Return the files that earlier runs listed but could not read."""
         return sorted(self._pending)
 
     def mark_read(
         self, key: FileKey, *, late: bool = False, event_types: Sequence[str] | None = None
     ) -> None:
-        """Note that every record of a file has been written.
+        """Record that all records of a file have been written.
 
         Args:
             key: The file.
-            late: By its time of modification, its hour may have been sealed before it arrived.
-            event_types: What to remember of the types in a file that holds several, see
-                `FilesByPath.types_to_remember`; None for a file of one type.
+            late: The result of `may_be_late` for the file.
+            event_types: The event types to keep for a file that holds several, see
+                `FilesByPath.types_to_remember`. None for a file of one type.
         """
         self._pending.discard(key)
         if not key.hour and event_types is not None:
@@ -265,42 +270,43 @@ class Bookmark:
                 self._late.discard(forgotten)
 
     def mark_shared(self, key: FileKey, event_types: Iterable[str]) -> None:
-        """Note which event types a file of another layout holds: this stream is done with it."""
+        """Record that this stream is done with a shared file, and keep its event types."""
         self._shared[key.name] = sorted(event_types)
 
     def shared_types(self, key: FileKey) -> list[str] | None:
-        """Return the event types that this stream remembers of a file with several, see `shared`.
+        """Return the event types that this stream keeps for a shared file.
 
         Returns:
-            None if the stream has not read the file, or it is a file of one type.
+            The types. None if the stream has not read the file, or the file holds one type only.
         """
         return self._shared.get(key.name)
 
     def mark_failed(self, key: FileKey) -> None:
-        """Note that a file could not be read; the next run begins with it."""
+        """Record that a file could not be read. The next run reads it first."""
         if key.hour and len(self._pending) < self._most_pending_files:
             self._pending.add(key)
 
     def mark_gone(self, key: FileKey) -> None:
-        """Note that a file no longer exists."""
+        """Record that a file no longer exists."""
         self._pending.discard(key)
 
     def seal(self, lookback_hours: int, latest_hour: str, unread: Iterable[FileKey] = ()) -> None:
-        """Seal the hours that lie further back than the lookback from the newest hour read.
+        """Seal the hours that are older than the newest hour read minus the lookback.
 
         Args:
-            lookback_hours: How long an hour stays open.
-            latest_hour: The last hour that may count as the newest: the present one, since a folder
-                dated in the future must not seal the present, or the one that the run has reached.
-            unread: Listed files that are still to be read; they become pending one by one.
+            lookback_hours: How many hours an hour stays open.
+            latest_hour: An upper bound for the newest hour: the present hour, because a folder with
+                a date in the future must not seal the present, or the hour that the run has
+                reached.
+            unread: Files that are listed but not read. In a sealed hour they become pending.
         """
         if not self.newest_hour:
             return
-        # Sealing follows the files, never the clock alone: a connector that stood still for a week
-        # and then delivers finds its hours open.
+        # The newest file decides, and not the clock alone. If Braze delivers nothing for a week and
+        # then writes the files of that week, their hours are still open.
         seal = shift(min(self.newest_hour, latest_hour), -lookback_hours - 1)
         new = {key for key in unread if key.hour and key.hour <= seal} - self._pending
-        # Too many unread files to name each: seal only up to the hour before the oldest of them.
+        # Too many unread files to keep as pending: seal only the hours before the oldest of them.
         if new and len(self._pending) + len(new) > self._most_pending_files:
             seal = min(seal, shift(min(new).hour, -1))
         if seal <= self.sealed_hour:
@@ -327,7 +333,7 @@ def _keys(coded: Iterable[Mapping[str, Any]]) -> set[FileKey]:
 
 def _hour(text: str) -> str:
     if text and not is_hour(text):
-        raise ValueError(f"{text!r} is no hour")
+        raise ValueError(f"{text!r} is not an hour")
     return text
 
 

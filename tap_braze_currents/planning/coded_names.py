@@ -1,20 +1,22 @@
-"""Writes many file names as few characters that a person can still follow. Pure.
+"""Encode many file names in few characters, in a form that a person can still read. Pure: no I/O.
 
+STATE names each file of the open hours, and Meltano stores and logs it, so it should be short.
 Braze names a file `<partition>+<offset>`, and the offsets of a partition grow. So only the first
-name of a partition is written whole; the others follow as distances, in base 36 to be short:
+name of a partition is written in full. Each further name is written as the distance between its
+offset and the one before, in base 36:
 
     {"folder": "…/158/prod-01", "day": "2026-11-25",
      "hours": "06 0+0000507779 ej du*3 1+0000000100 7 | 07 0>e8 1>k"}
 
     06                the hour of the day
-    0+0000507779      partition 0, offset 507,779, as the file is named
-    ej                the next file of the same partition: 523 further on
-    du*3              three more, each 498 further on
+    0+0000507779      partition 0, offset 507,779: the name in full
+    ej                the next file of the same partition: its offset is 523 higher
+    du*3              three more files, each with an offset 498 higher than the one before
     | 07              the next hour
-    0>e8              partition 0 goes on 512 behind its last offset of an earlier hour
+    0>e8              partition 0 again: 512 higher than its last offset in an earlier hour
 
-Other names are listed as they are: {"folder": …, "hour": …, "names": […]}. So were all names in
-version 1 of the state.
+Names in another form are listed in full: {"folder": …, "hour": …, "names": […]}. Version 1 of the
+state lists all names in this way.
 """
 
 from __future__ import annotations
@@ -35,19 +37,22 @@ if TYPE_CHECKING:
 _USUAL = re.compile(r"([0-9]{1,9})\+([0-9]{1,18})")
 _DAY = len("2026-11-25")
 _MOST_REPEATS = 100_000
+"""A damaged state must not make the tap build names without end."""
 
 
 def encode_names(names: Names) -> list[dict[str, Any]]:
-    """Code names; the result is the same for the same names in any order.
+    """Encode file names. The order of the names does not change the result.
 
     Args:
-        names: (folder, hour) → the names of files there.
+        names: (folder, hour) → names of the files there, as in `FileKey`.
 
     Returns:
         JSON values, in the order of folders and days.
     """
     result: list[dict[str, Any]] = []
     places = sorted(place for place, found in names.items() if found)
+    # `ends` holds the last width and offset of each partition. It lives as long as the folder stays
+    # the same, so that `0>e8` can refer to an earlier hour or day of this folder.
     for (folder, day), group in groupby(places, key=lambda place: (place[0], place[1][:_DAY])):
         if not result or result[-1]["folder"] != folder:
             ends: dict[str, tuple[int, int]] = {}
@@ -65,13 +70,13 @@ def encode_names(names: Names) -> list[dict[str, Any]]:
 
 
 def decode_names(coded: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], set[str]]:
-    """Read what `encode_names` wrote, or version 1 of the state.
+    """Decode the result of `encode_names`, or a list of version 1 of the state.
 
     Returns:
         (folder, hour) → names.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: It is something else.
+        AttributeError, KeyError, TypeError, ValueError: The value has another form.
     """
     result: dict[tuple[str, str], set[str]] = {}
     ends: dict[tuple[str, str], tuple[int, int]] = {}
@@ -89,18 +94,18 @@ def decode_names(coded: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], se
 
 
 def texts(values: object) -> list[str]:
-    """Check that a value is a list of texts.
+    """Return the value if it is a list of strings.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is something else.
     """
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError(f"{str(values)[:40]!r} is no list of texts")
+        raise ValueError(f"{str(values)[:40]!r} is not a list of strings")
     return values
 
 
 def _sorted(names: Iterable[str]) -> tuple[list[tuple[str, int, int]], list[str]]:
-    """Split names into (partition, width, offset) in order, and those of another form."""
+    """Return the usual names as sorted (partition, width, offset), and the other names sorted."""
     usual, odd = [], []
     for name in names:
         if found := _USUAL.fullmatch(name):
@@ -113,7 +118,14 @@ def _sorted(names: Iterable[str]) -> tuple[list[tuple[str, int, int]], list[str]
 def _tokens(
     names: Iterable[tuple[str, int, int]], ends: dict[str, tuple[int, int]]
 ) -> Iterator[str]:
-    """Write the names of one hour; `ends` holds each partition's last width and offset."""
+    """Yield the tokens for the names of one hour.
+
+    Args:
+        names: (partition, width, offset), sorted. `width` is the number of digits of the offset.
+        ends: Partition → its last width and offset. Updated here.
+    """
+    # A distance is not yielded at once: equal distances are counted, and yielded as one token
+    # (`du*3`) when another distance or another partition follows.
     before = ""
     distance, times = 0, 0
     for partition, width, offset in names:
@@ -125,6 +137,8 @@ def _tokens(
             if times:
                 yield f"{_base36(distance)}*{times}" if times > 1 else _base36(distance)
             distance, times = offset - last, int(is_next)
+            # The first name of a partition in this hour: short if an earlier hour had a smaller
+            # offset of the same width, in full otherwise.
             if not is_next and width == last_width and distance >= 0 and partition != before:
                 yield f"{partition}>{_base36(distance)}"
             elif not is_next:
@@ -138,7 +152,7 @@ def _tokens(
 def _names(
     folder: str, tokens: Iterable[str], ends: dict[tuple[str, str], tuple[int, int]]
 ) -> Iterator[str]:
-    """Read the names of one hour."""
+    """Yield the names of one hour. This is the reverse of `_tokens`."""
     partition = ""
     for token in tokens:
         if found := _USUAL.fullmatch(token):
@@ -152,7 +166,7 @@ def _names(
         distance, _, times = rest.partition("*")
         step, count = int(distance, 36), int(times or 1)
         if count > _MOST_REPEATS:
-            raise ValueError(f"{token!r} stands for too many names")
+            raise ValueError(f"{token!r} repeats too often")
         for _ in range(count):
             offset += step
             yield f"{partition}+{offset:0{width}d}"
@@ -170,5 +184,5 @@ def _base36(number: int) -> str:
 
 def _checked_hour(text: str) -> str:
     if not is_hour(text):
-        raise ValueError(f"{text!r} is no hour")
+        raise ValueError(f"{text!r} is not an hour")
     return text

@@ -1,8 +1,8 @@
-"""Finds the files in another layout than Braze's, and looks inside for their event types.
+"""Find the files that do not follow Braze's layout, and read their event types from their content.
 
-Here the way of the data turns back. Planning goes by paths, but these paths name no event type. So
-the planner asks the catalog, which lies behind it on the way, to look into each file: discovery
-reads event types in the same manner, and there must be only one way to do so.
+Planning normally needs only paths. But these paths contain no event type, so this module opens the
+files. It uses `look_into` of the catalog, which discovery uses too: event types must be read from
+files in one way only.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMES_SHOWN = 3
 
 
 class FilesByPath:
-    """The files of a layout without hours, by the event types in them."""
+    """The files outside of hour folders, by event type."""
 
     def __init__(
         self,
@@ -42,18 +42,18 @@ class FilesByPath:
         now: datetime,
         settle_seconds: int,
     ) -> None:
-        """Prepare; `look_into` makes the requests.
+        """Create the index. `look_into` sends the requests.
 
         Args:
-            bucket: Where the files are.
-            bookmarks: Selected event type → what earlier runs have read.
+            bucket: The bucket that holds the files.
+            bookmarks: Selected event type → its bookmark.
             now: When the run began.
-            settle_seconds: Younger files are left for the next run.
+            settle_seconds: Younger files wait for the next run.
         """
         self._bucket = bucket
         self._bookmarks = bookmarks
         self._spelled = {stream_id(name): name for name in reversed(list(bookmarks))}
-        """Stream → the first spelling of its event type; files by path count as of that one."""
+        """Stream id → the first spelling of its event type. All files count for this spelling."""
         self._youngest = now - timedelta(seconds=settle_seconds) if settle_seconds else None
         self.files: dict[str, list[RemoteFile]] = defaultdict(list)
         """Event type → its unread files, by path."""
@@ -61,21 +61,21 @@ class FilesByPath:
         """Event types that these files hold, as far as a run has opened them."""
         self._shared: dict[str, list[str]] = {}
         self.total = 0
-        """How many files lie in no hour folder, read or not."""
+        """Number of files outside all hour folders, read or not."""
         self.unsettled = 0
-        """How many of them are too young."""
+        """Number of these files that are too young."""
         self.errors: list[ConnectorError] = []
         """Why some of them could not be opened."""
 
     def look_into(
         self, folders: Iterable[str], files: Iterable[RemoteFile], pool: Executor
     ) -> None:
-        """List everything below some folders, and open the files that no stream has read.
+        """List all files below the folders, and open the files that no stream has read.
 
         Args:
-            folders: Below the prefix.
-            files: More files, already listed.
-            pool: Threads to list and read in.
+            folders: Paths of folders below the prefix.
+            files: More files, which are already listed.
+            pool: The threads that list and read.
 
         Raises:
             ConnectorError: A folder cannot be listed.
@@ -88,15 +88,15 @@ class FilesByPath:
             names = sorted({file.key.name.partition("/")[0] for file in found})
             shown = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
             logger.warning(
-                "%s holds files that do not lie as Braze writes them (%s): all are listed in each "
-                "run, and the state keeps every path.",
+                "%s holds files outside of Braze's folder layout (%s). Every run lists all of "
+                "them, and the state keeps every path.",
                 self._bucket.url,
                 shown,
             )
-        # The event type of such a file stands only inside it. This is the one place where planning
-        # reads files; the run reads them again, in full and in order.
+        # The event type of such a file is only in its content. This is the only place where
+        # planning reads files. The run reads them again, completely and in order.
         unread = sorted(file for file in found if self._is_to_be_read(file))
-        # An Avro file says its type in its first bytes; JSON may mix types, so it is read whole.
+        # For Avro the first bytes are enough. JSON may mix event types, so it is read completely.
         for file, event_types in zip(unread, pool.map(self._event_types, unread), strict=True):
             if len(event_types) > 1:
                 self._shared[file.key.name] = event_types
@@ -114,22 +114,23 @@ class FilesByPath:
             and self._bookmarks
             and not any(file in self.files[name] for name in selected)
         ):
-            # No stream is to read it, since none with events in it is selected, or because the one
-            # that remembered its event types no longer is. Any stream can remember them, so that
-            # the next run does not open the file again.
+            # No selected stream needs this file: either no stream with events in it is selected, or
+            # the streams have read it but the one that kept its event types is not selected any
+            # more. One stream keeps the types, so that the next run does not open the file again.
             name = next(iter(selected or self._bookmarks))
             self._bookmarks[name].mark_shared(file.key, event_types)
 
     def _as_selected(self, event_type: str) -> str:
-        """Return an event type in the spelling under which its stream is selected."""
+        """Return an event type in the spelling of the selected stream."""
         return self._spelled.get(stream_id(event_type), event_type)
 
     def types_to_remember(self, key: FileKey) -> list[str] | None:
-        """Return what a stream that has read a file is to remember of the event types in it.
+        """Return the event types that a stream keeps after it has read a file.
 
         Returns:
-            All types for the first stream that asks, none for the others: if each of n streams
-            remembered n types, STATE would grow with their square. None for files of one type.
+            All types of the file for the first stream that asks, an empty list for the others: if
+            each of n streams kept n types, the size of STATE would grow with the square of n. None
+            for a file of one type.
         """
         types = self._shared.get(key.name)
         if types:
@@ -144,18 +145,19 @@ class FilesByPath:
         known = [types for one in bookmarks if (types := one.shared_types(file.key)) is not None]
         self.event_types.update(chain.from_iterable(known))
         if any(known):
-            # An earlier run saw its event types: has a selected stream not read it yet?
+            # The event types of the file are known: it is read if a selected stream lacks it.
             return any(
                 not self._bookmarks[name].is_done(file.key)
                 for name in map(self._as_selected, chain.from_iterable(known))
                 if name in self._bookmarks
             )
-        # Of a file with several types that no selected stream remembers, nobody knows who has not
-        # read it. A file of one type is done when its stream has read it.
+        # `known` holds only empty lists: the file has several types, but the stream that kept them
+        # is not selected. Its types must be read again to find the streams that lack it. If `known`
+        # is empty, the file has one type, and is done when one stream has read it.
         return bool(known) or not any(one.is_done(file.key) for one in bookmarks)
 
     def _event_types(self, file: RemoteFile) -> list[str]:
-        """Return the event types in a file; none, and an error noted, if it cannot be read."""
+        """Return the event types in a file. If it cannot be read, keep the error and return []."""
         try:
             return sorted(set(map(self._as_selected, look_into(self._bucket, file))))
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which files one run reads of each stream: the plan, made once and then fixed."""
+"""Plan which files of each stream a run reads. The plan is made once and does not change."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Waiting:
     """The files of a stream that this run leaves for later runs."""
 
     unsettled: Sequence[FileKey] = ()
-    """Too young for `settle_seconds`."""
+    """Files younger than `settle_seconds`."""
     beyond_limit: int = 0
-    """Files beyond `max_files_per_run`, as far as they were listed."""
+    """The number of listed files beyond `max_files_per_run`."""
     more: bool = False
-    """More may be waiting than was listed."""
+    """Whether more files may wait that were not listed."""
 
     def __bool__(self) -> bool:
         """Return whether any file waits."""
@@ -46,14 +46,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class _Share:
-    """What one run reads of a listing, and what it leaves there."""
+    """The files of one listing that a run reads, and how many it leaves for later runs."""
 
     files: ListedFiles | list[RemoteFile]
     beyond_limit: int = 0
     more: bool = False
 
     def counted(self) -> tuple[int, bool]:
-        """Count the files listed so far, and say whether these are all."""
+        """Return the number of files listed so far, and whether the listing is complete."""
         if isinstance(self.files, list):
             return len(self.files), True
         return self.files.counted()
@@ -61,20 +61,20 @@ class _Share:
 
 @dataclass(frozen=True)
 class FilesToRead:
-    """What one run reads of each stream. `plan_files` makes it."""
+    """The files that one run reads of each stream. `plan_files` creates it."""
 
     now: datetime
     """When the run began."""
     limits: Limits
-    """Which files count."""
+    """The settings that choose the files."""
     by_path: FilesByPath
     """The files that lie in no hour folder."""
     source: str
-    """Where the bucket is, for people."""
+    """The address of the bucket, for messages."""
     in_folders: AbstractSet[str]
     """Event types that have a folder in the bucket, selected or not."""
     errors: Sequence[ConnectorError]
-    """What could not be listed while the plan was made."""
+    """The folders that could not be listed while the plan was made."""
     _hours: Mapping[str, HourListing]
     _pending: Mapping[str, Sequence[RemoteFile]]
     _shares: Mapping[str, _Share] = field(repr=False)
@@ -85,10 +85,10 @@ class FilesToRead:
         return to_hour(self.now)
 
     def files(self, event_type: str) -> Iterator[RemoteFile]:
-        """Iterate once over the files of a type that this run reads.
+        """Return an iterator over the files of an event type. It can be used once.
 
         Files that earlier runs could not read come first, then the others, oldest hour first.
-        Without `max_files_per_run` the listing goes on in the background meanwhile.
+        Without `max_files_per_run`, the listing continues in the background.
 
         Raises:
             ConnectorError: The listing failed.
@@ -100,13 +100,13 @@ class FilesToRead:
         return self._hours[event_type].pending_keys
 
     def counted(self) -> tuple[int, bool]:
-        """Count the files to read, and say whether all of them are listed yet."""
+        """Return the number of files to read so far, and whether all files are listed."""
         pending = sum(map(len, self._pending.values()))
         counts = [share.counted() for share in self._shares.values()]
         return pending + sum(count for count, _ in counts), all(known for _, known in counts)
 
     def waiting(self, event_type: str) -> Waiting:
-        """Return what is left for later runs, as far as the listing has got."""
+        """Return the files left for later runs, as far as they are listed."""
         share = self._shares[event_type]
         unsettled = tuple(self._hours[event_type].unsettled)
         return Waiting(unsettled, share.beyond_limit, share.more)
@@ -120,18 +120,18 @@ def plan_files(
     now: datetime,
     pool: Executor,
 ) -> FilesToRead:
-    """Begin to list all streams side by side.
+    """Plan a run, and start to list all streams in parallel.
 
     Args:
-        bucket: Where the files are.
-        folders: Its top folders.
-        limits: Which files count.
-        bookmarks: Event type → what earlier runs have read; only these types are listed.
+        bucket: The bucket that holds the files.
+        folders: The top folders of the bucket.
+        limits: The settings that choose the files.
+        bookmarks: Event type → its bookmark. Only these event types are listed.
         now: When the run began.
-        pool: Threads for listing.
+        pool: The threads that list.
 
     Returns:
-        The plan. Unless a limit asks for it, most of the listing is yet to be done.
+        The plan. Without `max_files_per_run`, most of the listing is still to be done.
 
     Raises:
         ConnectorError: The bucket cannot be listed.
@@ -152,10 +152,11 @@ def plan_files(
         own = by_path.files.get(event_type)
         parts = chain([own] if own else [], hours[event_type].parts())
         listings[event_type] = ListedFiles(parts, pool).start()
-    # While the threads list, the files that earlier runs left are looked up one by one.
+    # The listings are running in threads now. Meanwhile the pending files are looked up.
     pending = _look_up_pending(bucket, bookmarks, hours, pool)
     errors = list(by_path.errors)
-    # A sweep has no limit: it would begin with the oldest files again in each run.
+    # `max_files_per_run` does not apply to a sweep: every sweep starts with the oldest files, so
+    # with a limit it would never get further.
     shares = (
         {event_type: _Share(listing) for event_type, listing in listings.items()}
         if limits.max_files is None or limits.sweep
@@ -177,14 +178,14 @@ def plan_files(
 def _oldest(
     listings: Mapping[str, ListedFiles], max_files: int, errors: list[ConnectorError]
 ) -> dict[str, _Share]:
-    """Take the oldest files of all streams together, as many as one run may read.
+    """Return the oldest files of all streams together, at most `max_files`.
 
-    Pending files are not counted: a few that stay broken would use up the limit of each run.
+    Pending files do not count: a few files that stay broken would use up the limit in every run.
 
     Args:
         listings: Event type → its files, oldest hour first.
-        max_files: The limit.
-        errors: Listings that fail are added here; their streams get what was listed before.
+        max_files: The setting `max_files_per_run`.
+        errors: Errors of listings are appended here. Their streams keep the files listed before.
     """
 
     def head(event_type: str) -> RemoteFile | None:
@@ -210,7 +211,7 @@ def _oldest(
     shares = {}
     for name, listing in listings.items():
         beyond_limit, more = 0, False
-        with suppress(ConnectorError):  # it concerns files beyond the limit: a later run reports it
+        with suppress(ConnectorError):  # only files beyond the limit: a later run reports the error
             beyond_limit, more = listing.left()
         shares[name] = _Share(taken[name], beyond_limit, more)
     return shares
@@ -222,7 +223,7 @@ def _look_up_pending(
     hours: Mapping[str, HourListing],
     pool: Executor,
 ) -> dict[str, list[RemoteFile]]:
-    """Find the files that earlier runs could not read, and drop those that no longer exist."""
+    """Look up the files that earlier runs could not read, and drop the ones that are deleted."""
     wanted = [(name, key) for name, stream in hours.items() for key in sorted(stream.pending_keys)]
     found: dict[str, list[RemoteFile]] = {name: [] for name in hours}
     files = pool.map(lambda one: bucket.file(one[1], one[0]), wanted)
@@ -232,8 +233,7 @@ def _look_up_pending(
         else:
             bookmarks[name].mark_gone(key)
             logger.warning(
-                "%s is no longer there, and was not read by an earlier run: its events are "
-                "not emitted.",
+                "%s was deleted before any run could read it: its events are not emitted.",
                 key.name,
             )
     return {name: hours[name].wanted(files) for name, files in found.items()}

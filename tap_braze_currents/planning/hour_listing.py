@@ -1,4 +1,4 @@
-"""Lists the files in the `date=` folders of a stream, oldest hour first, in few requests."""
+"""List the files in the `date=` folders of a stream, oldest hour first, with few requests."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-braze-currents")
 
 _FILES_A_PART = 1000
-"""A page of a listing: the first files are found soon, and few are held."""
+"""A part is about one page of a listing: reading starts early, and few files are in memory."""
 _HOURS_AHEAD = 24
-"""Folders may be dated a little ahead of this machine's clock."""
+"""Folders up to a day ahead are read: their dates may be ahead of this machine's clock."""
 
 
 class HourListing:
-    """The files of one stream's hours that this run has to read."""
+    """The files in the hour folders of one stream that this run reads."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class HourListing:
         limits: Limits,
         now: datetime,
     ) -> None:
-        """Prepare; `parts` makes the requests.
+        """Create the listing. `parts` sends the requests.
 
         Args:
-            bucket: Where the files are.
-            event_type: The stream's event type, in Braze's spelling.
+            bucket: The bucket that holds the files.
+            event_type: The event type in Braze's spelling.
             integrations: The integration folders that hold this event type.
-            bookmark: What earlier runs have read.
-            limits: Which files count.
+            bookmark: The bookmark of the event type.
+            limits: The settings that choose the files.
             now: When the run began.
         """
         self._bucket = bucket
@@ -57,28 +57,32 @@ class HourListing:
         self._limits = limits
         self._latest_hour = to_hour(now)
         self._youngest = now - timedelta(seconds=limits.settle_seconds)
-        # A copy: files leave the bookmark's own set while the run reads them.
+        # A copy: the bookmark removes files from its own set while the run reads them.
         self.pending_keys = frozenset(bookmark.pending())
-        """Files that earlier runs could not read. They are looked up one by one, not listed."""
+        """Files that earlier runs could not read. They are looked up by key, not listed."""
         self.unsettled: list[FileKey] = []
-        """Files found so far that are too young for `settle_seconds`."""
+        """Files listed so far that are younger than `settle_seconds`."""
 
     def parts(self) -> Iterator[list[RemoteFile]]:
-        """List the files to read, hour by hour.
+        """List the files to read, oldest hour first.
 
         Yields:
-            Files in the order of their hours; no part is empty.
+            Files in the order of their hours. No part is empty.
         """
         if self._bookmark.is_new:
             self._warn_of_folders_without_hour()
         for hour in self._files_by_hour():
-            # Pending files are read first, from their own list; here they would come twice.
+            # Pending files have their own list and are read first. Here they would be read twice.
             listed = (file for file in sorted(hour) if file.key not in self.pending_keys)
             if wanted := self.wanted(listed):
                 yield wanted
 
     def _files_by_hour(self) -> Iterator[list[RemoteFile]]:
-        """Scan each integration once and merge their files by hour; parts end with an hour."""
+        """Scan each integration once, and merge the files by hour. An hour is never split.
+
+        The files of one hour must stay together: the bookmark seals hours as the run gets to the
+        next ones, and a second integration must not add files to an hour that was left.
+        """
         limits = self._limits
         first = limits.start_hour if limits.sweep else self._first_open_hour()
         last = self._last_hour()
@@ -100,7 +104,7 @@ class HourListing:
             yield group
 
     def wanted(self, files: Iterable[RemoteFile]) -> list[RemoteFile]:
-        """Keep the files that this run has to read, and note those that are too young."""
+        """Return the files that this run reads, and collect the ones that are too young."""
         limits, bookmark = self._limits, self._bookmark
         start = limits.start_hour if limits.sweep else bookmark.start_hour
         last = self._last_hour()
@@ -121,22 +125,22 @@ class HourListing:
         return self._limits.sweep and self._bookmark.is_missed(file.key, file.modified)
 
     def _warn_of_folders_without_hour(self) -> None:
-        """Warn of files that no run will find. Only a first run does: it lists all folders."""
+        """Warn of files that no run will read. Only the first run does: it costs a request."""
         for integration in self._integrations:
             if names := self._bucket.not_hours(integration, self._event_type):
                 logger.warning(
-                    "%s and %d more below %s are not read: their folder is none of an hour, such "
-                    "as date=2026-11-01-13.",
+                    "%s and %d more below %s are not read: they are not in a folder of an hour, "
+                    "such as date=2026-11-01-13.",
                     names[0],
                     len(names) - 1,
                     self._bucket.url,
                 )
 
     def _first_open_hour(self) -> str:
-        """Return the first hour that is not done.
+        """Return the first hour that is not sealed.
 
-        `start_date` counts only in a stream's first run: a later one would skip the hours that
-        were still unread when somebody changed it.
+        `start_date` counts only in the first run of a stream, which keeps it in the bookmark. If a
+        later `start_date` counted, hours that are not read yet would be skipped.
         """
         sealed = self._bookmark.sealed_hour
         return max(sealed and shift(sealed, 1), self._bookmark.start_hour)
@@ -149,14 +153,14 @@ class HourListing:
 
 
 class ListedFiles:
-    """Iterates over listed files while a thread lists the next part."""
+    """Iterate over listed files while a thread lists the next part."""
 
     def __init__(self, parts: Iterator[list[RemoteFile]], pool: Executor) -> None:
-        """Prepare; `start` begins to list.
+        """Create the iterator. `start` begins to list.
 
         Args:
-            parts: The listing; each part is one or a few requests.
-            pool: Where the listing runs.
+            parts: The listing. Each part takes one request or a few.
+            pool: The threads that list.
         """
         self._parts = parts
         self._pool = pool
@@ -166,7 +170,7 @@ class ListedFiles:
         self._ahead: Future[list[RemoteFile] | None] | None = None
 
     def start(self) -> ListedFiles:
-        """Begin to list in the background."""
+        """Begin to list in the background, and return the iterator itself."""
         self._ahead = self._pool.submit(self._next_part)
         return self
 
@@ -177,18 +181,20 @@ class ListedFiles:
         return part
 
     def __iter__(self) -> Iterator[RemoteFile]:
-        """Iterate over what is left."""
+        """Return the iterator itself."""
         return self
 
     def __next__(self) -> RemoteFile:
         """Return the next file.
 
         Raises:
-            ConnectorError: The listing failed. The iterator has ended then.
+            ConnectorError: The listing failed. After that the iterator is at its end.
         """
         while not self._listed:
             if self._ahead is None:
                 raise StopIteration
+            # Forget the future before its result is read: if the result is an error, the iterator
+            # is at its end and does not wait for the same future again.
             ahead, self._ahead = self._ahead, None
             part = ahead.result()
             if part is None:
@@ -198,7 +204,7 @@ class ListedFiles:
         return self._listed.popleft()
 
     def peek(self) -> RemoteFile | None:
-        """Return the next file without taking it; None after the last.
+        """Return the next file without removing it, or None after the last file.
 
         Raises:
             ConnectorError: The listing failed.
@@ -209,11 +215,11 @@ class ListedFiles:
         return file
 
     def counted(self) -> tuple[int, bool]:
-        """Count the files listed so far, and say whether these are all. Asks for nothing."""
+        """Return the number of files listed so far, and whether these are all. Sends no request."""
         return self._count, self._is_complete
 
     def left(self) -> tuple[int, bool]:
-        """Count the listed files that are left, and say whether there may be more.
+        """Return the number of listed files that are left, and whether there may be more.
 
         Raises:
             ConnectorError: The listing failed.

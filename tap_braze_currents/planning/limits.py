@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """Which files count. Hours are texts such as `2026-11-01-13` (UTC)."""
+    """The settings that choose the files. Hours are texts such as `2026-11-01-13` (UTC)."""
 
     start_hour: str = ""
-    """First hour to read; empty: all."""
+    """The first hour to read. Empty: from the oldest hour on."""
     end_hour: str = ""
-    """First hour not to read; empty: none."""
+    """The first hour not to read. Empty: no end."""
     lookback_hours: int = 48
     settle_seconds: int = 60
     max_files: int | None = None

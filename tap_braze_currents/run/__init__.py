@@ -1,1 +1,1 @@
-"""Reads the planned files in order, and emits the STATE that covers their records."""
+"""Read the planned files in order, and emit STATE for the files that were read."""

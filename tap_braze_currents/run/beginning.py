@@ -34,22 +34,22 @@ def begin_run(
     conditions: RunConditions,
     bytes_written: Callable[[], int],
 ) -> Iterator[Run]:
-    """Plan a run over the bucket; its background threads end with the block.
+    """Plan a run over the bucket. Its background threads end with the `with` block.
 
     Args:
-        bucket: Where the files are.
-        limits: Which files count.
-        streams: The selected ones, in the order in which they will be read.
-        state: The tap's state; kept up to date in place.
+        bucket: The bucket that holds the files.
+        limits: The settings that choose the files.
+        streams: The selected streams in the order in which they are read.
+        state: The tap's state. The run updates it in place.
         write_state: Emits a STATE message.
-        conditions: Clocks, reading and pace.
-        bytes_written: How much has been written to standard output so far.
+        conditions: The clocks, the file reader and the pace.
+        bytes_written: Returns how many bytes have been written to standard output.
 
     Yields:
-        The run, with its listings under way. Call `files` for each stream, then `finish`.
+        The run. Its listings have started. Call `files` for each stream, then `finish`.
 
     Raises:
-        ConnectorError: The bucket cannot be listed, or the state cannot be understood.
+        ConnectorError: The bucket cannot be listed, or the state cannot be read.
     """
     begun_at = conditions.timer()
     every = conditions.seconds_between_reports
@@ -85,7 +85,8 @@ def _threads(conditions: RunConditions) -> Iterator[tuple[Executor, Executor]]:
     try:
         yield pools
     finally:
-        # A thread inside the store's library while the interpreter ends would abort the process.
+        # Wait for all threads: if the interpreter exits while a thread is inside the store's native
+        # library, the process aborts. First cancel both pools, so that they end in parallel.
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
         for pool in pools:

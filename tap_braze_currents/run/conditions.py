@@ -1,4 +1,4 @@
-"""What a run takes as given: its clocks, the way to read an object, and how it paces itself."""
+"""The conditions of a run: its clocks, its file reader, its numbers of threads and its pace."""
 
 from __future__ import annotations
 
@@ -25,26 +25,28 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True)
 class RunConditions:
-    """No setting changes these; tests pass others than the defaults."""
+    """Values that are not settings. Tests replace the defaults."""
 
     clock: Callable[[], datetime] = utc_now
-    """The present time, aware; for file ages and `time_extracted`."""
+    """Return the present time in UTC, for the age of files and for `time_extracted`."""
     timer: Callable[[], float] = time.monotonic
-    """Seconds that never run backwards; for the time between two STATE messages."""
+    """Return seconds that never run backwards, for the time between two STATE messages."""
     read_file: Callable[[Bucket, RemoteFile], bytes | memoryview] = read_object
-    """Reads a whole object, with retries."""
+    """Read a whole object, with retries."""
     listing_threads: int = LISTING_THREADS
     reading_threads: int = READING_THREADS
     files_ahead: int = FILES_AHEAD
     seconds_between_states: float = 3.0
     records_between_states: int = 50_000
     most_state_share: float = 0.02
-    """Of the run's time and of its output: a large STATE goes out less often."""
+    """The share of the run's time and output that STATE may take. A large STATE is written less
+    often."""
     most_seconds_without_state: float = 60.0
-    """After so long one goes out all the same, so that a crash repeats little."""
+    """After this time a STATE is written in any case, so that little is repeated after a crash."""
     seconds_between_reports: float = 10.0
-    """Between two lines that say how far the run is."""
+    """The seconds between two progress lines."""
     most_failures_in_a_row: int = 10
-    """After so many unreadable files in a row, the service is down or the credentials expired."""
+    """After this many failed reads in a row the run stops reading: the service is probably down, or
+    the credentials have expired."""
     most_late_files: int = MOST_LATE_FILES
     most_pending_files: int = MOST_PENDING_FILES

@@ -39,12 +39,12 @@ class FileFailures:
         self._in_a_row = 0
 
     def note(self, error: ConnectorError) -> None:
-        """Log an error now, and keep it for the end of the run."""
+        """Log an error now, and keep it to raise it at the end of the run."""
         self.errors.append(error)
         if len(self.errors) <= _MOST_NAMED:
             logger.warning("%s", error)
         elif len(self.errors) == _MOST_NAMED + 1:
-            logger.warning("More files cannot be read; no more of them are named.")
+            logger.warning("More files cannot be read. They are not logged.")
 
     def note_file(self, path: str, error: Exception, *, is_pending: bool) -> None:
         """Note why a file was not read to its end, and count those that cannot be fetched.
@@ -70,9 +70,12 @@ class FileFailures:
 
 
 def _sum_up(errors: Sequence[ConnectorError]) -> ConnectorError:
-    """Make one error of several: of their class, if they have only one."""
-    message = f"{len(errors)} files or folders could not be read; they are named above. "
+    """Combine several errors into one. It has their class if all have the same class.
+
+    The class decides the exit code: if every error is temporary, the run can be tried again later.
+    """
+    message = f"{len(errors)} files or folders could not be read. See the log lines above. "
     classes = {type(error) for error in errors}
     if len(classes) == 1 and not isinstance(errors[0], InputError):
         return type(errors[0])(f"{message}The first: {errors[0]}")
-    return InputError(f"{message}All others were read, and the next run tries these again.")
+    return InputError(f"{message}All others were read. The next run reads these again.")

@@ -1,4 +1,4 @@
-"""Decodes one file of any format for one stream."""
+"""Decode one file of any format for one stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("tap-braze-currents")
 
 
 class SelectedStream(Protocol):
-    """The parts of a stream that reading its files needs."""
+    """The parts of a stream that the decoding of its files uses."""
 
     name: str
     event_type: str
@@ -28,23 +28,23 @@ class SelectedStream(Protocol):
         """The fields to decode, and their types in the catalog."""
 
     def note_fields(self, path: str, fields: Sequence[Field]) -> None:
-        """Compare the fields of a file with those of the catalog."""
+        """Warn of fields that differ from the catalog."""
 
 
 def file_records(path: str, content: bytes | memoryview, stream: SelectedStream) -> Iterator[Rows]:
-    """Decode a file, and show its fields to the stream before its first record.
+    """Decode a file, and pass its fields to `stream.note_fields` before the first record.
 
     Args:
         path: The path in the bucket, for messages.
         content: The whole object.
-        stream: Whose records are wanted.
+        stream: The stream whose records to return.
 
     Yields:
         Blocks of records, as JSON lines.
 
     Raises:
         NoEventsFileError: The file is neither Avro nor JSON.
-        BrokenFileError: The file is damaged; the blocks before that point are good.
+        BrokenFileError: The file is damaged. The blocks before the damage were yielded.
     """
 
     def note_fields(fields: Sequence[Field]) -> None:
@@ -52,11 +52,12 @@ def file_records(path: str, content: bytes | memoryview, stream: SelectedStream)
 
     file = EventFile(path, content)
     yield from file.rows(stream.event_type, stream.selection, note_fields)
-    # Outside of event_type= folders, each stream reads its own events from the same file.
+    # Outside of event_type= folders, every stream reads its own events from the same file, so
+    # events of other types are no loss there.
     if file.of_other_types and TYPE_FOLDER in path:
         logger.warning(
-            "%s holds %d events of other types than its folder says: they are not read there. "
-            "Move the file out of the event_type= folder to have them all.",
+            "%s holds %d events of other types than its folder. They are not read. Move the file "
+            "out of the event_type= folder to read all its events.",
             path,
             file.of_other_types,
         )

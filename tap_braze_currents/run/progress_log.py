@@ -1,4 +1,4 @@
-"""Logs every few seconds how far a run is, also while it waits."""
+"""Log the progress of a run every few seconds, also while it waits."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ logger = logging.getLogger("tap-braze-currents")
 
 
 class Done(NamedTuple):
-    """How far a run is."""
+    """The progress of a run."""
 
     files: int
+    """Files read."""
     records: int
+    """Records emitted."""
     planned: int
     """Files to read, as far as they are listed."""
     is_listed: bool
     """Whether the listing is complete."""
     hour: str
-    """The hour reached."""
+    """The hour reached, or empty."""
 
 
 class Measured(Protocol):
-    """A run, as far as it is reported here."""
+    """The part of a run that the progress log uses."""
 
     def done(self) -> Done:
-        """Return how far it is; called from another thread."""
+        """Return the progress so far. Called from another thread."""
 
 
 class ProgressLines:
-    """Makes the lines; keeps the last counts for the rate."""
+    """Format the progress lines. Keeps the last counts to compute rates."""
 
     def __init__(self, begun_at: float) -> None:
-        """Begin to count.
+        """Start to count.
 
         Args:
             begun_at: When the run began, in seconds.
@@ -49,10 +51,10 @@ class ProgressLines:
         )
 
     def line(self, done: Done, now: float) -> str:
-        """Return the line for the time since the last one.
+        """Return the line for the time since the last line.
 
         Args:
-            done: How far the run is.
+            done: The progress so far.
             now: The present time in seconds.
         """
         at, before = self._last[-1]
@@ -70,7 +72,7 @@ class ProgressLines:
         return text + "."
 
     def closing_line(self, done: Done, now: float) -> str:
-        """Return the line about the whole run."""
+        """Return the line for the whole run."""
         seconds = max(now - self._begun_at, 1e-3)
         return (
             f"{done.files:,} files with {done.records:,} records read in {seconds:,.1f} s: "
@@ -79,15 +81,15 @@ class ProgressLines:
 
 
 class ProgressLog:
-    """Logs a line every few seconds, from a thread of its own, and one about the whole run."""
+    """Log a line every few seconds from its own thread, and a closing line for the whole run."""
 
     def __init__(self, timer: Callable[[], float], begun_at: float, every: float) -> None:
-        """Prepare; `logging_progress` starts the thread.
+        """Create the log. `logging_progress` starts the thread.
 
         Args:
-            timer: The present time in seconds.
+            timer: Returns the present time in seconds.
             begun_at: When the run began, by the timer.
-            every: Seconds between two lines.
+            every: The seconds between two lines.
         """
         self._timer, self._begun_at, self._every = timer, begun_at, every
         self._lines = ProgressLines(begun_at)
@@ -95,7 +97,7 @@ class ProgressLog:
         self._ended = threading.Event()
 
     def follow(self, run: Measured) -> None:
-        """Report this run from now on; until then the bucket is being listed."""
+        """Log the progress of this run from now on. Before that, the bucket is being listed."""
         self._run = run
 
     def report(self) -> None:
@@ -108,7 +110,7 @@ class ProgressLog:
                 logger.info("%s", self._lines.line(self._run.done(), now))
 
     def end(self) -> None:
-        """Log the closing line, unless the run was so short that there was no other line."""
+        """Stop, and log the closing line unless the run was shorter than `every` seconds."""
         self._ended.set()
         now = self._timer()
         if self._run is not None and now - self._begun_at >= self._every:
@@ -119,12 +121,15 @@ class ProgressLog:
 def logging_progress(
     timer: Callable[[], float], begun_at: float, every: float
 ) -> Iterator[ProgressLog]:
-    """Log how far a run is as long as the block runs, also while it waits.
+    """Log progress lines in a background thread until the block ends.
 
     Args:
-        timer: The present time in seconds.
+        timer: Returns the present time in seconds.
         begun_at: When the run began, by the timer.
-        every: Seconds between two lines.
+        every: The seconds between two lines.
+
+    Yields:
+        The log. Call `follow` when the run is planned.
     """
     log = ProgressLog(timer, begun_at, every)
     thread = threading.Thread(target=log.report, name="progress")

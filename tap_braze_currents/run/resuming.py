@@ -1,4 +1,4 @@
-"""The bookmarks of a state as the progress of a run's streams."""
+"""Read the bookmarks of all streams from the state."""
 
 from __future__ import annotations
 
@@ -32,12 +32,27 @@ def resume(
     now: datetime,
     conditions: RunConditions,
 ) -> dict[str, StreamProgress]:
-    """Read the bookmarks from the state; event type → progress.
+    """Return the progress of each stream, with the bookmark of its earlier runs.
 
-    Event types that differ only in letter case are one stream, and each spelling is a folder with
-    files, hours and a bookmark of its own: with one for all, the newest hour of one spelling would
-    seal the hours of another unread. The first spelling keeps the stream's own bookmark: that of
-    the registry, or the one that the state names.
+    Event types that differ only in letter case form one stream, but each spelling has its own
+    folder, and so its own bookmark. With one bookmark for all, the newest hour of one spelling
+    would seal unread hours of another. The first spelling has the bookmark under the stream's name:
+    it is the spelling that the state names, or else the one of the registry. The other bookmarks
+    have the name `stream:spelling`.
+
+    Args:
+        streams: The selected streams.
+        in_folders: The event types as the bucket's folders spell them.
+        state: The tap's state.
+        limits: The settings of this run.
+        now: When the run began.
+        conditions: The bounds for the size of a bookmark.
+
+    Returns:
+        Event type → progress, in the order of the streams.
+
+    Raises:
+        SettingsError: The state cannot be read.
     """
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict):
@@ -63,8 +78,8 @@ def resume(
     begun = max((known.bookmark.start_hour for known in progress.values()), default="")
     if limits.start_hour < begun and not limits.sweep:
         logger.warning(
-            "start_date is earlier than it was when the first run began with %s: the hours "
-            "before that are read only if sweep is set, for one run.",
+            "start_date is earlier than in the first run, which began with %s. To read the hours "
+            "before that, set sweep for one run.",
             begun,
         )
     return progress

@@ -1,7 +1,7 @@
-"""One run over the bucket: reads the planned files in order and emits STATE between them.
+"""Run once over the bucket: read the planned files in order, and emit STATE between them.
 
-A run belongs to the tap, not to a stream: the limit on files, the reading ahead, the STATE messages
-and the summary span all streams.
+A run belongs to the tap and not to a stream: the limit on files, reading ahead, STATE messages and
+the summary concern all streams together.
 """
 
 from __future__ import annotations
@@ -59,17 +59,17 @@ class Run:
         conditions: RunConditions,
         pace: StatePace,
     ) -> None:
-        """Take over a plan. The first file is fetched when the first stream asks for it.
+        """Create the run of a plan. The first file is read when the first stream asks for it.
 
         Args:
             plan: The files to read.
             progress: Event type → the stream's progress, in the order of reading.
-            state: The tap's state; kept up to date in place.
+            state: The tap's state. The run updates it in place.
             write_state: Emits a STATE message.
             read_file: Reads a whole object.
-            pool: Threads to read in.
-            conditions: Timer and pace.
-            pace: Says when STATE is due.
+            pool: The threads that read.
+            conditions: The timer and the limits.
+            pace: Decides when STATE is due.
         """
         self._plan = plan
         self._progress = progress
@@ -81,7 +81,7 @@ class Run:
         self._covered = ""
         """The newest hour in the last STATE."""
         self._is_complete = False
-        """Whether the file just read was read to its end."""
+        """Whether the current file was read to its end."""
         self._unmapped = UnmappedRecords()
         """Records of the file that is read which no stream map could take."""
         self._failures = FileFailures(conditions.most_failures_in_a_row)
@@ -89,13 +89,17 @@ class Run:
             self._failures.note(error)
         self._fetched = fetch_ahead(self._planned(), read_file, pool, conditions.files_ahead)
         self._head: Fetched | None = None
-        """A fetched file of a stream that is read later."""
+        """The next file, read ahead, if it belongs to a stream that is read later."""
 
     def files(self, stream: SelectedStream) -> Iterator[Iterator[Rows]]:
-        """Read the planned files of a stream. Write the records of one before asking for the next.
+        """Read the planned files of a stream.
+
+        The caller must write all records of a file before it asks for the next file: by asking for
+        the next file it confirms that the records are written.
 
         Yields:
-            For each file the iterator over its records, which ends early if the file is broken.
+            For each file an iterator over its blocks of records. It ends early if the file is
+            broken.
         """
         for event_type in self._progress:
             if stream_id(event_type) == stream.name:
@@ -105,12 +109,15 @@ class Run:
         """Read the planned files of one spelling of a stream's event type."""
         progress = self._progress[event_type]
         while (fetched := self._next_of(event_type)) is not None:
-            # This generator stands still at `yield` while the stream takes the file's records and
-            # writes them. It goes on when the stream asks for the next file, and only then are all
-            # records of this one written. So everything below `yield` happens after the last
-            # record is out: that is why the file may count as read, and why a STATE that names it
-            # is safe. If the stream fails in between, the generator is dropped at `yield`, and the
-            # next run reads the file again.
+            # The iteration itself confirms that records are written:
+            #
+            # 1. `yield` hands the file's records to the stream, and this generator pauses.
+            # 2. The stream writes all records of the file to standard output.
+            # 3. The stream asks for the next file. Only then does the code below `yield` run.
+            #
+            # So the file is marked as read, and named in STATE, only after its last record was
+            # written. If the stream fails in step 2, this generator never continues, and the next
+            # run reads the file again.
             progress.begin_file()
             records_before = progress.records
             yield self._records(fetched, stream, progress)
@@ -123,20 +130,20 @@ class Run:
                     event_types=self._plan.by_path.types_to_remember(key),
                 )
             self._pace.add_records(progress.records - records_before)
-            del fetched  # frees the content before the next file is fetched
+            del fetched  # frees the memory of this file before the next one is taken
             if self._pace.is_due():
                 self.write_state()
 
     def stop(self) -> None:
-        """Ask the run to end before the next block of records; `finish` will raise then."""
+        """Stop the run before the next block of records. `finish` then raises StoppedError."""
         self._is_stopped = True
 
     def note_unmapped(self, error: UnmappedRecordError) -> None:
-        """Note that a record of the file that is read cannot be mapped, and is left out."""
+        """Note that a record of the current file could not be mapped and is left out."""
         self._unmapped.add(error)
 
     def write_state(self) -> None:
-        """Emit a STATE that covers all files read to their end."""
+        """Emit a STATE message that covers all files read to their end."""
         self._pace.write(self._update_and_emit)
 
     def _update_and_emit(self) -> None:
@@ -154,7 +161,7 @@ class Run:
         )
 
     def done(self) -> Done:
-        """Return how far the run is."""
+        """Return the progress so far."""
         files = sum(progress.files for progress in self._progress.values())
         records = sum(progress.records for progress in self._progress.values())
         planned, is_listed = self._plan.counted()
@@ -166,7 +173,7 @@ class Run:
         return sum_up_read(self._plan, self._progress.values())
 
     def facts(self) -> RunFacts:
-        """Return what the summary says of the run."""
+        """Return the figures of the run for the summary."""
         done = self.done()
         waiting = [self._plan.waiting(event_type) for event_type in self._progress]
         newest = self._newest_hour()
@@ -188,11 +195,11 @@ class Run:
         return max((one.bookmark.newest_hour for one in self._progress.values()), default="")
 
     def finish(self) -> None:
-        """Emit the last STATE, log the summary, and raise what went wrong.
+        """Emit the last STATE, log the summary, and raise the errors of the run.
 
         Raises:
-            ConnectorError: Some file or listing could not be read; all others were. Or the run
-                was stopped.
+            StoppedError: The run was stopped.
+            ConnectorError: Some files or listings could not be read. All others were read.
         """
         if self._plan.limits.sweep:
             self._extend_swept_bookmarks()
@@ -204,7 +211,7 @@ class Run:
             raise error
 
     def _extend_swept_bookmarks(self) -> None:
-        """After a sweep that left nothing unread, every hour from its start has been looked at."""
+        """After a sweep that read everything, record in the bookmarks where it began."""
         for progress in self._progress.values():
             if not (self._is_stopped or self._failures.errors or progress.unread):
                 progress.bookmark.mark_swept(self._plan.limits.start_hour)
@@ -222,14 +229,18 @@ class Run:
         young = sum(len(waiting.unsettled) for _, waiting in rows) + self._plan.by_path.unsettled
         if young:
             logger.info(
-                "Files that wait because they are younger than settle_seconds: %d. Run again in %d "
-                "seconds, or set settle_seconds to 0 if nothing writes to the bucket.",
+                "%d files are younger than settle_seconds and wait for the next run. Run again in "
+                "%d seconds, or set settle_seconds to 0 if nothing writes to the bucket.",
                 young,
                 self._plan.limits.settle_seconds,
             )
 
     def _planned(self) -> Iterator[tuple[str, RemoteFile]]:
-        """Chain the streams, so that the first files of one are fetched while another is read."""
+        """Yield the files of all streams, one stream after the other.
+
+        Reading ahead works on this one sequence, so the first files of a stream are already read
+        while the last files of the stream before are decoded.
+        """
         for event_type in self._progress:
             try:
                 for file in self._plan.files(event_type):
@@ -249,7 +260,7 @@ class Run:
     def _records(
         self, fetched: Fetched, stream: SelectedStream, progress: StreamProgress
     ) -> Iterator[Rows]:
-        """Decode a fetched file block by block; a failure ends the file, not the run."""
+        """Decode a file block by block. An error ends this file, not the run."""
         file = fetched.file
         self._is_complete = False
         self._unmapped = UnmappedRecords()
@@ -266,11 +277,11 @@ class Run:
             self._is_complete = True
             self._failures.file_was_read()
         except NoEventsFileError as error:
-            self._is_complete = True  # another run would find nothing in it either
-            logger.warning("%s is passed over: %s.", file.path, error)
+            self._is_complete = True  # counts as read: another run would not find events either
+            logger.warning("%s is skipped: %s.", file.path, error)
         except FileNotFoundError:
-            progress.mark_failed(file.key)  # the next run finds out whether it is gone for good
-            logger.warning("%s was deleted after it was listed; skipped.", file.path)
+            progress.mark_failed(file.key)  # the next run checks whether the file exists
+            logger.warning("%s was deleted after it was listed. It is skipped.", file.path)
         except Exception as error:  # noqa: BLE001 - a file must not end the run, whatever it holds
             progress.mark_failed(file.key)
             # Files that earlier runs could not read either say nothing about the service now.
@@ -278,17 +289,19 @@ class Run:
             self._failures.note_file(file.path, error, is_pending=is_pending)
 
     def _require_all_mapped(self, progress: StreamProgress) -> None:
-        """Raise if some records of the file were left out: it must not count as read."""
+        """Raise if records of the file could not be mapped, so that it does not count as read."""
         if self._unmapped.count:
             progress.add_records(-self._unmapped.count)
             raise BrokenFileError(self._unmapped.in_words().rstrip("."))
 
     def _content(self, fetched: Fetched) -> bytes | memoryview | None:
-        """Wait for a file's content; None if the run is stopped meanwhile."""
+        """Wait for the content of a file. Return None if the run is stopped meanwhile."""
         while not self._is_stopped:
             try:
                 return fetched.content.result(_STEP_SECONDS)
             except NotYetError:
-                if fetched.content.done():  # it is the error that reading ended with
+                # Since Python 3.11 this class is the built-in TimeoutError, which a read may raise
+                # too. If the future is done, the error comes from the read.
+                if fetched.content.done():
                     raise
         return None

@@ -1,4 +1,4 @@
-"""Decides when a STATE is due: not before it is worth its own cost."""
+"""Decide when a STATE message is due, so that STATE takes only a small share of the run."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class StatePace:
-    """Measures what each STATE costs in time and bytes, and spaces the next by it.
+    """Measure the time and bytes of each STATE message, and delay the next one accordingly.
 
-    The state of many open hours with many files is large, and each program downstream works on it
-    as long as this tap does. So STATE waits until it takes only a small share of the run.
+    With many files in open hours, STATE is large, and every program downstream must process it too.
+    So the next STATE waits until the cost of the last one is a small share of the run since then.
     """
 
     def __init__(
         self, conditions: RunConditions, bytes_written: Callable[[], int], begun_at: float
     ) -> None:
-        """Begin to count.
+        """Start to measure.
 
         Args:
-            conditions: The timer and the bounds.
-            bytes_written: How much has been written to standard output so far.
+            conditions: The timer and the limits.
+            bytes_written: Returns how many bytes have been written to standard output.
             begun_at: When the run began, by the timer.
         """
         self._conditions = conditions
@@ -40,7 +40,7 @@ class StatePace:
         self._records += count
 
     def is_due(self) -> bool:
-        """Return whether a STATE should go out now."""
+        """Return whether a STATE message should be written now."""
         conditions = self._conditions
         seconds = conditions.timer() - self._last
         if (
@@ -55,7 +55,7 @@ class StatePace:
         return self._cost_seconds <= share * seconds and self._cost_bytes <= share * written
 
     def write(self, emit: Callable[[], None]) -> None:
-        """Emit a STATE and note what it cost."""
+        """Call `emit`, and measure its time and bytes."""
         begin, before = self._conditions.timer(), self._bytes_written()
         emit()
         self._last, self._bytes_at_last = self._conditions.timer(), self._bytes_written()

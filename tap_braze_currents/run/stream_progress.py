@@ -1,4 +1,4 @@
-"""Counts what a run has read of each stream, and makes the table at its end."""
+"""Count what a run has read of each stream, and format the table at its end."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ NOTHING_WAITS = "none"
 
 @dataclass
 class StreamProgress:
-    """What this run has read of a stream, and the bookmark that remembers it."""
+    """The progress of one stream in this run, with its bookmark."""
 
     stream: str
-    """The name of its bookmark in the state."""
+    """The name of the bookmark in the state."""
     event_type: str
-    """As its folder spells it."""
+    """The event type as its folder spells it."""
     bookmark: Bookmark
     files: int = 0
     records: int = 0
     late: int = 0
-    """Files of hours that were sealed before this run."""
+    """Files read from hours that were sealed before this run."""
     unread: set[FileKey] = field(default_factory=set)
     """Files that failed; the next run reads them again."""
     reached_hour: str = ""
-    """Hour of the last listed file that was read; all earlier hours are worked through."""
+    """The hour of the last listed file that was read. All earlier hours are done."""
     first_hour: str = ""
     """The oldest hour from which this run has read a file."""
     last_hour: str = ""
@@ -46,7 +46,7 @@ class StreamProgress:
     """Whether something was read since the last STATE."""
 
     def begin_file(self) -> None:
-        """Note that the next STATE has to look at this stream again."""
+        """Note that the next STATE must include this stream again."""
         self.has_changed = True
 
     def add_records(self, count: int) -> None:
@@ -61,19 +61,20 @@ class StreamProgress:
         was_pending: bool,
         event_types: Sequence[str] | None,
     ) -> None:
-        """Note that every record of a file has been written.
+        """Record that all records of a file have been written.
 
         Args:
             key: The file.
-            modified: When the store last wrote it.
-            was_pending: An earlier run could not read it; it came before the listed files.
-            event_types: What to remember of the types in a file, see `Bookmark.mark_read`.
+            modified: When the file was last written.
+            was_pending: Whether earlier runs could not read it. Such files come before the listed
+                files.
+            event_types: The event types to keep, see `Bookmark.mark_read`.
         """
         if key.hour and key.hour <= self.bookmark.sealed_hour:
             self.late += 1
         elif not was_pending:
-            # A pending file may be newer than listed files that are still to be read, so only
-            # listed ones show how far the run has got.
+            # Pending files are read first, and may be newer than listed files that are still
+            # unread. So only listed files move the hour that the run has reached.
             self.reached_hour = key.hour or self.reached_hour
         if key.hour:
             self.first_hour = min(self.first_hour or key.hour, key.hour)
@@ -83,39 +84,40 @@ class StreamProgress:
         self.files += 1
 
     def mark_failed(self, key: FileKey) -> None:
-        """Note that a file could not be read to its end."""
+        """Record that a file could not be read to its end."""
         self.unread.add(key)
         self.bookmark.mark_failed(key)
 
     def to_state(
         self, lookback_hours: int, latest_hour: str, unsettled: Iterable[FileKey]
     ) -> dict[str, Any]:
-        """Seal what can be sealed, and return the stream's state.
+        """Seal the hours that can be sealed, and return the stream's state.
 
         Args:
-            lookback_hours: How long an hour stays open.
-            latest_hour: The present hour; folders dated ahead of it seal nothing.
+            lookback_hours: How many hours an hour stays open.
+            latest_hour: The present hour. Folders with a later date seal nothing.
             unsettled: Listed files that are too young to be read in this run.
         """
-        # Files are read in the order of their hours. Hours that this run has not reached yet must
-        # stay open, even if an earlier run had a longer lookback and read newer ones.
+        # Files are read in the order of their hours. Hours that this run has not reached must stay
+        # open, even if an earlier run with a longer lookback has read newer files.
         if self.reached_hour:
             latest = min(latest_hour, self.reached_hour)
             self.bookmark.seal(lookback_hours, latest, [*self.unread, *unsettled])
         self.has_changed = False
         state = self.bookmark.to_state()
-        # Of several spellings of an unknown type, a later run must know whose bookmark this is.
+        # An unknown event type may occur in several spellings. The state names the spelling of this
+        # bookmark, so that a later run assigns it to the same folder.
         return state if self.event_type in registry() else state | {"event_type": self.event_type}
 
 
 def progress_table(streams: Iterable[tuple[StreamProgress, Waiting]], now: datetime) -> str:
-    """Return a table of what was read and what was not, one line a stream.
+    """Return the table of what was read and what was left, one line for each stream.
 
-    Of many streams, those with files that wait or failed and the largest have lines of their own,
-    and one line sums up the others, with the newest hour of them all.
+    With many streams, only the streams with waiting or failed files and the largest ones have their
+    own lines. One line sums up the rest, with the newest hour of them.
 
     Args:
-        streams: The progress of each, and the files that are left for later runs.
+        streams: The progress of each stream, and the files that it leaves for later runs.
         now: When the run began.
     """
     rows = [_row(progress, waiting, now) for progress, waiting in streams]
@@ -126,7 +128,7 @@ def progress_table(streams: Iterable[tuple[StreamProgress, Waiting]], now: datet
 
 
 def _rest(rows: Sequence[tuple[str | int, ...]]) -> tuple[str | int, ...]:
-    """Sum up streams that have no line of their own."""
+    """Return one line for the streams that have no line of their own."""
     newest = max(rows, key=lambda row: str(row[3]))
     waiting = sum(row[-1] != NOTHING_WAITS for row in rows)
     return (

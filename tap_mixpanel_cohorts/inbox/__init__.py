@@ -1,1 +1,1 @@
-"""The server that Mixpanel's cohort sync calls, and the database in which it keeps what came."""
+"""The server that Mixpanel's cohort sync calls, and the database in which it stores the pushes."""

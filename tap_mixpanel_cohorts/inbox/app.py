@@ -1,7 +1,8 @@
-"""The ASGI application: takes pushes, and says how it is.
+"""The ASGI application: it receives pushes and reports its health.
 
-Mixpanel retries 429 and 5xx; 400, 401, 403 and 404 pause the customer's sync until a person goes
-on with it. So only what no retry can make right is answered with 4xx; any trouble of ours is 503.
+Mixpanel retries after 429 and 5xx. After 400, 401, 403 and 404 it pauses the sync until the
+customer resumes it. So the answer is 4xx only if no retry can help, and 503 for every problem of
+the inbox.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 MOST_BODY_BYTES: Final = 10_000_000
 MOST_REQUESTS: Final = 200
 MOST_BYTES_IN_FLIGHT: Final = 64_000_000
-"""Of all bodies together, so that many large ones cannot fill the memory."""
+"""The most bytes of all bodies together, so that many large bodies cannot fill the memory."""
 BODY_SECONDS: Final = 30.0
 RETRY_AFTER_SECONDS: Final = "5"
 CLEANING_SECONDS: Final = 600.0
@@ -43,14 +44,14 @@ _log = logging.getLogger("mixpanel-cohort-inbox")
 
 
 class Store(Protocol):
-    """Where pushes go."""
+    """The store of pushes."""
 
     def store(self, push: Push) -> str:
-        """Commit a page; gives what became of it."""
+        """Commit a page, and return its outcome."""
 
 
 class _RefusedError(Exception):
-    """Ends a request with a failure."""
+    """Raised to end a request with a failure status."""
 
     def __init__(self, status: int, message: str, action: str = "") -> None:
         super().__init__(message)
@@ -59,7 +60,7 @@ class _RefusedError(Exception):
 
 
 class Inbox:
-    """Answers the calls of Mixpanel's sync."""
+    """Answer the calls of Mixpanel's sync."""
 
     def __init__(
         self,
@@ -70,14 +71,14 @@ class Inbox:
         ping: Callable[[], None],
         writers: int,
     ) -> None:
-        """Wire the parts.
+        """Connect the parts.
 
         Args:
-            store: Takes the pages.
+            store: Stores the pages.
             access: Checks credentials.
-            profile_properties: The properties that are kept of a person.
+            profile_properties: The properties of a person that are stored.
             ping: Raises if the database cannot be used.
-            writers: How many pages are stored at the same time.
+            writers: The most pages that are stored at the same time.
         """
         self._store = store
         self._access = access
@@ -88,7 +89,7 @@ class Inbox:
         self._bytes = 0
 
     async def receive(self, request: Request) -> JSONResponse:
-        """Take one push: POST /."""
+        """Store one push and answer it: POST /."""
         started = time.monotonic()
         seen: dict[str, object] = {}
         status = 200
@@ -112,7 +113,7 @@ class Inbox:
             answer = _failure(status, str(error), error.action or str(seen.get("action", "")))
             seen["reason"] = str(error)
         except Exception as error:  # noqa: BLE001 - Mixpanel retries after any error
-            # Neither the error's text nor its trace is logged: it may hold what was sent.
+            # The error's text and stack trace are not logged: they may contain personal data.
             status = 503
             answer = _failure(
                 status, "The inbox cannot store this now: try again.", str(seen.get("action", ""))
@@ -145,11 +146,11 @@ class Inbox:
                     if size > MOST_BODY_BYTES:
                         raise _RefusedError(
                             413,
-                            f"The body is larger than {MOST_BODY_BYTES:,} bytes. Choose fewer "
+                            f"The body is larger than {MOST_BODY_BYTES:,} bytes. Select fewer "
                             "properties under Properties to Export in Mixpanel.",
                         )
                     if self._bytes > MOST_BYTES_IN_FLIGHT:
-                        raise _RefusedError(503, "Too much at the same time: try again.")
+                        raise _RefusedError(503, "Too many bytes at the same time: try again.")
                     parts.append(part)
             return read_push(b"".join(parts), self._names)
         except (TimeoutError, ClientDisconnect):
@@ -160,25 +161,25 @@ class Inbox:
             self._bytes -= size
 
     async def health(self, _: Request) -> JSONResponse:
-        """Say that the process is there: GET /health."""
+        """Answer that the process is running: GET /health."""
         return JSONResponse({"status": "ok"})
 
     async def ready(self, _: Request) -> JSONResponse:
-        """Say whether pushes can be stored: GET /ready."""
+        """Answer whether pushes can be stored: GET /ready."""
         try:
             await run_sync(self._ping)
-        except Exception as error:  # noqa: BLE001 - any trouble means: not ready
+        except Exception as error:  # noqa: BLE001 - any error means: not ready
             _log.warning("not ready", extra={"fields": {"reason": _cause(error)}})
             return JSONResponse({"status": "unavailable"}, 503)
         return JSONResponse({"status": "ok"})
 
 
 def make_app(inbox: Inbox, clean: Callable[[], int]) -> Starlette:
-    """Make the application.
+    """Return the application.
 
     Args:
         inbox: Answers the calls.
-        clean: Deletes what may go; called at the start and every ten minutes.
+        clean: Deletes old rows. It is called at the start and then every ten minutes.
     """
 
     @asynccontextmanager
@@ -206,7 +207,7 @@ async def _clean_now_and_then(clean: Callable[[], int]) -> None:
             deleted = await run_sync(clean, abandon_on_cancel=True)
             if deleted:
                 _log.info("cleaned", extra={"fields": {"rows": deleted}})
-        except Exception as error:  # noqa: BLE001 - the next time may do better
+        except Exception as error:  # noqa: BLE001 - the next attempt is in ten minutes
             _log.warning("not cleaned", extra={"fields": {"reason": _cause(error)}})
         await asyncio.sleep(CLEANING_SECONDS)
 
@@ -219,7 +220,7 @@ async def _not_served(_: Request, error: Exception) -> JSONResponse:
 
 
 def _failure(status: int, message: str, action: str = "") -> dict[str, object]:
-    """Write Mixpanel's form of a failure, whose message it shows to its user."""
+    """Return the body of a failure in Mixpanel's format. Mixpanel shows the message to its user."""
     return {"action": action, "status": "failure", "error": {"message": message, "code": status}}
 
 

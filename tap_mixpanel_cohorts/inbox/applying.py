@@ -1,16 +1,23 @@
-"""What a complete list or difference does to a cohort, inside the transaction of its last page.
+"""Apply a complete list or difference to a cohort, in the transaction of its last page.
 
-Mixpanel computes a difference from its last good export: one whose pages were all answered with
-success. An export that failed in Mixpanel's eyes, although some of its parts are here, is therefore
-undone when the next one comes, because that is computed as if it had not been:
+Terms: an export is one sync run of Mixpanel (a session). It has one delivery for each action
+(`members`, `add_members`, `remove_members`), and a delivery has pages.
 
-- one of its parts has not all its pages; or
-- the next one adds (or removes) again somebody whom it added (or removed), which Mixpanel never
-  does to somebody who is in (or out of) its last good export already.
+Mixpanel computes a difference against its last good export: an export whose pages were all answered
+with success. If an export has failed for Mixpanel, the next export is computed as if the failed one
+had not happened. Some of the failed export's deliveries may already be applied here, so they must
+be undone. An export has failed for Mixpanel if one of these is true:
 
-That is why each row keeps what it said before the last export that touched it. Whom a failed export
-removed is put back at once. Whom it added is removed only when the next export says completely who
-entered: until then they may still be in the cohort, and nobody is removed on a guess.
+- one of its deliveries is not complete;
+- the next export adds again a person whom it added, or removes again a person whom it removed.
+  Mixpanel never adds a person who is already in its last good export, nor removes one who is not.
+
+To make undoing possible, each row of `members` keeps `was_member`, its value before the last export
+that changed it. People whom a failed export removed are restored at once. People whom it added are
+removed only when the next export has completely listed who entered: until then they may really be
+in the cohort, and no person is removed on a guess.
+
+Source: Mixpanel's documentation of cohort sync by webhook.
 """
 
 from __future__ import annotations
@@ -34,7 +41,7 @@ SUPERSEDED: Final = "superseded by a later export"
 
 
 def insert_once(connection: sa.Connection, table: sa.Table, **values: object) -> None:
-    """Insert a row unless it is there already, also when another process inserts it just now."""
+    """Insert a row unless it exists. This is safe if another process inserts the same row."""
     insert: Any = postgresql.insert if connection.dialect.name == POSTGRESQL else sqlite.insert
     connection.execute(insert(table).values(**values).on_conflict_do_nothing())
 
@@ -42,13 +49,13 @@ def insert_once(connection: sa.Connection, table: sa.Table, **values: object) ->
 def complete(
     connection: sa.Connection, cohort_number: int, delivery: sa.Row[Any], push: Push
 ) -> str:
-    """Apply a delivery whose pages are all here.
+    """Apply a delivery whose pages are all stored.
 
     Args:
-        connection: In a transaction.
-        cohort_number: The cohort's row.
-        delivery: The delivery's row.
-        push: Its last page, for the cohort's name.
+        connection: A connection with an open transaction.
+        cohort_number: The key of the cohort's row.
+        delivery: The row of the delivery.
+        push: The last page, for the name of the cohort.
 
     Returns:
         `LIST`, `DIFFERENCE`, `UNCHANGED` or `SUPERSEDED`.
@@ -56,7 +63,9 @@ def complete(
     sequence = connection.scalar(
         inbox.update().values(sequence=inbox.c.sequence + 1).returning(inbox.c.sequence)
     )
-    # From here on one transaction at a time, so that sequences become visible in their order.
+    # The update of the single row in `inbox` also locks it until the commit. So only one
+    # transaction at a time goes on from here, and sequence numbers become visible in ascending
+    # order. A tap that has read up to number n has therefore seen all smaller numbers.
     cohort = connection.execute(
         sa.select(cohorts).where(cohorts.c.id == cohort_number).with_for_update()
     ).one()
@@ -80,7 +89,7 @@ def complete(
         changes["previous_session"] = cohort.session
     if renamed:
         changes |= {"name": push.name, "description": push.description}
-    # A cohort that comes for the first time is news, even if nobody is in it.
+    # The tap reads cohorts with a new sequence. A new cohort must get one even if it is empty.
     if renamed or outcome != UNCHANGED or cohort.sequence == 0:
         changes["sequence"] = sequence
     connection.execute(cohorts.update().where(cohorts.c.id == cohort.id).values(**changes))
@@ -88,7 +97,13 @@ def complete(
 
 
 class _Part:
-    """A delivery on its way into its cohort."""
+    """A complete delivery that is being applied to its cohort.
+
+    The pages of a delivery are staged in `members` with `list_id` = id of the delivery. The current
+    list of a cohort has `list_id` = id of the delivery that became the list. A cohort that has only
+    received changes has no such delivery, so its list gets a negative number, `-cohort.id`: it can
+    never be the id of a delivery, which is positive.
+    """
 
     def __init__(
         self, connection: sa.Connection, cohort: sa.Row[Any], delivery: sa.Row[Any], sequence: int
@@ -102,7 +117,13 @@ class _Part:
         self._list_id = -cohort.id if cohort.list_id is None else cohort.list_id
 
     def is_full_list(self) -> bool:
-        """Return whether this holds everybody; the first sync may come as `members` or as adds."""
+        """Return whether the delivery is a complete list of the cohort.
+
+        `members` always is. Mixpanel may also send the first sync as `add_members`. So adds are a
+        complete list if the cohort has no list yet and the export removes nobody; or if the list
+        came as adds in the export before, and the new adds contain people of that list: Mixpanel
+        adds a person again only when it starts over.
+        """
         if self._delivery.action == MEMBERS:
             return True
         if self._delivery.action == REMOVE or not self._has_members(self._delivery.id):
@@ -117,7 +138,7 @@ class _Part:
         )
 
     def become_the_list(self) -> None:
-        """Make the staged rows the cohort's list; the clean-up deletes the one before."""
+        """Make the staged rows the cohort's list. No row is copied; `Cleaning` deletes the old."""
         self._connection.execute(
             deliveries.update()
             .where(deliveries.c.cohort == self._cohort.id, deliveries.c.has_failed)
@@ -132,10 +153,10 @@ class _Part:
         )
 
     def apply_difference(self) -> bool:
-        """Move the staged people in or out.
+        """Add or remove the staged people.
 
         Returns:
-            Whether anything changed.
+            Whether the membership or a property of any person changed.
         """
         cohort, connection = self._cohort, self._connection
         if cohort.list_id is None:
@@ -146,8 +167,11 @@ class _Part:
             and cohort.list_session == self._delivery.session
             and self._has_members(self._delivery.id)
         ):
-            # An export that also removes was no first one: its adds are not everybody.
+            # The adds of this export were taken for a complete first list. But a first export does
+            # not remove people, so the list is not complete.
             self._update_cohort(is_complete=False)
+        # The export before this one. If the other delivery of this export came first, the cohort's
+        # `session` is already this export.
         before = (
             cohort.session if cohort.session != self._delivery.session else cohort.previous_session
         )
@@ -167,7 +191,12 @@ class _Part:
         return connection.execute(changed.limit(1)).first() is not None
 
     def _merge(self) -> sa.Insert:
-        """Write the staged rows over those of the list."""
+        """Return the statement that writes the staged rows over the rows of the list.
+
+        `was_member` keeps the value before this export. If this export has already changed the row
+        (with its other delivery), `was_member` stays as it is. `sequence` moves on only if the
+        membership or a kept property changes, so that the tap does not emit unchanged people.
+        """
         staged, flag = self._staged, sa.literal(self._flag)
         session, sequence = self._delivery.session, self._sequence
         insert: Any = (
@@ -205,10 +234,12 @@ class _Part:
         return merged
 
     def _has_failed(self, session: int) -> bool:
-        """Return whether an export failed in Mixpanel's eyes, by what this one says."""
+        """Return whether an earlier export has failed for Mixpanel, judged by this delivery."""
         flag = self._flag
         if self._exists_touched_by(session, members.c.is_member != flag, was_member=flag):
-            return False  # the opposite of what it did can only follow on what it did
+            # This delivery reverses a change of that export (for example, removes a person whom it
+            # added). Mixpanel does that only if it counts the change as done.
+            return False
         incomplete = sa.select(deliveries.c.id).where(
             deliveries.c.cohort == self._cohort.id,
             deliveries.c.session == session,
@@ -260,7 +291,7 @@ class _Part:
                 )
 
     def _is_known_that_nobody_entered(self, failed: int) -> bool:
-        """Return whether an export after the failed one came completely and added nobody."""
+        """Return whether a complete export after the failed one added no people."""
         exports: dict[int, list[tuple[str, bool]]] = {}
         between = sa.select(
             deliveries.c.session, deliveries.c.action, deliveries.c.is_complete
@@ -277,7 +308,12 @@ class _Part:
         )
 
     def _undo(self, session: int, *, was_member: bool) -> None:
-        """Give those whom an export moved the membership that they had before."""
+        """Restore the membership of people whom an export changed.
+
+        Args:
+            session: The export to undo.
+            was_member: True to restore people whom it removed, False to remove people it added.
+        """
         self._connection.execute(
             members.update()
             .where(
@@ -295,7 +331,7 @@ class _Part:
         return self._connection.execute(found.limit(1)).first() is not None
 
     def _session_removes(self) -> bool:
-        """Return whether the export also takes people out, which a first one cannot."""
+        """Return whether the export also removes people, which a first export does not."""
         others = sa.select(deliveries.c.id).where(
             deliveries.c.cohort == self._cohort.id,
             deliveries.c.session == self._delivery.session,

@@ -1,4 +1,4 @@
-"""Deletes what nobody needs any more."""
+"""Delete rows of the inbox that are not needed any more."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK_ROWS: Final = 20_000
-"""Rows deleted in one transaction: pages that come meanwhile wait for it."""
+"""The rows deleted in one transaction. Pages that arrive meanwhile must wait for it."""
 _PAUSE_SECONDS: Final = 0.12
-"""Between two such transactions. A page that waits for SQLite's lock looks again after 0.1 s at the
-latest: without a pause it could miss every moment in which the lock is free."""
+"""The pause between two such transactions. SQLite checks a busy lock at least every 0.1 s. Without
+a pause, a waiting page could miss every moment in which the lock is free."""
 _DAY_SECONDS: Final = 86_400
 FEWEST_DAYS: Final = 4
-"""Mixpanel sends everybody after three days without success; until then the next export may show
-that the last one failed in its eyes, and then that one must be undone."""
+"""Mixpanel sends the complete list after three days without success. Until then, the next export
+may show that the last one has failed for Mixpanel and must be undone, see `applying`."""
 
 
 class Cleaning:
-    """Deletes exports that never ended, lists that were replaced, and who left long ago."""
+    """Delete exports that never ended, replaced lists, and people who left a cohort long ago."""
 
     def __init__(
         self,
@@ -33,14 +33,14 @@ class Cleaning:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """Keep what is needed; nothing is opened yet.
+        """Create the cleaning. This opens nothing.
 
         Args:
-            engine: One that writes.
-            keep_days: The longest that anything but the current lists is kept; `FEWEST_DAYS` if it
-                is less.
-            now: UNIX seconds.
-            sleep: Waits so many seconds.
+            engine: An engine that can write.
+            keep_days: How many days rows outside of the current lists are kept. At least
+                `FEWEST_DAYS` are used.
+            now: Returns UNIX seconds.
+            sleep: Waits for a number of seconds.
         """
         self._sleep = sleep
         self._engine = engine
@@ -48,17 +48,18 @@ class Cleaning:
         self._now = now
 
     def run(self) -> int:
-        """Delete what may go.
+        """Delete all rows that are not needed any more.
 
         Returns:
-            How many rows of people were deleted.
+            The number of deleted rows of `members`.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: The database failed; run it again later.
+            sqlalchemy.exc.DBAPIError: The database failed. Try again later.
         """
         cutoff = int(self._now()) - self._keep_seconds
         deleted = self._replaced_lists()
-        deleted += self._who_left(cutoff)  # goes by the notes that are deleted next
+        # This reads rows of `deliveries` that `_old_exports` deletes, so it must come first.
+        deleted += self._who_left(cutoff)
         return deleted + self._old_exports(cutoff)
 
     def _replaced_lists(self) -> int:
@@ -76,13 +77,14 @@ class Cleaning:
         return deleted
 
     def _old_exports(self, cutoff: int) -> int:
-        """Delete exports that stopped before the cutoff, and the notes of those that ended."""
+        """Delete incomplete deliveries without a page since the cutoff, and old complete ones."""
         unfinished = sa.select(deliveries.c.id).where(
             deliveries.c.is_complete.is_(False), deliveries.c.changed_at < cutoff
         )
         deleted = 0
         for number in self._scalars(unfinished):
-            with self._engine.begin() as connection:  # first, so that no page completes it
+            # First the delivery, so that a page that arrives now cannot complete it.
+            with self._engine.begin() as connection:
                 connection.execute(pages.delete().where(pages.c.delivery == number))
                 connection.execute(deliveries.delete().where(deliveries.c.id == number))
             deleted += self._delete_people(members.c.list_id == number)
@@ -99,9 +101,9 @@ class Cleaning:
         return deleted
 
     def _who_left(self, cutoff: int) -> int:
-        """Delete the rows of people who left, when the tap's STATE has passed them or is too old.
+        """Delete the rows of people who left, if the tap has read them or they are too old.
 
-        Those of the last two exports stay while these may have to be undone.
+        Rows of the last two exports stay: these exports may still have to be undone.
         """
         with self._engine.begin() as connection:
             passed = connection.scalar(sa.select(inbox.c.passed_sequence)) or 0
@@ -139,7 +141,7 @@ class Cleaning:
     def _delete_people(
         self, *conditions: sa.ColumnElement[bool], before: sa.Update | None = None
     ) -> int:
-        """Delete rows of people, some at a time; `before` is executed if there are any."""
+        """Delete rows of people in small transactions. Execute `before` if there are any rows."""
         some = (
             sa.select(members.c.distinct_id)
             .where(*conditions)

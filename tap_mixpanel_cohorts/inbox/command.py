@@ -36,32 +36,32 @@ _option = partial(click.option, show_envvar=True)
 
 @click.command(
     context_settings={"auto_envvar_prefix": PREFIX, "help_option_names": ["-h", "--help"]},
-    epilog=f"Each option may also stand in the environment ({PREFIX}_PORT and so on); the password "
-    f"only there, as {PASSWORD_VARIABLE}.",
+    epilog=f"Each option can also be set in the environment ({PREFIX}_PORT and so on). The "
+    f"password can only be set there, as {PASSWORD_VARIABLE}.",
 )
 @_option("--inbox-db", required=True, help="SQLAlchemy URL: sqlite:///file or postgresql://…")
-@_option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@_option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @_option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-@_option("--username", help="User that Mixpanel sends; any, if not given.")
+@_option("--username", help="User name that Mixpanel sends. By default any is accepted.")
 @_option(
     "--profile-properties",
     default="[]",
     show_default=True,
     help='JSON list of the properties to keep, such as ["$braze_external_id"].',
 )
-@_option("--tls-cert", help="File with the certificate (PEM); without one, plain HTTP.")
+@_option("--tls-cert", help="File with the certificate (PEM). Without it: plain HTTP.")
 @_option("--tls-key", help="File with the certificate's key (PEM).")
 @_option(
     "--keep-days",
     default=14,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How long exports that never ended, and who left, are kept at the latest; 4 at least, "
-    "because Mixpanel may come back to them so long.",
+    help="How many days to keep exports that never ended, and people who left. At least 4 are "
+    "used, because Mixpanel may refer to them for that long.",
 )
 @click.version_option(package_name="braze-mixpanel")
 def _command(**options: Unpack[_Options]) -> None:
-    """Take what Mixpanel's cohort sync pushes, for tap-mixpanel-cohorts to read."""
+    """Store what Mixpanel's cohort sync pushes, so that tap-mixpanel-cohorts can read it."""
     names = read_names(options["profile_properties"])
     # An empty user, as a variable that is not set gives it, is none: no call could have that one.
     username, password = options["username"] or None, os.environ.get(PASSWORD_VARIABLE) or None
@@ -70,7 +70,7 @@ def _command(**options: Unpack[_Options]) -> None:
     certificate, key = options["tls_cert"], options["tls_key"]
     _check_certificate(certificate, key)
     try:
-        # Here, since --help needs neither an extra nor the time that SQLAlchemy takes.
+        # Imported here, so that --help needs neither the extra nor the time to load SQLAlchemy.
         from tap_mixpanel_cohorts.inbox import server  # noqa: PLC0415
     except ImportError:
         raise SettingsError(
@@ -86,7 +86,7 @@ def _command(**options: Unpack[_Options]) -> None:
 
 
 def main() -> None:
-    """Run the command; a foreseeable mistake is one line and an exit code."""
+    """Run the command. Print expected errors in one line, and exit with their code."""
     try:
         _command.main(standalone_mode=False)
     except click.exceptions.Abort:
@@ -100,10 +100,10 @@ def main() -> None:
 
 
 def read_names(text: str) -> list[str]:
-    """Read `--profile-properties`.
+    """Return the names in `--profile-properties`, without duplicates.
 
     Raises:
-        SettingsError: It is no JSON list of texts.
+        SettingsError: The text is not a JSON list of strings.
     """
     try:
         return list(dict.fromkeys(msgspec.json.decode(text, type=list[str])))
@@ -123,8 +123,8 @@ def _check_certificate(certificate: str | None, key: str | None) -> None:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise SettingsError(
-                f"The certificate {certificate} does not fit the key {key}: give the key that the "
-                "certificate was made for."
+                f"The certificate {certificate} does not match the key {key}: give the key of this "
+                "certificate."
             ) from None
         raise SettingsError(
             f"--tls-cert {certificate} and --tls-key {key} cannot be read as PEM files "

@@ -1,4 +1,4 @@
-"""Connections to the inbox, and errors of the database in one line without anybody's id."""
+"""Connect to the database of the inbox, and convert its errors to one line without ids."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ POSTGRESQL: Final = "postgresql"
 _BUSY_SECONDS: Final = 30
 _CONNECT_SECONDS: Final = 10
 _TABLES_LOCK: Final = 5_907_113_024_117_201
-"""Number of the advisory lock under which one process at a time makes the tables."""
+"""The number of the advisory lock that lets only one process at a time create the tables."""
 
 
 def parse_url(url: str, setting: str) -> sa.URL:
-    """Read the URL of an inbox.
+    """Return the parsed URL of an inbox.
 
     Args:
         url: A SQLAlchemy URL.
-        setting: What the user calls it.
+        setting: The name of the setting or option, for messages.
 
     Returns:
         The URL, with psycopg 3 as the driver of PostgreSQL.
 
     Raises:
-        SettingsError: It is no URL, or that of another kind of database.
+        SettingsError: The text is not a URL of SQLite or PostgreSQL.
     """
     try:
         parsed = sa.make_url(url)
-    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         raise SettingsError(
             f"{setting} is wrong: it must be a SQLAlchemy URL such as sqlite:///inbox.db or "
             "postgresql://user:password@host/database."
@@ -61,13 +61,13 @@ def parse_url(url: str, setting: str) -> sa.URL:
 
 
 def make_engine(url: sa.URL, *, writes: bool, connections: int = 5) -> sa.Engine:
-    """Make an engine; nothing is opened yet.
+    """Return an engine. This opens no connection.
 
     Args:
-        url: From `parse_url`.
-        writes: Whether each transaction locks for writing when it begins (SQLite). Otherwise a
-            transaction sees what was committed before it began, and nothing of later ones.
-        connections: Most at the same time.
+        url: The result of `parse_url`.
+        writes: True: on SQLite, each transaction takes the write lock when it begins. False: a
+            transaction sees only what was committed before it began.
+        connections: The most connections at the same time.
 
     Raises:
         SettingsError: The driver is not installed.
@@ -82,7 +82,7 @@ def make_engine(url: sa.URL, *, writes: bool, connections: int = 5) -> sa.Engine
         engine = sa.create_engine(
             url,
             connect_args=arguments,
-            hide_parameters=True,  # people's ids, which no stack trace may show
+            hide_parameters=True,  # parameters are people's ids: no stack trace may show them
             pool_size=connections,
             max_overflow=0,
             pool_pre_ping=not is_sqlite,
@@ -100,24 +100,24 @@ def make_engine(url: sa.URL, *, writes: bool, connections: int = 5) -> sa.Engine
 
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # BEGIN is written above
+    connection.isolation_level = None  # the driver must not begin transactions: `begin` above does
     cursor = connection.cursor()
-    # What Mixpanel was answered success for must survive a power cut: FULL.
+    # FULL: a page that was answered with success must survive a power cut.
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def create_tables(engine: sa.Engine, profile_properties: str) -> None:
-    """Make the tables where they are missing, and note which properties are kept.
+    """Create missing tables, and store which profile properties are kept.
 
     Args:
-        engine: One that writes.
-        profile_properties: Their names, as JSON.
+        engine: An engine that can write.
+        profile_properties: The names of the properties, as JSON.
 
     Raises:
-        SettingsError: The database cannot be opened or written, or is of a later version.
-        TemporaryError: It cannot be reached just now.
+        SettingsError: The database cannot be opened or written, or has another version.
+        TemporaryError: The database cannot be reached now.
     """
     if engine.dialect.name == SQLITE:
         _make_file(engine.url)
@@ -139,15 +139,15 @@ def create_tables(engine: sa.Engine, profile_properties: str) -> None:
             )
         elif version != VERSION:
             raise SettingsError(
-                f"The inbox was made by another version of this program (its tables are of version "
-                f"{version}, not {VERSION}): use that version, or another database."
+                f"The inbox was created by another version of this program (its tables have "
+                f"version {version}, not {VERSION}): use that version, or another database."
             )
         else:
             connection.execute(inbox.update().values(profile_properties=profile_properties))
 
 
 def _make_file(url: sa.URL) -> None:
-    """Make the file its owner's alone."""
+    """Create the file, readable only by its owner."""
     path = sqlite_file(url)
     if path is None:
         return
@@ -161,11 +161,11 @@ def _make_file(url: sa.URL) -> None:
 
 
 def require_inbox(engine: sa.Engine) -> None:
-    """Check that there is an inbox to read; makes nothing.
+    """Check that the database holds an inbox. This creates nothing.
 
     Raises:
-        SettingsError: There is none.
-        TemporaryError: The database cannot be reached just now.
+        SettingsError: There is no inbox.
+        TemporaryError: The database cannot be reached now.
     """
     path = sqlite_file(engine.url) if engine.dialect.name == SQLITE else None
     if path is not None and not path.is_file():
@@ -183,7 +183,7 @@ def require_inbox(engine: sa.Engine) -> None:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Raise errors of the database as ours; others pass.
+    """Convert errors of the database into the errors of this project. Other errors pass.
 
     Raises:
         SettingsError: The database cannot be opened, read or written.
@@ -192,7 +192,7 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        # Only the first line of the driver's own words: PostgreSQL's details quote values.
+        # Only the first line of the driver's message: further lines of PostgreSQL quote values.
         words = str(error.orig).strip().partition("\n")[0]
         if error.connection_invalidated or "locked" in words:
             raise TemporaryError(f"The inbox database cannot be used now: {words}.") from None

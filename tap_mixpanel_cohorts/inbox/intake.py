@@ -1,4 +1,4 @@
-"""Stores pages of pushes, and applies a list or a difference when its last page is there."""
+"""Store pages of pushes, and apply a list or difference when its last page has arrived."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STORED: Final = "stored"
 KNOWN: Final = "known already"
 _DELIVERIES_LOCK: Final = 590_711
-"""First half of the advisory locks under which deliveries are made; the second is the cohort."""
+"""The first half of the advisory lock for creating deliveries. The second half is the cohort."""
 
 _INSERT = {
     dialect: f"INSERT INTO members (list_id, distinct_id, properties, page, is_member, sequence, "  # noqa: S608 - constants
@@ -33,30 +33,30 @@ _INSERT = {
 
 
 class Intake:
-    """Takes pushes into the database; may be used by several threads and processes at once."""
+    """Store pushes in the database. Several threads and processes may do so at the same time."""
 
     def __init__(self, engine: sa.Engine, now: Callable[[], float] = time.time) -> None:
-        """Keep what is needed; nothing is opened yet.
+        """Create the intake. This opens nothing.
 
         Args:
-            engine: One that writes.
-            now: UNIX seconds.
+            engine: An engine that can write.
+            now: Returns UNIX seconds.
         """
         self._engine = engine
         self._now = now
 
     def store(self, push: Push) -> str:
-        """Store a page in one transaction: it is committed when this returns.
+        """Store a page in one transaction. It is committed when this method returns.
 
         Args:
-            push: The page. It may come twice, in any order, and beside others.
+            push: The page. Pages may come twice, in any order, and at the same time.
 
         Returns:
-            `STORED`, `KNOWN` for a page that is there already, or the outcome of what the page
-            completed (see `applying`).
+            `STORED`, or `KNOWN` if the page is already stored, or the outcome of the delivery that
+            the page has completed, see `applying.complete`.
 
         Raises:
-            sqlalchemy.exc.DBAPIError: The database failed; nothing is stored.
+            sqlalchemy.exc.DBAPIError: The database failed. Nothing is stored.
         """
         with self._engine.begin() as connection:
             cohort = self._cohort(connection, push)
@@ -90,7 +90,11 @@ class Intake:
         return int(number or 0)
 
     def _delivery(self, connection: sa.Connection, cohort: int, push: Push) -> sa.Row[Any]:
-        """Find or make the delivery of a page; PostgreSQL lets one page at a time go on with it."""
+        """Return the delivery of a page, created if it is missing.
+
+        On PostgreSQL the row is locked until the commit, so that the pages of one delivery are
+        stored one after the other. SQLite allows only one writer anyway.
+        """
         chosen = (
             sa.select(deliveries)
             .where(
@@ -104,9 +108,10 @@ class Intake:
         found = connection.execute(chosen).first()
         if found is None:
             if connection.dialect.name == POSTGRESQL:
-                # One at a time, so that both actions of an export see each other and get one
-                # number. A lock of its own: who holds it may wait for the row of a delivery, and
-                # who holds such a row may wait for the cohort's, but nobody for this one.
+                # Create the deliveries of a cohort one at a time, so that both actions of an export
+                # see each other and get the same session number. This is a separate lock to avoid a
+                # deadlock. The order is always: this lock, then the row of a delivery, then the row
+                # of the cohort. No transaction that holds a row waits for this lock.
                 connection.execute(
                     sa.select(sa.func.pg_advisory_xact_lock(_DELIVERIES_LOCK, cohort))
                 )
@@ -143,7 +148,8 @@ class Intake:
         if before == digest:
             return False
         if before is not None:
-            # The export began again and this page holds others now: the later one is right.
+            # Mixpanel has started the export again, and this page now holds other people: replace
+            # the earlier page.
             connection.execute(
                 members.delete().where(members.c.list_id == delivery, members.c.page == push.page)
             )

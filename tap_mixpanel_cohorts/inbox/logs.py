@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on standard error."""
+"""Structured logs: one JSON object on each line of standard error."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record and its `fields` as one JSON object; no stack traces, which may hold data."""
+    """Format a log record and its `fields` as JSON, without stack traces, which may hold data."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Return the JSON line of a log record."""
         moment = datetime.fromtimestamp(record.created, timezone.utc)
         line = {
             "time": moment.isoformat(timespec="milliseconds"),
@@ -27,11 +27,12 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info and record.exc_info[0]:
             line["error"] = record.exc_info[0].__name__
-        return lines(_encode(line).decode())  # JSON keeps bidirectional marks and C1 characters
+        # JSON does not escape bidirectional marks and C1 control characters, so they are removed.
+        return lines(_encode(line).decode())
 
 
 def log_to_stderr() -> None:
-    """Send every log of this process to standard error."""
+    """Send all logs of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()

@@ -1,6 +1,6 @@
-"""One call of Mixpanel's cohort sync, read and checked. Pure.
+"""Read and check one call of Mixpanel's cohort sync. Pure.
 
-Form of the calls: Mixpanel's documentation of webhook destinations. Ids come as text or numbers.
+Source of the format: Mixpanel's documentation of webhook destinations. Ids may be text or numbers.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ ADD: Final = "add_members"
 REMOVE: Final = "remove_members"
 ACTIONS: Final = (MEMBERS, ADD, REMOVE)
 LONGEST_ID_BYTES: Final = 1000
-"""Longer than any id of Mixpanel, shorter than what PostgreSQL can index."""
+"""The most bytes of an id: longer than any id of Mixpanel, and short enough for a PostgreSQL
+index."""
 MOST_PAGES: Final = 1_000_000
-"""Ten million people in pages of one thousand are ten thousand."""
+"""The most pages. Ten million people in pages of one thousand need ten thousand pages."""
 _WORD: Final = re.compile("[A-Za-z_]{1,40}")
 
 _encode = msgspec.json.Encoder().encode
 
 
 class BadPushError(Exception):
-    """A call that no retry can make right; the message is shown to the user in Mixpanel."""
+    """A call is wrong, and no retry can help. Mixpanel shows the message to its user."""
 
     def __init__(self, message: str, action: str = "") -> None:
-        """Keep what is wrong.
+        """Create the error.
 
         Args:
-            message: What is wrong and what to do; never a person's data.
-            action: The action of the call, as far as it could be read.
+            message: What is wrong and what to do, without personal data.
+            action: The action of the call, or empty if it is not known.
         """
         super().__init__(message)
         self.action = action
@@ -49,15 +50,15 @@ class Push:
 
     Attributes:
         action: `members`, `add_members` or `remove_members`.
-        project_id: The Mixpanel project, as text.
-        cohort_id: The cohort, as text.
-        name: The cohort's name.
-        description: Its description; empty if there is none.
-        session_id: The export that the page belongs to.
-        page: From 1.
-        total_pages: How many pages the action has in this export.
-        members: distinct id and chosen properties (a JSON object; None if there are none), each
-            distinct id once.
+        project_id: The id of the Mixpanel project, as text.
+        cohort_id: The id of the cohort, as text.
+        name: The name of the cohort.
+        description: The description of the cohort, or empty.
+        session_id: The id of the export that the page belongs to.
+        page: The number of the page, from 1.
+        total_pages: The number of pages of this action in the export.
+        members: Pairs of distinct id and kept properties (a JSON object, or None). Each distinct id
+            occurs once.
     """
 
     action: str
@@ -75,14 +76,14 @@ def read_push(body: bytes, profile_properties: Sequence[str]) -> Push:
     """Read the body of a call.
 
     Args:
-        body: JSON.
-        profile_properties: Names of the properties that are kept besides the distinct id.
+        body: The body as JSON.
+        profile_properties: The names of the properties to keep besides the distinct id.
 
     Returns:
-        The page, without anything else of a person.
+        The page. It holds no other data of a person.
 
     Raises:
-        BadPushError: It is not of Mixpanel's form.
+        BadPushError: The body does not have Mixpanel's format.
     """
     try:
         content = decode_leniently(body)
@@ -92,7 +93,7 @@ def read_push(body: bytes, profile_properties: Sequence[str]) -> Push:
         raise BadPushError("The body is not a JSON object. Send Mixpanel's cohort sync here.")
     action = content.get("action")
     if action not in ACTIONS:
-        # Anything else than a word may be a person's data in the wrong place.
+        # Only a plain word is repeated in the message. Other text may be personal data.
         word = action if isinstance(action, str) and _WORD.fullmatch(action) else ""
         raise BadPushError(
             f"Unknown action{f' {word!r}' if word else ''}: it must be one of "
@@ -106,7 +107,7 @@ def read_push(body: bytes, profile_properties: Sequence[str]) -> Push:
 
 
 class _MalformedError(Exception):
-    """What is wrong with the parameters."""
+    """The parameters of a call are wrong."""
 
 
 def _read_parameters(action: str, parameters: object, names: Sequence[str]) -> Push:
@@ -169,12 +170,12 @@ def _whole_number(values: dict[str, Any], name: str) -> int:
 def _id(values: dict[str, Any], name: str) -> str:
     text = _id_text(values.get(name))
     if not text or len(text.encode()) > LONGEST_ID_BYTES or "\0" in text:
-        raise _MalformedError(f"parameters.{name} is missing or is no id")
+        raise _MalformedError(f"parameters.{name} is missing or is not an id")
     return text
 
 
 def _id_text(value: object) -> str | None:
-    """Write an id as JSON writes it: 12345 and 12345.0 are one id."""
+    """Return an id as JSON writes it, or None. 12345 and 12345.0 are the same id."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

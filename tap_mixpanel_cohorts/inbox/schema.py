@@ -1,8 +1,13 @@
 """The tables of the inbox.
 
-Nothing else of a person is kept than the distinct id and the properties that were chosen. Ids are
-bytes: they compare alike in SQLite and PostgreSQL, whatever the collation, and may hold any
+Of a person, only the distinct id and the chosen properties are stored. Ids are stored as bytes: so
+they compare in the same way in SQLite and PostgreSQL, with any collation, and may hold any
 character.
+
+How a push moves through the tables: each page is staged in `members` under the id of its delivery,
+and noted in `pages`. When the last page of a delivery has arrived, `applying` either makes the
+staged rows the cohort's list, or merges them into the list, and gives the change a new `sequence`.
+The tap then reads rows with a sequence above the one in its STATE.
 """
 
 from __future__ import annotations
@@ -25,7 +30,8 @@ inbox = sa.Table(
     sa.Column("passed_sequence", _Number, nullable=False),
     sa.Column("profile_properties", sa.Text, nullable=False),
 )
-"""One row. `sequence` numbers what was applied; STATE of the tap has passed `passed_sequence`."""
+"""One row for the whole inbox. `sequence` is the number of the last applied delivery.
+`passed_sequence` is the number up to which the tap's STATE has read."""
 
 cohorts = sa.Table(
     "cohorts",
@@ -46,9 +52,11 @@ cohorts = sa.Table(
     sa.Column("previous_session", _Number, nullable=False, default=0),
     sa.UniqueConstraint("project_id", "cohort_id"),
 )
-"""`sequence` is that of the last change. Rows of `members` with `list_id` are the current list;
-`is_complete` says that it holds everybody, and not only those who came as changes. `session` is
-the last export that was applied, `previous_session` the one before."""
+"""One row for each cohort. `sequence` is the number of its last change. The rows of `members` with
+this `list_id` are the current list; a negative `list_id` is a list that was built from changes
+only, see `applying`. `is_complete` is true if the list holds all members of the cohort. `session`
+is the last export that was applied, and `previous_session` the export before it. `purged_sequence`
+is the number up to which rows of people who left were deleted."""
 
 deliveries = sa.Table(
     "deliveries",
@@ -67,8 +75,8 @@ deliveries = sa.Table(
     sa.UniqueConstraint("cohort", "session_id", "action", "total_pages"),
     sqlite_autoincrement=True,
 )
-"""One action of one export. `session` numbers the exports in the order in which they began;
-`has_failed` says that the export failed in Mixpanel's eyes and is not undone in full yet."""
+"""One row for each action of each export. `session` numbers the exports in the order in which they
+began. `has_failed` is true if the export has failed for Mixpanel and is not completely undone."""
 
 pages = sa.Table(
     "pages",
@@ -78,7 +86,7 @@ pages = sa.Table(
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-"""The pages of deliveries that are not complete yet."""
+"""The pages that have arrived of deliveries that are not complete yet."""
 
 members = sa.Table(
     "members",
@@ -93,10 +101,10 @@ members = sa.Table(
     sa.Column("was_member", sa.Boolean, nullable=False, default=False),
     sqlite_with_rowid=False,
 )
-"""The people of a list. A delivery's pages are staged under its own id; when a full list is
-complete, the cohort's `list_id` becomes that id, so that no row is copied. `sequence` is that of
-the last difference that changed the row, 0 if none did; `was_member` is what the row said before
-`session`."""
+"""The people of a list. The pages of a delivery are staged with `list_id` = id of the delivery.
+When a full list is complete, the cohort's `list_id` is set to this id, so that no row is copied.
+`sequence` is the number of the last difference that changed the row, or 0. `was_member` is the
+value of `is_member` before the export `session`."""
 
 sa.Index(
     "members_changed",

@@ -1,4 +1,7 @@
-"""Serves the inbox: opens its database, listens, and ends on a signal. Needs the extra `inbox`."""
+"""Run the server of the inbox: open its database, listen, and stop on a signal.
+
+Needs the extra `inbox`.
+"""
 
 from __future__ import annotations
 
@@ -34,23 +37,23 @@ _log = logging.getLogger("mixpanel-cohort-inbox")
 
 
 class Endpoint(NamedTuple):
-    """Where the inbox listens."""
+    """The address that the inbox listens on."""
 
     host: str
     port: int
-    """0 for a free one, which the log names."""
+    """0: any free port. The log shows it."""
     certificate: str | None = None
-    """A file; None for plain HTTP."""
+    """The path of the certificate. None: plain HTTP."""
     key: str | None = None
-    """The file of the certificate's key."""
+    """The path of the certificate's key."""
 
 
 class _Server(uvicorn.Server):
-    """Ends on SIGTERM and SIGINT after the requests in flight, with exit code 0."""
+    """A server that stops on SIGTERM and SIGINT after the requests in flight, with exit code 0."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; the library's own method raises the signal again at the end."""
+        """Stop on a signal. The method of uvicorn would raise the signal again at the end."""
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(signum, self.handle_exit, signum, None)
@@ -60,14 +63,14 @@ class _Server(uvicorn.Server):
 def serve(
     inbox_db: str, endpoint: Endpoint, access: BasicAccess, names: Sequence[str], *, keep_days: int
 ) -> None:
-    """Serve until SIGTERM or SIGINT; a push that is being stored then is stored and answered.
+    """Serve until SIGTERM or SIGINT. A push in flight is still stored and answered.
 
     Args:
-        inbox_db: SQLAlchemy URL of the database.
-        endpoint: Where to listen.
+        inbox_db: The SQLAlchemy URL of the database.
+        endpoint: The address to listen on.
         access: Checks the credentials of each call.
         names: The profile properties to keep.
-        keep_days: How long unfinished exports are kept.
+        keep_days: How many days unfinished exports are kept.
 
     Raises:
         SettingsError: The URL or the address cannot be used.
@@ -113,18 +116,18 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise SettingsError(
-            f"--host {host} is no address of this machine: {error.strerror}."
+            f"--host {host} is not an address of this machine: {error.strerror}."
         ) from None
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
-        listener.settimeout(0)  # the loop of the server never blocks on it
+        listener.settimeout(0)  # asyncio needs a socket that does not block
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"Port {port} of {host} cannot be listened at: {error.strerror}. Stop what uses it, or "
-            "give another --port."
+            f"Cannot listen on port {port} of {host}: {error.strerror}. Stop the program that uses "
+            "it, or give another --port."
         ) from None
     with listener:
         yield listener
@@ -138,11 +141,11 @@ def _announce(listener: socket.socket, *, is_open: bool, tls: bool, names: Seque
     _log.info("listening", extra={"fields": fields})
     if is_open:
         _log.warning(
-            "no password is set: anybody who reaches this address can push cohorts; set %s",
+            "no password is set: anyone who reaches this address can push cohorts. Set %s",
             PASSWORD_VARIABLE,
         )
     if not tls and host not in _LOOPBACK:
         _log.warning(
-            "plain HTTP on %s: let a TLS proxy stand before it, or give --tls-cert and --tls-key",
+            "plain HTTP on %s: put a TLS proxy in front of it, or give --tls-cert and --tls-key",
             host,
         )

@@ -1,1 +1,1 @@
-"""Mixpanel's query API: requests within its limits, and the pages of one cohort."""
+"""Read cohorts from Mixpanel's query API, within its rate limits."""

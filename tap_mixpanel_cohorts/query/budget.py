@@ -1,4 +1,4 @@
-"""How many queries are left in this hour. Pure: the time is given."""
+"""Count the queries of the last hour. Pure: the time is passed in."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WINDOW_SECONDS: Final = 3600.0
-"""Mixpanel counts the queries of the last hour, not of the clock's."""
+"""Mixpanel counts the queries of the last 60 minutes, not since the last full hour."""
 _HOUR: Final = 60
 """Minutes."""
 _INTERVALS: Final = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440)
 
 
 class Budget:
-    """Counts queries of the last hour, over several runs."""
+    """Count the queries of the last hour, over several runs."""
 
     def __init__(self, limit: int, asked: Iterable[float] = ()) -> None:
-        """Start with what earlier runs asked.
+        """Start with the queries of earlier runs.
 
         Args:
-            limit: Queries an hour.
-            asked: When queries were asked, in UNIX seconds.
+            limit: The most queries in an hour.
+            asked: The times of earlier queries in UNIX seconds.
         """
         self.limit = limit
         self._asked = sorted(asked)
@@ -33,16 +33,16 @@ class Budget:
         self._asked.append(now)
 
     def give_back(self) -> None:
-        """Count the last query no more: the service refused to take it."""
+        """Remove the last query from the count, because Mixpanel did not run it (429)."""
         if self._asked:
             self._asked.pop()
 
     def left(self, now: float) -> int:
-        """Give how many queries may be asked at once."""
+        """Return how many queries may be sent now."""
         return max(0, self.limit - len(self.recent(now)))
 
     def seconds_until(self, queries: int, now: float) -> float:
-        """Give in how many seconds so many queries may be asked at once; infinite if never."""
+        """Return the seconds until this number of queries may be sent. Infinite: never."""
         if queries > self.limit:
             return math.inf
         recent = self.recent(now)
@@ -52,20 +52,20 @@ class Budget:
         return max(0.0, recent[missing - 1] + WINDOW_SECONDS - now)
 
     def recent(self, now: float) -> list[float]:
-        """Give when the queries of the last hour were asked; times to come are not believed."""
+        """Return the times of the queries of the last hour. Times in the future are dropped."""
         self._asked = [asked for asked in self._asked if now - WINDOW_SECONDS < asked <= now]
         return self._asked
 
 
 def fitting_interval(queries: int, budget: int) -> str:
-    """Say how often a run of so many queries fits into the budget.
+    """Return the shortest schedule that fits into the budget.
 
     Args:
-        queries: Of one run.
-        budget: Queries an hour.
+        queries: The queries of one run.
+        budget: The most queries in an hour.
 
     Returns:
-        Such as "every 15 minutes".
+        A text such as "every 15 minutes".
     """
     minutes = math.ceil(_HOUR * queries / budget)
     fitting = next((each for each in _INTERVALS if each >= minutes), minutes)

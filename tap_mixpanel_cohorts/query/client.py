@@ -1,7 +1,7 @@
-"""Requests to Mixpanel's query API, within its limits: 60 an hour and five at the same time.
+"""Send requests to Mixpanel's query API, within its limits: 60 an hour and five at the same time.
 
-Source: Mixpanel's reference of the query API. Whether a page counts as a query is not documented,
-so each request does.
+Source: Mixpanel's reference of the query API. It does not say whether each page counts as a query,
+so every request is counted.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ if TYPE_CHECKING:
 
 AT_A_TIME: Final = 5
 _STEP_SECONDS: Final = 0.25
-"""How soon a wait notices a stop."""
+"""How often a waiting thread checks whether the run was stopped."""
 _LONGEST_MESSAGE: Final = 200
 _EMAIL: Final = re.compile(r"[^\s@\"'<>()]{1,64}@[^\s@\"'<>()]{1,255}")
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
 
 class RefusedError(Exception):
-    """Mixpanel refuses a request for what it asks; the message is Mixpanel's."""
+    """Mixpanel rejects the content of a request. The message is Mixpanel's."""
 
     def __init__(self, status: int, message: str) -> None:
-        """Keep the answer."""
+        """Keep the status and the message of the response."""
         super().__init__(message)
         self.status = status
 
 
 class UnansweredError(TemporaryError):
-    """No answer within the time that may be waited."""
+    """There was no answer within `retry_seconds`."""
 
 
 class LimitedError(UnansweredError):
-    """Mixpanel's limit or the own budget allows no query within the time that may be waited."""
+    """Mixpanel's rate limit or the query budget allows no query within `retry_seconds`."""
 
 
 class QueryClient:
-    """Asks; several threads may do so at once."""
+    """Send queries. Several threads may use it at the same time."""
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class QueryClient:
         sleep: Callable[[float], object] = time.sleep,
         waits: Callable[[], Iterator[float]] = retry_waits,
     ) -> None:
-        """Prepare; nothing is asked yet.
+        """Create a client. This sends nothing.
 
         Args:
-            project: Where and as whom to ask.
-            budget: What may be asked.
-            retry_seconds: How long one request may be waited for.
-            clock: UNIX seconds, which the budget counts by.
-            sleep: Waits so many seconds.
-            waits: Seconds before each new attempt where the answer names none.
+            project: The address and the credentials.
+            budget: The query budget.
+            retry_seconds: How many seconds one query may wait and be retried.
+            clock: Returns UNIX seconds, for the budget.
+            sleep: Waits for a number of seconds.
+            waits: Returns the seconds before each retry, for responses without Retry-After.
         """
         self.budget = budget
         self.now = clock
@@ -88,11 +88,11 @@ class QueryClient:
 
     @property
     def asked(self) -> int:
-        """How many requests were sent."""
+        """The number of requests that were sent."""
         return self._loop.requests
 
     def hurry(self, *, on: bool) -> None:
-        """Wait for nothing, or as long as allowed again: one outage is waited out once."""
+        """Turn waiting off or on. After an outage, the next cohorts do not wait `retry_seconds`."""
         self._patience = 0.0 if on else self._retry_seconds
 
     def close(self) -> None:
@@ -100,35 +100,36 @@ class QueryClient:
         self._connection.close()
 
     def stop(self, message: str) -> None:
-        """Ask nothing more, and wait for no answer; a signal handler may call it.
+        """Send nothing more, and end the requests in flight. A signal handler may call this.
 
         Args:
-            message: Of the `StoppedError` that those who wait raise.
+            message: The message of the `StoppedError` that waiting threads raise.
         """
         self._loop.stop(message)
         self._connection.abort()
 
     def fits(self, queries: int) -> bool:
-        """Return whether so many queries can be asked without waiting longer than allowed."""
+        """Return whether this number of queries can be sent within `retry_seconds`."""
         with self._lock:
             return self.budget.seconds_until(queries, self.now()) <= self._retry_seconds
 
     def ask(self, path: str, fields: Mapping[str, str], *, tries: int | None = None) -> bytes:
-        """Ask, and again while that may help.
+        """Send a query, and retry it while that may help.
 
         Args:
-            path: Below `/api/query/`.
-            fields: Sent as a form.
-            tries: Most failures (not limits) before giving up; None for as long as allowed.
+            path: The path below `/api/query/`.
+            fields: The form fields.
+            tries: The most failures (without rate limits) before giving up. None: until
+                `retry_seconds` are over.
 
         Returns:
-            The body of the answer.
+            The body of the response.
 
         Raises:
-            RefusedError: Mixpanel refuses what is asked.
-            SettingsError: It refuses the credentials, or there is nothing at this URL.
-            UnansweredError: It did not answer in time.
-            StoppedError: A signal came.
+            RefusedError: Mixpanel rejects the query.
+            SettingsError: Mixpanel rejects the credentials, or the URL is wrong.
+            UnansweredError: There was no answer in time.
+            StoppedError: The run was stopped by a signal.
         """
         patience = Patience(self._patience, "retry_seconds")
         failures = 0
@@ -156,11 +157,11 @@ class QueryClient:
             ).content
         except UnansweredError:
             raise
-        except TemporaryError as error:  # a pause that another thread was asked for is too long
+        except TemporaryError as error:  # the shared pause after another thread's 429 is too long
             raise LimitedError(str(error)) from error
 
     def _spend(self, patience: Patience) -> None:
-        """Count a query, when the budget allows one."""
+        """Wait until the budget allows a query, and count it."""
         is_logged = False
         while True:
             with self._lock:
@@ -172,8 +173,8 @@ class QueryClient:
             reason = f"The query budget of {self.budget.limit} an hour is spent"
             if seconds > patience.seconds:
                 raise LimitedError(
-                    f"{reason}: the next query may be asked in {seconds:.0f} s, which goes beyond "
-                    f"{patience.limit}. Run again later, or read fewer cohorts."
+                    f"{reason}: the next query is possible in {seconds:.0f} s, longer than "
+                    f"{patience.limit} allows. Run again later, or read fewer cohorts."
                 )
             if not is_logged:
                 _log.warning("%s: waiting %.0f s before the next query.", reason, seconds)
@@ -187,7 +188,7 @@ class QueryClient:
         return self._connection.post(path, fields)
 
     def _raise_lasting(self, status: int, reason: str) -> None:
-        """Raise what asking again does not change."""
+        """Raise an error if a retry cannot help."""
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
             is_secret = self._project.credentials[1] == ""
             raise credentials_refused(
@@ -200,8 +201,8 @@ class QueryClient:
             )
         if status == HTTPStatus.PAYMENT_REQUIRED:
             raise SettingsError(
-                f"The plan of this Mixpanel project has no query API ({reason}): let Mixpanel "
-                "push its cohorts to mixpanel-cohort-inbox, or change the plan."
+                f"The plan of this Mixpanel project does not include the query API ({reason}): let "
+                "Mixpanel push its cohorts to mixpanel-cohort-inbox, or change the plan."
             )
         is_final = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.INTERNAL_SERVER_ERROR
         if is_final and status != HTTPStatus.REQUEST_TIMEOUT:
@@ -213,7 +214,7 @@ def _give_up(kind: type[UnansweredError], reason: str, how_long: str) -> Unanswe
 
 
 def _message(status: int, content: bytes) -> str:
-    """Give the status and Mixpanel's words, without what it repeats of the request."""
+    """Return the status and Mixpanel's message, shortened and without e-mail addresses."""
     if status == 0:
         return (
             f"no answer: {content.decode()}; check the network, a proxy (HTTPS_PROXY), and "

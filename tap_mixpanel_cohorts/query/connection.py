@@ -1,4 +1,4 @@
-"""One request to the query API and its answer. The only module here that speaks HTTP."""
+"""Send one request to the query API and return the response. No other module here uses HTTP."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ADDRESS_SETTINGS: Final = "region and api_url"
-"""The settings that say where Mixpanel is, for messages."""
+"""The settings that name Mixpanel's address, for messages."""
 TIMEOUTS: Final = (10.0, 180.0)
-"""Seconds for a connection and for an answer: the query behind a page can take minutes."""
+"""The seconds to wait for a connection and for a response: a query can take minutes."""
 REST_SECONDS: Final = 60.0
-"""From its first byte on, an answer may take so long."""
+"""The most seconds from the first byte of a response to its last byte."""
 MOST_ANSWER_BYTES: Final = 64_000_000
-"""Of one page: 100,000 members with some properties each."""
+"""The most bytes of a response: enough for 100,000 members with some properties each."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """Where and as whom to ask.
+    """The address and the credentials of a Mixpanel project.
 
     Attributes:
-        url: Base URL.
-        credentials: User and password of HTTP Basic.
-        parameters: Those of every call: `project_id`, `workspace_id`.
+        url: The base URL.
+        credentials: The user name and password of HTTP Basic.
+        parameters: The URL parameters of every request: `project_id`, `workspace_id`.
     """
 
     url: str
@@ -50,7 +50,7 @@ class Project:
 
     @classmethod
     def from_settings(cls, config: Mapping[str, Any]) -> Project:
-        """Read the settings."""
+        """Return the project that the settings describe."""
         parameters = {
             name: str(config[name]) for name in ("project_id", "workspace_id") if config.get(name)
         }
@@ -64,12 +64,12 @@ class Project:
 
 
 class QueryAnswer(NamedTuple):
-    """What came.
+    """A response.
 
     Attributes:
-        status: HTTP status; 0 if no whole answer came.
-        retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
-        content: The body; for status 0, the kind of the failure.
+        status: The HTTP status. 0 if there was no complete response.
+        retry_after: The seconds of the header Retry-After. 0 without the header.
+        content: The body. For status 0, a description of the failure.
     """
 
     status: int
@@ -78,14 +78,14 @@ class QueryAnswer(NamedTuple):
 
 
 class Connection:
-    """Sends requests; several threads may do so at once, each over a connection of its own."""
+    """Send requests. Several threads may use it at the same time, each with its own session."""
 
     def __init__(self, project: Project, timeouts: tuple[float, float] = TIMEOUTS) -> None:
-        """Prepare; nothing is sent yet.
+        """Create a connection. This sends nothing.
 
         Args:
-            project: Where and as whom to ask.
-            timeouts: Seconds to wait for a connection and for each read of an answer.
+            project: The address and the credentials.
+            timeouts: The seconds to wait for a connection, and for each read of a response.
         """
         self._project = project
         self._timeouts = timeouts
@@ -103,11 +103,11 @@ class Connection:
         """Send one request.
 
         Args:
-            path: Below `/api/query/`.
-            fields: Sent as a form.
+            path: The path below `/api/query/`.
+            fields: The form fields.
 
         Raises:
-            SettingsError: Nothing at that URL can ever answer, or its answers are too large.
+            SettingsError: The URL can never work, or the response is too large.
         """
         url = f"{self._project.url}/api/query/{path}"
         body = urlencode(fields).encode()
@@ -126,7 +126,7 @@ class Connection:
         return QueryAnswer(answer.status, wait, answer.content)
 
     def abort(self) -> None:
-        """End the requests that are under way: they fail; a signal handler may call it."""
+        """End the requests in flight, so that they fail. A signal handler may call this."""
         for session in list(self._sessions):
             session.abort()
 
@@ -137,7 +137,7 @@ class Connection:
 
     @contextmanager
     def _session(self) -> Iterator[BoundedSession]:
-        """Lend a session to this thread alone; threads come and go with each cohort."""
+        """Lend a session to one thread at a time. Threads end with each cohort, sessions do not."""
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session is None:

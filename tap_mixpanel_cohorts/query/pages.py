@@ -1,4 +1,4 @@
-"""All pages of one cohort, complete or not at all."""
+"""Read all pages of a cohort. The result is complete, or there is an error."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tap_mixpanel_cohorts.query.client import QueryClient
 
 READINGS: Final = 3
-"""How often a cohort is read from page 0 before it is given up for this run."""
+"""The most times that a cohort is read from page 0 in one run."""
 TRIES_OF_A_PAGE: Final = 3
-"""Failures of a page after the first before the session is taken for expired."""
+"""The most failures of a page. After that, the session has probably expired."""
 _encode = msgspec.json.Encoder().encode
 _log = logging.getLogger("tap-mixpanel-cohorts")
 
@@ -33,7 +33,7 @@ class IncompleteError(TemporaryError):
 
 
 class _StartOverError(Exception):
-    """The pages do not fit together: the cohort is to be read again from page 0."""
+    """The pages do not match each other. The cohort must be read again from page 0."""
 
 
 class _Member(msgspec.Struct):
@@ -51,7 +51,7 @@ class _Answer(msgspec.Struct):
 
 
 class _Page(NamedTuple):
-    """What is kept of an answer."""
+    """A page in the form in which it is kept."""
 
     number: int
     ids: list[str]
@@ -66,36 +66,36 @@ _NULL: Final = msgspec.Raw(b"null")
 
 
 class CohortPages:
-    """Reads the members of cohorts."""
+    """Read the members of cohorts."""
 
     def __init__(
         self, client: QueryClient, *, profile_properties: Sequence[str], page_size: int
     ) -> None:
-        """Keep what to ask.
+        """Create the reader. This sends nothing.
 
         Args:
-            client: Asks.
-            profile_properties: The properties that records carry.
-            page_size: Members a page to ask for.
+            client: Sends the queries.
+            profile_properties: The profile properties of the records.
+            page_size: The number of members to ask for in one page.
         """
         self._client = client
         self._names = tuple(profile_properties)
         self._page_size = page_size
         self.properties_seen: set[str] = set()
-        """Those of `profile_properties` that a member has had."""
+        """The names in `profile_properties` that occurred in at least one member."""
 
     def read(self, cohort_id: int | str) -> Spool:
         """Read all members of a cohort.
 
         Args:
-            cohort_id: The cohort.
+            cohort_id: The id of the cohort.
 
         Returns:
-            Its members; `distinct` says how many.
+            The members. `distinct` returns their number.
 
         Raises:
-            IncompleteError: They did not come completely.
-            ConnectorError: What `QueryClient.ask` raises and concerns every cohort.
+            IncompleteError: The members of this cohort could not be read completely.
+            ConnectorError: An error of `QueryClient.ask` that concerns every cohort.
         """
         stable: tuple[int, int] | None = None
         reason = ""
@@ -106,8 +106,9 @@ class CohortPages:
                 distinct = spool.distinct()
                 if distinct == spool.received or stable == (total, distinct):
                     return spool
-                # Somebody twice may mean that somebody else was passed over between two pages.
-                # When another session says the same, the data are so.
+                # A member that comes twice may mean that another member was skipped: people moved
+                # between pages while they were read. So the cohort is read again. If a second
+                # reading gives the same numbers, the duplicates are in Mixpanel's data.
                 stable = (total, distinct)
                 reason = f"{spool.received - distinct} members came twice"
             except _StartOverError as error:
@@ -119,11 +120,15 @@ class CohortPages:
                 spool.close()
                 raise
             spool.close()
-            _log.warning("Cohort %s: %s; reading it again from page 0.", cohort_id, reason)
+            _log.warning("Cohort %s: %s. Reading it again from page 0.", cohort_id, reason)
         raise IncompleteError(f"{reason}, in {READINGS} readings")
 
     def _read_once(self, cohort_id: int | str, spool: Spool) -> int:
-        """Read into a spool; gives the total that Mixpanel says."""
+        """Read all pages into a spool, and return Mixpanel's total.
+
+        The first page creates a session at Mixpanel and has the total. The other pages belong to
+        this session, so they are read in parallel.
+        """
         first = self._page(cohort_id, 0, None)
         spool.add(first.ids, first.lines)
         size = first.page_size or len(first.ids)
@@ -135,7 +140,7 @@ class CohortPages:
         if not self._client.fits(others):
             raise IncompleteError(
                 f"its other {others} pages need more queries than the budget of "
-                f"{self._client.budget.limit} an hour leaves within retry_seconds"
+                f"{self._client.budget.limit} an hour allows within retry_seconds"
             )
         for page in self._concurrently(cohort_id, first.session_id, others):
             if page.total not in {None, first.total}:
@@ -148,7 +153,7 @@ class CohortPages:
         return first.total
 
     def _read_on(self, cohort_id: int | str, first: _Page, size: int, spool: Spool) -> int:
-        """Read page after page until one is not full, where Mixpanel does not say how many."""
+        """Read page after page until a page is not full. For answers without a total."""
         page = first
         while size and len(page.ids) >= size:
             page = self._page(cohort_id, page.number + 1, first.session_id)
@@ -158,7 +163,7 @@ class CohortPages:
     def _concurrently(
         self, cohort_id: int | str, session_id: str | None, others: int
     ) -> Iterator[_Page]:
-        """Yield pages 1 and up as they come; few are in memory at a time."""
+        """Yield the pages from 1 on, in the order in which they arrive. Few are in memory."""
         if not others:
             return
         numbers = iter(range(1, others + 1))
@@ -203,7 +208,7 @@ class CohortPages:
             answer = _read_answer(body)
             if answer is not None and answer.page in {None, number}:
                 return self._kept(cohort_id, number, answer)
-        raise _StartOverError(f"page {number} has an answer that is cut or of another form")
+        raise _StartOverError(f"the answer for page {number} is cut off or has an unknown form")
 
     def _kept(self, cohort_id: int | str, number: int, answer: _Answer) -> _Page:
         ids, lines = [], []
@@ -228,7 +233,7 @@ class CohortPages:
 
 
 def _read_answer(body: bytes) -> _Answer | None:
-    """Read an answer; None if it is cut off or of another form."""
+    """Return the decoded answer, or None if it is cut off or has an unknown form."""
     try:
         answer = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -240,7 +245,7 @@ def _read_answer(body: bytes) -> _Answer | None:
 
 
 def _id_text(value: str | float) -> str:
-    """Write an id as JSON writes it: 12345 and 12345.0 are one id."""
+    """Return an id as JSON writes it. 12345 and 12345.0 are the same id."""
     if isinstance(value, str):
         return value
     return str(int(value)) if float(value).is_integer() else _encode(value).decode()

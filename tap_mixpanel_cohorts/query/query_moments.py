@@ -1,4 +1,4 @@
-"""Reads the moments in a STATE, which another program may have changed. Pure."""
+"""Read times from a STATE, which another program may have changed. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def moments(given: object) -> dict[str, float]:
     """Read moments; whatever is none costs that one moment.
 
     Args:
-        given: An object of moments in UNIX seconds, or a list of them.
+        given: An object or a list with times in UNIX seconds.
 
     Returns:
-        Key, or place in the list → moment.
+        Key, or index in the list → time in UNIX seconds.
     """
     if isinstance(given, list):
         given = {str(place): moment for place, moment in enumerate(given)}

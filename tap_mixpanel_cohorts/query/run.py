@@ -1,4 +1,4 @@
-"""One run of the query way: the list of cohorts, then each of them."""
+"""One run with the query API: read the list of cohorts, then the members of each cohort."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _log = logging.getLogger("tap-mixpanel-cohorts")
 
 
 class _CutListError(TemporaryError):
-    """The list of cohorts is cut off or of another form."""
+    """The list of cohorts is cut off or has an unknown form."""
 
 
 class QueriedCohorts:
-    """The cohorts of a project, complete lists only."""
+    """Read the cohorts of a project. Only complete lists are returned."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class QueriedCohorts:
         page_size: int,
         progress: Mapping[str, Any],
     ) -> None:
-        """Keep what to read; nothing is asked yet.
+        """Create the source. This sends nothing.
 
         Args:
-            client: Asks.
+            client: Sends the queries.
             wanted: The setting `cohorts`.
-            profile_properties: The properties that records carry.
-            page_size: Members a page to ask for.
-            progress: What STATE says: `read` (cohort → when it was read last, UNIX seconds).
+            profile_properties: The profile properties of the records.
+            page_size: The number of members to ask for in one page.
+            progress: The tap's STATE. `read`: cohort → when it was last read, in UNIX seconds.
         """
         self._client = client
         self._wanted = wanted
@@ -65,17 +65,14 @@ class QueriedCohorts:
         self._names = tuple(profile_properties)
         self._members = 0
         self.incomplete: dict[str, str] = {}
-        """Cohorts that did not come completely → why."""
+        """Cohorts that could not be read completely → the reason."""
 
     def list_cohorts(self) -> list[dict[str, Any]]:
-        """Ask which cohorts there are, and choose those that are wanted.
-
-        Returns:
-            Their records.
+        """Return the records of the cohorts to read, with one query.
 
         Raises:
-            SettingsError: A name is unknown, or Mixpanel refuses the project.
-            TemporaryError: No answer came.
+            SettingsError: A name in the settings is unknown, or Mixpanel rejects the project.
+            TemporaryError: There was no answer.
         """
         try:
             listed = self._ask_for_list()
@@ -92,24 +89,24 @@ class QueriedCohorts:
         return [cohort for cohort in listed if str(cohort["id"]) in chosen]
 
     def _ask_for_list(self) -> list[dict[str, Any]]:
-        """Ask for the list, and again if it comes cut off."""
+        """Query the list of cohorts, and query again if the answer is cut off."""
         for _ in range(TRIES_OF_THE_LIST - 1):
             with suppress(_CutListError):
                 return _read_list(self._client.ask(_LIST, {}))
         return _read_list(self._client.ask(_LIST, {}))
 
     def plan(self, cohorts: Sequence[Mapping[str, Any]]) -> int:
-        """Log beforehand what the run takes, and which schedule that fits.
+        """Log how many queries the run needs, and which schedule fits.
 
         Returns:
-            The queries of one run.
+            The number of queries of one run.
         """
         pages = sum(max(1, math.ceil((c["count"] or 0) / self._page_size)) for c in cohorts)
         queries, limit = pages + 1, self._client.budget.limit
         left = self._client.budget.left(self._client.now())
         _log.info(
-            "%d cohorts: a run takes about %d queries of %d an hour (%d are left in this hour, "
-            "after the list of cohorts); it fits a schedule of %s.",
+            "%d cohorts: a run needs about %d queries of %d an hour (%d are left in this hour, "
+            "after the list of cohorts). A schedule of %s fits.",
             len(cohorts),
             queries,
             limit,
@@ -118,13 +115,16 @@ class QueriedCohorts:
         )
         if queries > limit:
             _log.warning(
-                "One run takes more queries than an hour has: name fewer cohorts, set a larger "
+                "One run needs more queries than an hour allows: read fewer cohorts, set a larger "
                 "page_size or retry_seconds, or let Mixpanel push to mixpanel-cohort-inbox."
             )
         return queries
 
     def readings(self) -> Iterator[Reading]:
-        """Yield the cohorts that came completely, those first that were read longest ago."""
+        """Yield the complete cohorts. The cohort that was read longest ago comes first.
+
+        So if the budget is not enough for all cohorts, the next run starts with the others.
+        """
         cohorts = self.list_cohorts()
         self.plan(cohorts)
         there = {str(cohort["id"]) for cohort in cohorts}
@@ -148,33 +148,33 @@ class QueriedCohorts:
             )
 
     def failure(self) -> ConnectorError | None:
-        """Give what did not come, or which property no member has; None if all is well."""
+        """Return the error about incomplete cohorts or unknown properties, or None."""
         if self.incomplete:
             cohorts = "; ".join(f"{cohort} ({why})" for cohort, why in self.incomplete.items())
             return TemporaryError(
-                f"These cohorts did not come completely and were not sent: {cohorts}. The others "
-                "were; run again later."
+                f"These cohorts could not be read completely and were not sent: {cohorts}. The "
+                "others were sent. Run again later."
             )
         missing = [name for name in self._names if name not in self._pages.properties_seen]
         if missing and self._members:
             return SettingsError(
                 f"Setting profile_properties: none of the {self._members} members has "
                 f"{', '.join(missing)}. Correct the name, as Mixpanel spells it, or remove it. "
-                "All members were sent all the same."
+                "All members were sent anyway."
             )
         return None
 
     def final_progress(self) -> dict[str, Any]:
-        """Give what STATE says now."""
+        """Return the value for STATE."""
         recent = self._client.budget.recent(self._client.now())
         return {"queries": [int(moment) for moment in recent], "read": dict(self._read)}
 
 
 def _read_list(body: bytes) -> list[dict[str, Any]]:
-    """Read the list of cohorts; one that has no id costs that cohort.
+    """Return the records of the cohorts in an answer. Entries without an id are left out.
 
     Raises:
-        TemporaryError: The answer is no such list.
+        TemporaryError: The answer is not a list of cohorts.
     """
     try:
         content: Any = decode_leniently(body)
@@ -184,8 +184,8 @@ def _read_list(body: bytes) -> list[dict[str, Any]]:
     records = [record for cohort in entries or () if (record := _record(cohort)) is not None]
     if entries is None or (entries and not records):
         raise _CutListError(
-            "Mixpanel's list of cohorts is cut off or of another form: run again later, and check "
-            "api_url if it stays so."
+            "Mixpanel's list of cohorts is cut off or has an unknown form: run again later, and "
+            "check api_url if that does not help."
         )
     if len(records) < len(entries):
         _log.warning(

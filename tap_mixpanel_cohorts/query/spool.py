@@ -1,4 +1,4 @@
-"""A cohort's members between their pages and the output: on disk, the reader's alone."""
+"""Keep a cohort's members on disk until all its pages have been read."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _BUCKETS: Final = 256
 
 
 class Spool:
-    """Holds records until it is certain that they are all there.
+    """Hold the records of a cohort until the cohort is complete.
 
-    A cohort is given out completely or not at all, and may be larger than the memory. The file has
-    no name, so that it ends with the process.
+    A cohort is emitted completely or not at all, and may be larger than the memory. The temporary
+    file has no name: other users cannot open it, and it disappears with the process.
     """
 
     def __init__(self) -> None:
-        """Begin; the file is made when the first page comes."""
+        """Create an empty spool. The file is created when more than 1 MiB has been added."""
         self._file = tempfile.SpooledTemporaryFile(max_size=_BLOCK_BYTES)  # noqa: SIM115 - closed below
         self._hashes = [array("q") for _ in range(_BUCKETS)]
         self.received = 0
 
     def add(self, ids: Iterable[str], lines: bytes) -> None:
-        """Keep a page.
+        """Add the records of a page.
 
         Args:
-            ids: The members' distinct ids.
-            lines: Their records as NDJSON.
+            ids: The distinct ids of the members.
+            lines: The records as NDJSON.
 
         Raises:
             TemporaryError: The disk is full.
@@ -52,7 +52,10 @@ class Spool:
             ) from error
 
     def distinct(self) -> int:
-        """Count the members, each once. Two in 27 million million have the same hash."""
+        """Return the number of different members, counted by their 64-bit hashes.
+
+        The hashes are in buckets, so that only a small set is in memory at a time.
+        """
         return sum(len(set(bucket)) for bucket in self._hashes)
 
     def blocks(self) -> Iterator[Block]:

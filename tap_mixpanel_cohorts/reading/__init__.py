@@ -1,1 +1,1 @@
-"""What one run gives out: cohort by cohort, a complete list or the changes, never both."""
+"""Emit for each cohort its complete list or its changes, never both in one run."""

@@ -1,4 +1,4 @@
-"""One cohort as a run gives it out."""
+"""The form in which a source returns a cohort."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ COHORTS: Final = "cohorts"
 MEMBERS: Final = "cohort_members"
 CHANGES: Final = "cohort_changes"
 _MOST_DIGITS: Final = 18
-"""So many digits always fit into 64 bits."""
+"""Numbers of up to 18 digits always fit into 64 bits."""
 
 
 class Block(NamedTuple):
-    """Some records: NDJSON, each with a newline at its end."""
+    """Some records as NDJSON. Each record ends with a newline."""
 
     ndjson: bytes
     records: int
@@ -24,13 +24,13 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """A cohort and its people, given out in this order: people, the cohort's record, STATE.
+    """A cohort and its people. They are emitted in this order: people, the cohort's record, STATE.
 
     Attributes:
-        stream: `cohort_members` for a complete list, `cohort_changes` for who entered and left.
-        blocks: Its records.
-        cohort: The cohort's own record.
-        progress: What STATE says when all of this is out.
+        stream: `cohort_members` for a complete list, `cohort_changes` for changes.
+        blocks: The records of the people.
+        cohort: The record of the cohort.
+        progress: The STATE to write after these records.
     """
 
     stream: str
@@ -40,7 +40,7 @@ class Reading:
 
 
 def cohort_number(text: str) -> int | str:
-    """Write a cohort's id as Mixpanel's query API does: a number if it is one."""
+    """Return a cohort's id in the form of Mixpanel's query API: as a number if possible."""
     is_number = (
         text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and str(int(text)) == text
     )

@@ -1,4 +1,4 @@
-"""What the inbox has that STATE has not passed: complete lists, or changes."""
+"""Read from the inbox what is newer than STATE: complete lists, or changes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,13 @@ _log = logging.getLogger("tap-mixpanel-cohorts")
 
 @contextmanager
 def open_inbox(url: str) -> Iterator[sa.Connection]:
-    """Read an inbox as it is at one moment.
+    """Open an inbox for reading, in one transaction that does not see later changes.
 
     Args:
         url: The setting `inbox_db`.
+
+    Yields:
+        The connection.
 
     Raises:
         SettingsError: There is no inbox.
@@ -50,7 +53,7 @@ def open_inbox(url: str) -> Iterator[sa.Connection]:
 
 
 class PushedCohorts:
-    """The cohorts of an inbox, in the order in which they were pushed."""
+    """Read the cohorts of an inbox, in the order in which they were pushed."""
 
     def __init__(
         self,
@@ -60,14 +63,15 @@ class PushedCohorts:
         profile_properties: Sequence[str],
         progress: Mapping[str, Any],
     ) -> None:
-        """Look at what there is.
+        """Find the cohorts with news.
 
         Args:
-            connection: From `open_inbox`.
+            connection: A connection from `open_inbox`.
             wanted: The setting `cohorts`.
-            profile_properties: The properties that records carry.
-            progress: What STATE says: `inbox` (its identity), `sequence`, `ahead` (cohort's row →
-                a later sequence) and `cohorts` (the setting of that run).
+            profile_properties: The profile properties of the records.
+            progress: The tap's STATE. `inbox`: the identity of the inbox. `sequence`: the number up
+                to which all cohorts were read. `ahead`: cohort's row → a higher number, for cohorts
+                that a run had read before it ended early. `cohorts`: the setting in that run.
         """
         self._connection = connection
         self._names = tuple(profile_properties)
@@ -88,32 +92,33 @@ class PushedCohorts:
         for row in rows:
             if row.cohort_id not in chosen:
                 continue
-            # What an earlier setting left out was never given out, whatever STATE has passed.
+            # A cohort that an earlier setting left out was never emitted, so it is read from the
+            # start, whatever number STATE has.
             since = ahead.get(str(row.id), passed) if row.cohort_id in before else 0
             if row.sequence > since:
                 self._due.append((row, since))
             if since == 0 < row.sequence and not row.is_complete:
                 self._warnings.append(
                     f"Cohort {row.cohort_id} ({row.name}) comes as changes: the inbox has not "
-                    "received its whole list. For that, delete its sync in Mixpanel and add it "
-                    "again."
+                    "received its complete list. To get it, delete the cohort's sync in Mixpanel "
+                    "and add it again."
                 )
         self.incomplete: dict[str, str] = {}
-        """Nothing in an inbox comes in part."""
+        """Always empty: an inbox holds no incomplete cohorts."""
 
     @property
     def passed_sequence(self) -> int:
-        """What the STATE of this run has passed: nobody needs anything older for changes."""
+        """The number in the STATE that the run began with. Changes up to it are not needed."""
         return int(self._progress.get("sequence", 0))
 
     def readings(self) -> Iterator[Reading]:
-        """Yield the cohorts with news; each is to be given out before the next is asked for."""
+        """Yield the cohorts with news. Emit each cohort before asking for the next one."""
         self._warn_of_properties()
         for warning in self._warnings:
             _log.warning(warning)
         for row in self._coming:
             _log.info(
-                "Cohort %s (%s) is not given out yet: %d of %d pages of its first list have come.",
+                "Cohort %s (%s) is not sent yet: %d of %d pages of its first list have arrived.",
                 row.cohort_id,
                 row.name,
                 *self._pages_of(row),
@@ -127,20 +132,23 @@ class PushedCohorts:
             yield self._reading(row, since, progress)
 
     def failure(self) -> SettingsError | None:
-        """Give which cohort of the settings was never pushed; None before the first push."""
+        """Return the error about cohorts in the settings that were never pushed, or None.
+
+        Before the first push there is no error.
+        """
         if not (self._unknown and self._knows_cohorts):
             return None
         return SettingsError(
             f"Setting cohorts: the inbox has no {'; no '.join(self._unknown)}. Correct it, or add "
-            "the cohort's sync in Mixpanel. All others were given out."
+            "the cohort's sync in Mixpanel. All others were sent."
         )
 
     def final_progress(self) -> dict[str, Any]:
-        """Give what STATE says when everything is out."""
+        """Return the value for STATE after all records."""
         return self._state(self._newest, {})
 
     def _pages_of(self, row: sa.Row[Any]) -> tuple[int, int]:
-        """Count the pages that have come of a cohort's newest export, and all of its pages."""
+        """Return how many pages of a cohort's newest delivery have arrived, and how many it has."""
         newest = (
             sa.select(sa.func.count(pages.c.page), deliveries.c.total_pages)
             .select_from(deliveries)
@@ -161,28 +169,31 @@ class PushedCohorts:
             state["cohorts"] = self._wanted
         if ahead:
             state["ahead"] = dict(ahead)
-            # Until the end, the setting of the run before decides who was given out.
+            # Until the run is at its end, the setting of the run before decides which cohorts
+            # count as emitted.
             state.pop("cohorts", None)
             if self._progress.get("cohorts"):
                 state["cohorts"] = self._progress["cohorts"]
         return state
 
     def _usable(self, progress: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Leave STATE alone that is about another inbox, or about what was lost since."""
+        """Return STATE, or an empty STATE if it belongs to another or to a later inbox."""
         if not progress:
             return {}
         if progress.get("inbox") != self._inbox.identity:
-            _log.warning("STATE is about another inbox: every cohort is given out from the start.")
+            _log.warning("STATE belongs to another inbox: every cohort is sent from the start.")
             return {}
         if progress.get("sequence", 0) > self._inbox.sequence:
             _log.warning(
                 "STATE is ahead of the inbox, which was restored from an older copy: every cohort "
-                "is given out from the start."
+                "is sent from the start."
             )
             return {}
         return progress
 
     def _reading(self, row: sa.Row[Any], since: int, progress: dict[str, Any]) -> Reading:
+        # A complete list is emitted if STATE has not read this list yet, or if rows of people who
+        # left were deleted after STATE: their removal cannot be emitted as a change any more.
         is_list = row.is_complete and (
             since == 0 or row.list_sequence > since or row.purged_sequence > since
         )
@@ -193,7 +204,8 @@ class PushedCohorts:
             count = self._connection.scalar(sa.select(sa.func.count()).where(chosen))
         else:
             changed = sa.and_(here, members.c.sequence > 0, members.c.sequence > since)
-            # A list that holds only part of the cohort is new as a whole.
+            # A new list that is not complete is emitted as changes: all its rows, not only the
+            # changed ones.
             chosen = here if row.list_sequence > since else changed
         number = cohort_number(row.cohort_id)
         return Reading(
@@ -238,7 +250,7 @@ class PushedCohorts:
         missing = [name for name in self._names if name not in kept]
         if missing:
             _log.warning(
-                "The inbox does not keep %s, so that it is null in every record: name it in "
+                "The inbox does not keep %s, so it is null in every record: name it in "
                 "--profile-properties of mixpanel-cohort-inbox and under Properties to Export in "
                 "Mixpanel.",
                 ", ".join(missing),
@@ -246,9 +258,13 @@ class PushedCohorts:
 
 
 def note_passed(url: str, sequence: int) -> None:
-    """Note in the inbox what STATE has passed, so that it may delete what is older.
+    """Store in the inbox up to which number STATE has read, so that older rows can be deleted.
 
-    A database that this user may only read is left as it is.
+    If this user may not write to the database, nothing is stored.
+
+    Args:
+        url: The setting `inbox_db`.
+        sequence: The number in STATE.
     """
     engine = make_engine(parse_url(url, "Setting inbox_db"), writes=True, connections=1)
     try:

@@ -1,4 +1,4 @@
-"""Which cohorts a run reads. Pure."""
+"""Choose the cohorts that a run reads. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Named(NamedTuple):
-    """What a cohort can be chosen by."""
+    """The id and the name of a cohort, by which it can be chosen."""
 
     id: str
     name: str
@@ -24,11 +24,12 @@ def choose(
     """Choose cohorts by id or name.
 
     Args:
-        cohorts: Those there are.
-        wanted: The setting `cohorts`; all if it is None or empty.
+        cohorts: All cohorts.
+        wanted: The setting `cohorts`. None or empty: all cohorts.
 
     Returns:
-        The ids of those chosen, and one line for each entry that names none, with near names.
+        The ids of the chosen cohorts, and one text for each entry without a cohort, with similar
+        names.
     """
     there = list(cohorts)
     if not wanted:
@@ -36,7 +37,7 @@ def choose(
     chosen: set[str] = set()
     unknown = []
     for entry in (id_text(one) or str(one) for one in wanted):
-        # A number is an id first; only if there is none such is it a name.
+        # A number is an id. Only if there is no such id, it is taken for a name.
         found = {cohort.id for cohort in there if cohort.id == entry.strip()} or {
             cohort.id for cohort in there if cohort.name == entry
         }

@@ -1,1 +1,1 @@
-"""Sending changes to Braze: requests, what their answers mean, and acknowledgements."""
+"""Send changes to Braze: requests, the meaning of responses, and acknowledgements."""

@@ -1,4 +1,4 @@
-"""What Braze's answer to one request says. Pure.
+"""Interpret Braze's answer to one request. Pure.
 
 Source: the errors of the partner cohort import and of `/users/track` in Braze's API reference.
 """
@@ -26,19 +26,20 @@ _MOST_SHOWN: Final = 200
 
 
 class BrazeAnswer(NamedTuple):
-    """Braze's answer to one request.
+    """Braze's response to one request.
 
     Attributes:
-        status: HTTP status; 0 without a complete response (timeout, broken connection).
-        message: Braze's message, or the error of the connection; shortened.
-        wait: Seconds that Braze asks to wait; 0 if it does not.
-        refused: People whom the answer names as refused: index in the request → reason. Beside a
-            success the others are accepted; beside 400 nobody is.
-        refused_unnamed: Reason of an error in a successful answer that names no person, or None.
-        from_braze: Whether it has the form of Braze's answers; a proxy or another service may
-            answer every request with 200.
-        rate_limit: The rate limit that it states, or None.
-        is_retry: Whether the same request was sent before; then Braze may have applied it already.
+        status: The HTTP status. 0 without a complete response (timeout, broken connection).
+        message: Braze's message or the error of the connection, shortened.
+        wait: The seconds to wait before the next request. 0 if Braze asks for no wait.
+        refused: Index of a person in the request → the reason why Braze refused the person. With a
+            success status, all other people are accepted. With status 400, no person is.
+        refused_unnamed: The reason of an error that names no person, in a response with a success
+            status. None if there is no such error.
+        from_braze: Whether the response has the form of Braze's responses. A proxy or another
+            service may answer every request with 200.
+        rate_limit: The rate limit in the headers, or None.
+        is_retry: Whether the same request was sent before. Then Braze may already have applied it.
     """
 
     status: int
@@ -57,7 +58,7 @@ class BrazeAnswer(NamedTuple):
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is a success, also if a proxy sent it."""
+        """Whether the status is a success. The response may still come from a proxy."""
         return _FIRST_SUCCESS <= self.status < FIRST_REDIRECT
 
     @property
@@ -89,7 +90,7 @@ def read_answer(response: HttpResponse, now: float) -> BrazeAnswer:
 
 
 def _wait(headers: Mapping[str, str], limit: RateLimit | None, now: float) -> float:
-    """Read `Retry-After`, or when the rate limit starts again where no requests are left."""
+    """Return the seconds to wait: `Retry-After`, or else until an exhausted rate limit resets."""
     wait = retry_after_seconds(headers.get("Retry-After"), now)
     if wait or limit is None or limit.remaining > 0:
         return wait
@@ -97,7 +98,12 @@ def _wait(headers: Mapping[str, str], limit: RateLimit | None, now: float) -> fl
 
 
 def _errors(content: Mapping[str, Any]) -> tuple[dict[int, str], str | None]:
-    """Read the errors in an answer of `/users/track`: people whom it refuses."""
+    """Return the errors in a response of `/users/track`.
+
+    Returns:
+        Index in the request → reason for people whom Braze names, and the reason of an error that
+        names no person, or None.
+    """
     named: dict[int, str] = {}
     unnamed = None
     errors = content.get("errors")

@@ -1,4 +1,4 @@
-"""Sends one request about the people of a list, and notes in the store what Braze made of it.
+"""Send one request about the people of a list, and store the members that Braze accepted.
 
 `list_delivery` decides which requests there are.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from target_braze_cohorts.store.membership import MembershipStore
 
 SAMPLES: Final = 4
-"""So many members, spread over a refused page, are tried alone."""
+"""Number of members, spread over a refused page, that are tried alone."""
 
 
 @dataclass
 class MembersChanged:
-    """How many people Braze added, removed and refused in one list."""
+    """The numbers of people whom Braze added, removed and refused in one list."""
 
     added: int = 0
     removed: int = 0
@@ -39,12 +39,17 @@ class ListChanges:
     """The adds of one list, or its removals.
 
     Attributes:
-        is_proven: Whether Braze has accepted somebody.
-        takes_removals: Whether it accepts the removal of nobody; None until it was asked.
-        status: Of the last refusal.
-        waiting: Pages that were refused before anybody was accepted.
-        is_locked: Whether Braze said that the cohort is locked.
-        lock: For one request at a time from then on.
+        known: The list.
+        change: Whether to add or to remove.
+        done: The counts of the list.
+        someone_staying: See `ListDelivery.send_changes`.
+        is_proven: Whether Braze has accepted a person of the list.
+        takes_removals: Whether Braze accepts the removal of a user who does not exist. None: not
+            asked yet.
+        status: The HTTP status of the last refusal.
+        waiting: Pages that were refused before a person was accepted.
+        is_locked: Whether Braze has answered that the cohort is locked.
+        lock: Held for each request once the cohort is locked.
     """
 
     known: KnownList
@@ -92,7 +97,7 @@ class ListChanges:
         self.is_locked = True
 
     def refusal(self) -> CohortRefusedError:
-        """Make the error for a list from which Braze takes nobody."""
+        """Return the error for a list of which Braze accepts no person."""
         return CohortRefusedError(f"Braze refused every member (status {self.status})")
 
 
@@ -101,9 +106,9 @@ class Page:
     """The members of one page while they are sent, in one or more requests.
 
     Attributes:
-        identifiers: All of them.
-        strangers: Those whom Braze certainly does not hold.
-        culprits: Those whom it refuses alone.
+        identifiers: All members of the page.
+        strangers: Members whom Braze certainly does not hold.
+        culprits: Members whom Braze refuses even alone.
     """
 
     identifiers: list[str]
@@ -111,18 +116,22 @@ class Page:
     culprits: list[RefusedMember] = field(default_factory=list)
 
     def doubt(self, identifiers: Sequence[str], answer: BrazeAnswer) -> None:
-        """Note that Braze may hold these after all: an attempt before the refusal had no answer."""
+        """Note that Braze may hold these members although it refused the request.
+
+        That is so if the refused request was a retry: the first attempt had no response, and Braze
+        may have applied it.
+        """
         if answer.is_retry:
             self.strangers.difference_update(identifiers)
 
     def samples(self) -> list[str]:
-        """Choose a few members, spread evenly."""
+        """Return a few members, spread evenly over the page."""
         step = max(1, len(self.identifiers) // SAMPLES)
         return self.identifiers[::-step][:SAMPLES]
 
 
 class ChangeRequests:
-    """Sends requests about people of lists, and writes Braze's acknowledgements to the store.
+    """Send requests about people of lists, and write Braze's acknowledgements to the store.
 
     All its methods run in one thread, the store's; only requests run in others.
     """
@@ -172,7 +181,7 @@ class ChangeRequests:
     def acknowledge(
         self, task: ListChanges, identifiers: Sequence[str], answer: BrazeAnswer
     ) -> None:
-        """Note a successful answer: whom Braze accepted, and whom it refused beside them.
+        """Store a successful answer: the people that Braze accepted, and those that it refused.
 
         Args:
             task: The list.
@@ -181,7 +190,8 @@ class ChangeRequests:
         """
         unsure = dict(answer.refused)
         if answer.refused_unnamed is not None or any(i >= len(identifiers) for i in unsure):
-            # Braze does not name the member, so no member of this request counts as acknowledged.
+            # Braze reports an error without naming the member, so it is not known who was accepted.
+            # No member of this request counts as acknowledged.
             reason = answer.refused_unnamed or next(iter(unsure.values()))
             unsure = dict.fromkeys(range(len(identifiers)), reason)
         acknowledged = [who for place, who in enumerate(identifiers) if place not in unsure]

@@ -1,4 +1,4 @@
-"""Sends one request to Braze and reads its answer. The only module here that uses HTTP."""
+"""Send one request to Braze and return the response. No other module here uses HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ADDRESS_SETTINGS: Final = "instance or rest_endpoint"
 
 
 class CohortNames(Protocol):
-    """Writes the names of cohorts, for a delivery that has such names."""
+    """Write the names of cohorts, for a delivery whose lists have names."""
 
     def name_cohort(self, label: str, name: str, created_at: str) -> BrazeAnswer:
         """Write a cohort's name: before its first members, and after each change of the name.
@@ -44,15 +44,15 @@ class CohortNames(Protocol):
 
 
 class BrazeClient(abc.ABC):
-    """Writes a cohort's members to Braze; each subclass is one way to do so.
+    """Write the members of cohorts to Braze. Each subclass uses one API of Braze.
 
-    Any number of threads may use it: each has a connection of its own.
+    Threads can share a client; each thread has its own connection.
     """
 
     credentials: str
     """The settings that hold the credentials, for messages."""
     most_users: int
-    """Most people in one request."""
+    """The most people in one request."""
 
     def __init__(
         self,
@@ -61,13 +61,13 @@ class BrazeClient(abc.ABC):
         headers: Mapping[str, bytes] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare requests; nothing is sent yet.
+        """Create a client. This sends nothing.
 
         Args:
-            endpoint: REST endpoint, see `instances.endpoint`.
-            timeouts: Seconds to wait for a connection and for an answer.
-            headers: More headers of every request.
-            now: UNIX seconds.
+            endpoint: The REST endpoint, see `instances.endpoint`.
+            timeouts: The seconds to wait for a connection, and for a response.
+            headers: Additional headers of every request.
+            now: Returns UNIX seconds.
         """
         self._now = now
         self.endpoint = endpoint
@@ -81,11 +81,14 @@ class BrazeClient(abc.ABC):
 
     @abc.abstractmethod
     def probe(self) -> BrazeAnswer:
-        """Send a request that writes nothing; 401 and 403 mean that the credentials are wrong."""
+        """Send a request that writes nothing, and return the response.
+
+        401 and 403 mean that the credentials are wrong.
+        """
 
     @property
     def cohort_names(self) -> CohortNames | None:
-        """What writes the names of cohorts; None for a delivery whose lists have no names."""
+        """Return the writer of cohort names; None for a delivery whose lists have no names."""
         return None
 
     @abc.abstractmethod
@@ -102,7 +105,7 @@ class BrazeClient(abc.ABC):
         """
 
     def abort(self) -> None:
-        """End the requests that are under way: the loop sees failed connections."""
+        """End the requests in flight. They fail as broken connections."""
         for session in list(self._sessions):
             session.abort()
 

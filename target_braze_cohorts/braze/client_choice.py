@@ -22,12 +22,12 @@ def make_client(
     """Create the client for the setting `delivery`.
 
     Args:
-        config: The target's settings.
-        timeouts: Seconds to wait for a connection and for an answer.
-        now: UNIX seconds.
+        config: The settings of the target.
+        timeouts: The seconds to wait for a connection, and for a response.
+        now: Returns UNIX seconds.
 
     Raises:
-        SettingsError: They name no usable endpoint.
+        SettingsError: The settings name no usable endpoint.
     """
     url = endpoint(config.get("instance"), config.get("rest_endpoint"))
     if config["delivery"] == ATTRIBUTE:

@@ -39,15 +39,15 @@ class CohortImport(BrazeClient):
         timeouts: tuple[float, float] = TIMEOUTS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare requests.
+        """Create a client.
 
         Args:
-            endpoint: REST endpoint.
-            partner_name: The partner's name in Braze's URLs.
-            partner_api_key: The partner's key.
-            data_import_key: The customer's key, `client_secret` to Braze.
-            timeouts: Seconds to wait for a connection and for an answer.
-            now: UNIX seconds.
+            endpoint: The REST endpoint.
+            partner_name: The name of the partner in Braze's URLs.
+            partner_api_key: The key of the partner.
+            data_import_key: The key of the customer. Braze calls it `client_secret`.
+            timeouts: The seconds to wait for a connection, and for a response.
+            now: Returns UNIX seconds.
         """
         super().__init__(endpoint, timeouts, now=now)
         self._path = f"/partners/{quote(partner_name, safe='')}/cohorts"

@@ -1,4 +1,4 @@
-"""Checks the credentials for `--check`, without changing anything in Braze."""
+"""Check the credentials for `--check`, without changing data in Braze."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def check_account(client: BrazeClient) -> str:
-    """Check that Braze accepts the credentials; ask once more if it is busy.
+    """Check that Braze accepts the credentials. If Braze is busy, check once more.
 
     Args:
-        client: With `CHECK_TIMEOUTS`.
+        client: A client with `CHECK_TIMEOUTS`.
 
     Returns:
-        The result, in one line.
+        The result in one line.
 
     Raises:
-        SettingsError: Braze refuses the credentials, its certificate is not trusted, or the answer
-            is not Braze's.
+        SettingsError: Braze rejects the credentials, its certificate is not trusted, or the
+            response does not come from Braze.
         TemporaryError: Braze cannot be reached or is busy.
     """
     answer = ask_again_if_busy(
@@ -38,7 +38,7 @@ def check_account(client: BrazeClient) -> str:
             client.endpoint,
             answer.message,
             address=ADDRESS_SETTINGS,
-            result="Tried for a few seconds only; nothing was sent.",
+            result="The check tried for a few seconds only. Nothing was sent.",
         )
     if answer.is_temporary:
         raise TemporaryError(
@@ -47,6 +47,6 @@ def check_account(client: BrazeClient) -> str:
     judge(answer, client)
     require_braze(answer)
     return (
-        f"All is well: {client.endpoint} takes {client.credentials}, and the membership database "
-        "can be used. Nothing was sent."
+        f"All is well: {client.endpoint} accepts {client.credentials}, and the membership "
+        "database can be used. Nothing was sent."
     )

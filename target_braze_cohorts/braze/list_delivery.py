@@ -1,14 +1,16 @@
-"""Sends the changes of each list: pages side by side, refused people, acknowledgements.
+"""Send the changes of each list in pages: in parallel, with refused people and acknowledgements.
 
-The pages of one list go side by side, except the first, which shows whether Braze takes requests
-for this list at all. Braze refuses whole requests, so what a refused page means depends on that:
+The pages of a list are sent in parallel, except for the first page. The first page shows whether
+Braze accepts requests for this list at all. Braze refuses a whole request, also if only one person
+in it is wrong. So the meaning of a refused page depends on earlier pages:
 
-    somebody of the list was accepted    some of the page are at fault: halving finds them
-    nobody yet                           the request itself may be at fault: the page waits
+    a person of the list was accepted    some people of this page are wrong: halving finds them
+    no person was accepted yet           the request itself may be wrong: the page waits
 
-A page that waits is sent again once Braze has accepted somebody of any page. If it never does,
-`_find_proof` decides, and only then is the list given up. So people whom Braze refuses keep nobody
-else out, whatever their number and place, and a bad request is not blamed on people.
+Waiting pages are sent again when Braze has accepted a person of any page. If it never does,
+`_find_proof` decides whether the requests or the people are wrong, and only then is the list given
+up. So people whom Braze refuses do not keep other people out, and people are not blamed for a wrong
+request.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from target_braze_cohorts.braze.change_requests import ChangeRequests, ListChanges, Page
+from target_braze_cohorts.braze.change_requests import ListChanges, Page
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError, describe
 from target_braze_cohorts.braze.side_by_side import SideBySide
 from target_braze_cohorts.intake.identity import nobody
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
     from target_braze_cohorts.braze.braze_answer import BrazeAnswer
-    from target_braze_cohorts.braze.change_requests import MembersChanged
+    from target_braze_cohorts.braze.change_requests import ChangeRequests, MembersChanged
     from target_braze_cohorts.braze.client import CohortNames
     from target_braze_cohorts.braze.senders import Senders
     from target_braze_cohorts.planning.changes import KnownList
@@ -39,31 +41,26 @@ if TYPE_CHECKING:
 MOST_WAITING_PAGES: Final = 1_000
 """A list with so many refused pages and nobody accepted is given up; this bounds the memory."""
 MOST_TRIED_ALONE: Final = 5_000
-"""So many members are tried alone before a list is given up because Braze accepts nobody of it."""
+"""Number of members tried alone before a list is given up because Braze accepts none of them."""
 
 
 class ListDelivery:
-    """Sends the changes of lists to Braze and writes its acknowledgements to the store.
+    """Send the changes of lists to Braze, and write the acknowledgements to the store.
 
-    All its methods run in one thread, the store's; only requests run in others.
+    All methods run in one thread, because only this thread may use the store. Only the requests run
+    in other threads.
     """
 
-    def __init__(
-        self,
-        senders: Senders,
-        store: MembershipStore,
-        refused: Callable[[str, RefusedMember], None],
-    ) -> None:
+    def __init__(self, senders: Senders, store: MembershipStore, requests: ChangeRequests) -> None:
         """Connect the parts; nothing is sent yet.
 
         Args:
             senders: Send the requests.
             store: Known membership.
-            refused: Called with the id of the cohort and each member that Braze refused.
+            requests: Send one request about people each, with the same senders and store.
         """
-        self._senders, self._store = senders, store
-        self._requests = ChangeRequests(senders, store, refused)
-        # Half as many again as requests: the store then never keeps a sender waiting.
+        self._senders, self._store, self._requests = senders, store, requests
+        # 1.5 pages for each sender: a page is ready while the store works on another one.
         pages = senders.concurrency + senders.concurrency // 2
         self._places = asyncio.Semaphore(pages)
 
@@ -101,14 +98,15 @@ class ListDelivery:
         Args:
             known: The list.
             change: Whether to add or to remove.
-            pages: Lists of identifiers, each at most as long as one request allows.
-            done: Counts the changes; each answer adds to it.
-            someone_staying: Returns a member that Braze accepted before, who may be added again. A
-                request for this member shows whether Braze refuses the request or its members.
+            pages: Lists of identifiers. Each list fits into one request.
+            done: The counts of the list, updated with each response.
+            someone_staying: Returns a member whom Braze accepted in an earlier run, and who can be
+                added again. A request for this member shows whether Braze refuses the request or
+                the people in it.
 
         Raises:
-            CohortRefusedError: Braze takes nobody at all. What it holds stays known.
-            ConnectorError: What `Senders.ask` raises.
+            CohortRefusedError: Braze accepts no person at all. The known membership is kept.
+            ConnectorError: An error of `Senders.ask`.
         """
         task = ListChanges(known, change, done, someone_staying)
         await self._send_pages(task, (partial(self._begin, task, page) for page in pages))
@@ -122,6 +120,7 @@ class ListDelivery:
         for number, page in enumerate(pages):
             if not await group.start(page):
                 break
+            # Wait for the first page alone, see the module's docstring.
             if not number and not task.is_proven:
                 await group.join()
         await group.join()
@@ -133,13 +132,16 @@ class ListDelivery:
     # One page
 
     async def _begin(self, task: ListChanges, identifiers: list[str]) -> None:
-        """Note in the store what is about to be sent, and send it."""
+        """Write the intention to the store, then send a page.
+
+        The order matters: after a crash between the two, the store knows who may be in Braze.
+        """
         strangers = self._store.strangers(task.known.id, identifiers)
         self._store.intend(task.known.id, task.change, identifiers)
         await self._send_page(task, Page(identifiers, strangers))
 
     async def _send_page(self, task: ListChanges, page: Page) -> None:
-        """Send a page; it waits if Braze refuses it and has accepted nobody of the list."""
+        """Send a page. It waits if Braze refuses it and has accepted no person of the list yet."""
         identifiers = page.identifiers
         answer = await self._requests.send(task, identifiers)
         if answer.accepted:
@@ -156,14 +158,18 @@ class ListDelivery:
             raise task.refusal()
 
     async def _takes_somebody(self, task: ListChanges, page: Page) -> bool:
-        """Ask Braze with single members of a refused page; they are sent again with the others."""
+        """Return whether Braze accepts a person of a refused page, by sending some of them alone.
+
+        For removals a user who does not exist is sent instead. All members of the page are sent
+        again later, also the ones that were accepted here.
+        """
         if task.change is Change.REMOVE:
             if await self._takes_removals(task):
                 task.prove()
             return task.is_proven
         staying = task.someone_staying()
         for identifier in (*([] if staying is None else [staying]), *page.samples()):
-            if task.is_proven:  # by another page meanwhile
+            if task.is_proven:  # another page was accepted meanwhile
                 break
             if (await self._requests.send(task, [identifier])).accepted:
                 task.prove()
@@ -171,9 +177,10 @@ class ListDelivery:
         return task.is_proven
 
     async def _takes_removals(self, task: ListChanges) -> bool:
-        """Ask Braze to remove a user who does not exist, once for a list.
+        """Return whether Braze accepts the removal of a user who does not exist. Asked once a list.
 
-        It ignores unknown users, so that shows without any effect whether it takes the requests.
+        Braze ignores unknown users, so this request changes nothing and only shows whether Braze
+        accepts requests for this list.
         """
         if task.takes_removals is None:
             answer = await self._requests.send(task, [nobody(task.known.kind)], Change.REMOVE)
@@ -183,11 +190,15 @@ class ListDelivery:
     async def _isolate(
         self, task: ListChanges, page: Page, identifiers: Sequence[str], answer: BrazeAnswer
     ) -> None:
-        """Find whom Braze refuses of a request that it refused, and deliver the others."""
+        """Find the people whom Braze refuses in a refused request, and deliver the others.
+
+        The request is halved until a refused part is a single person.
+        """
         page.doubt(identifiers, answer)
         named = answer.refused.keys() >= set(range(len(identifiers)))
         if len(identifiers) == 1 or named:
-            # `/users/track` names everybody where it takes nobody of a request.
+            # A single person, or a response that names all people: `/users/track` does that if it
+            # accepts no person of a request. Then no halving is needed.
             for place, identifier in enumerate(identifiers):
                 message = answer.refused.get(place, answer.message)
                 page.culprits.append(
@@ -210,13 +221,13 @@ class ListDelivery:
             await self._isolate(task, page, identifiers, answer)
 
     async def _find_proof(self, task: ListChanges) -> None:
-        """Find out whether the requests are at fault or all the people who were tried.
+        """Find out whether the requests are wrong, or all the people who were sent so far.
 
-        If Braze does not even take the removal of a user who does not exist, the requests are at
-        fault. Otherwise everybody is tried alone.
+        If Braze refuses even the removal of a user who does not exist, the requests are wrong.
+        Otherwise the people of the waiting pages are sent alone, until Braze accepts one of them.
 
         Raises:
-            CohortRefusedError: Braze takes nobody.
+            CohortRefusedError: Braze accepts no person.
         """
         if not await self._takes_removals(task):
             raise task.refusal()

@@ -1,4 +1,4 @@
-"""Interprets Braze's answers: final, retry, or an error that no retry can fix. Pure.
+"""Interpret Braze's responses: final, retry, or an error that no retry can fix. Pure.
 
 Source: the errors of the partner cohort import and of `/users/track` in Braze's API reference.
 """
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from target_braze_cohorts.braze.client import BrazeClient
 
 HALVED: Final = frozenset({400, 413})
-"""Answers about the data of one person, or about too much data, and not about the request."""
+"""Statuses about the data of a person (400) or about too much data (413): halves may succeed."""
 UNAUTHORIZED: Final = frozenset({401, 403})
 LOCKED: Final = 423
 TOO_MANY_REQUESTS: Final = 429
 
 
 class CohortRefusedError(InputError):
-    """Braze refuses a cohort; the run continues with the others."""
+    """Braze refuses a cohort. The run continues with the others."""
 
 
 class CohortLockedError(TemporaryError):
-    """Braze has locked a cohort for another update; the run continues with the others."""
+    """Braze has locked a cohort for another update. The run continues with the others."""
 
 
 def judge(answer: BrazeAnswer, client: BrazeClient) -> TryAgain | None:
-    """Decide what to do after an answer, see `SendLoop.send`.
+    """Return what to do after a response, see `SendLoop.send`.
 
     Args:
-        answer: The answer.
+        answer: The response.
         client: The client that sent the request, for messages.
 
     Returns:
-        None for a final answer: accepted, or one of `HALVED`.
+        None for a final response: accepted, or a status in `HALVED`. Otherwise the retry.
 
     Raises:
         SettingsError: The credentials, the address or the request are wrong.
@@ -56,17 +56,17 @@ def judge(answer: BrazeAnswer, client: BrazeClient) -> TryAgain | None:
 
 
 def require_braze(answer: BrazeAnswer) -> None:
-    """Check that the answer is Braze's.
+    """Check that a response comes from Braze.
 
     Raises:
-        SettingsError: Another service or a proxy answered.
+        SettingsError: The response comes from another service or a proxy.
     """
     if not answer.from_braze:
         raise _not_braze(answer)
 
 
 def describe(answer: BrazeAnswer) -> str:
-    """Describe an answer, without its text where that could contain a person's id."""
+    """Return a short description of a response, without text that may contain a person's id."""
     if answer.status in UNAUTHORIZED or not answer.status:
         return f"{answer.status or 'no answer'}: {answer.message}"
     return f"status {answer.status}"

@@ -1,7 +1,7 @@
-"""Sends requests to Braze side by side; the caller awaits each answer.
+"""Send requests to Braze in parallel. The caller awaits each response.
 
-Requests block, so each runs in one of several threads. Everything else of a delivery runs in the
-thread of the caller: only that one may use the membership database.
+A request blocks its thread, so requests run in a pool of threads. Everything else of a delivery
+runs as coroutines in the caller's thread, because only this thread may use the membership database.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Senders(CountedRequests):
         concurrency: int,
         retry_seconds: float,
     ) -> None:
-        """Prepare; the threads start with the first request.
+        """Create the senders. The threads start with the first request.
 
         Args:
-            client: Makes the requests.
-            loop: Sends them, and retries; `rate_limit` is its gate.
-            rate_limit: Learns from the answers.
-            concurrency: Most requests in flight.
-            retry_seconds: How long one request is retried after its first failure.
+            client: Sends one request.
+            loop: Retries requests. `rate_limit` is its gate.
+            rate_limit: The shared rate limit, updated from each response.
+            concurrency: The most requests in flight.
+            retry_seconds: How many seconds one request is retried after its first failure.
         """
         super().__init__(loop)
         self.client = client
@@ -52,11 +52,11 @@ class Senders(CountedRequests):
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="sender")
 
     def check_credentials(self) -> None:
-        """Send a request that writes nothing.
+        """Check the credentials with a request that writes nothing.
 
         Raises:
-            SettingsError: Braze refuses the credentials, or the address is wrong.
-            TemporaryError: Braze did not answer for a minute.
+            SettingsError: Braze rejects the credentials, or the address is wrong.
+            TemporaryError: Braze did not respond for a minute.
         """
         answer = probe_before_run(
             self._loop, self._noting(self.client.probe), self._judge, self._retry_seconds
@@ -77,18 +77,18 @@ class Senders(CountedRequests):
     def ask_now(
         self, request: Callable[[], BrazeAnswer], *, once_if_locked: bool = False
     ) -> BrazeAnswer:
-        """Send a request until it has a final answer.
+        """Send a request until it has a final response.
 
         Args:
-            request: Sends it once.
-            once_if_locked: Whether 423, a locked cohort, is a final answer too.
+            request: Sends the request once.
+            once_if_locked: Whether 423, a locked cohort, is a final response too.
 
         Returns:
-            The final answer: accepted, or one of `HALVED`.
+            The final response: accepted, or a status in `HALVED`.
 
         Raises:
             SettingsError: The credentials or the address are wrong.
-            TemporaryError: Braze did not answer for `retry_seconds`.
+            TemporaryError: Braze did not respond for `retry_seconds`.
             CohortLockedError: The cohort stayed locked for `retry_seconds`.
             StoppedError: A signal, or the failure of another request, stopped the run.
         """
@@ -107,16 +107,16 @@ class Senders(CountedRequests):
         return answer._replace(is_retry=attempts > 1)
 
     def stop(self) -> None:
-        """Start no more requests: one has failed for good."""
+        """Start no more requests, because one has failed permanently."""
         if not self._loop.is_stopped:
             self._loop.stop("Another request has failed.")
 
     def close(self) -> None:
-        """End the threads, after the requests that are under way."""
+        """Wait for the requests in flight, and end the threads."""
         self._threads.shutdown()
 
     def _noting(self, request: Callable[[], BrazeAnswer]) -> Callable[[], BrazeAnswer]:
-        """Make the shared rate limit learn from each answer."""
+        """Return a request that updates the shared rate limit from its response."""
 
         def send() -> BrazeAnswer:
             answer = request()

@@ -1,4 +1,4 @@
-"""Runs coroutines side by side, so many at once, until all have ended."""
+"""Run coroutines in parallel, with a bound on their number, until all have ended."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 
 class SideBySide:
-    """Runs coroutines at the same time, so many of them; the first failure starts no more.
+    """Run coroutines in parallel. After the first failure, no more are started.
 
-    An answer that is on its way is worth waiting for: Braze may have taken the change. So nothing
-    is cancelled.
+    Running coroutines are not cancelled: Braze may have applied their change, and the response
+    shows whether it did. `asyncio.TaskGroup` would cancel them.
     """
 
     def __init__(
         self, places: asyncio.Semaphore, failed: Callable[[BaseException], None] = lambda _: None
     ) -> None:
-        """Start with nothing to run.
+        """Start without coroutines.
 
         Args:
-            places: One for each coroutine that may run; several groups may share them.
-            failed: Called at once with each failure.
+            places: Bounds the number of running coroutines. Several groups may share it.
+            failed: Called with each error, as soon as it is raised.
         """
         self._places, self._failed = places, failed
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -33,10 +33,10 @@ class SideBySide:
         """Run a coroutine as soon as there is a place.
 
         Args:
-            coroutine: Makes it.
+            coroutine: Returns the coroutine.
 
         Returns:
-            Whether it runs; False after a failure, which `join` raises.
+            Whether the coroutine was started. False after a failure, which `join` raises.
         """
         await self._places.acquire()
         if self._failure is not None:

@@ -36,26 +36,26 @@ class UserAttribute(BrazeClient):
         timeouts: tuple[float, float] = TIMEOUTS,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare requests.
+        """Create a client.
 
         Args:
-            endpoint: REST endpoint.
-            api_key: A key with the permission `users.track`.
-            attribute_name: The array attribute.
-            timeouts: Seconds to wait for a connection and for an answer.
-            now: UNIX seconds.
+            endpoint: The REST endpoint.
+            api_key: A REST API key with the permission `users.track`.
+            attribute_name: The name of the array attribute.
+            timeouts: The seconds to wait for a connection, and for a response.
+            now: Returns UNIX seconds.
         """
         super().__init__(endpoint, timeouts, {"Authorization": f"Bearer {api_key}".encode()}, now)
         self._attribute = attribute_name
 
     def probe(self) -> BrazeAnswer:
-        """Send an empty list of users: Braze answers 400 if the key is valid."""
+        """Send an empty list of users. Braze answers 400 if the key is valid."""
         return self._post("/users/track", {"attributes": []})
 
     def change(
         self, label: str, change: Change, kind: str, identifiers: Sequence[str]
     ) -> BrazeAnswer:
-        """Add the value to people's attribute or remove it; never creates a user."""
+        """Add the value to people's attribute or remove it. This never creates a user."""
         value = {"remove" if change is Change.REMOVE else "add": [label]}
         attributes = [
             {

@@ -1,1 +1,1 @@
-"""Reads the input: cohorts, members and changes, and the proof that a list is complete."""
+"""Read the input: cohorts, members and changes, and the proof that a list is complete."""

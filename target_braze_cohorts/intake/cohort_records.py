@@ -1,4 +1,4 @@
-"""Reads each record by the role of its stream, and stages members and profiles."""
+"""Read each record by the role of its stream, and stage members and profiles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class MemberStage(Protocol):
-    """Stores what the intake reads, until the input ends."""
+    """The store for members and profiles until the input ends."""
 
     def add_member(self, cohort: int, member: str, *, removed: bool) -> None:
         """Store a member record of the cohort with this number."""
@@ -42,17 +42,19 @@ class Cohort:
     """A cohort in the input.
 
     Attributes:
-        number: Its number in staging, from 1.
-        id: Its id in the source, as text.
-        name: Its name; None until its own record is read.
-        created: When it was created, as the source writes it.
-        count: How many members the source counts.
-        has_wrong_count: Whether the source's count is no whole number, and proves nothing.
-        nameless: Member records without a usable id; they are not staged.
-        set_aside: Records that no stream map could take, or too large to be read.
-        not_members: Records marked as removed in a stream of full lists; they are not staged.
-        has_list: Whether the input has records of it in the stream of full lists.
-        by_changes: Whether the input says who entered and left, and nothing of the others.
+        number: The number of the cohort in staging, from 1.
+        id: The id in the source, as text.
+        name: The name. None until the cohort's own record is read.
+        created: When the cohort was created, as the source writes it.
+        count: The number of members in the cohort's own record.
+        has_wrong_count: Whether this number is not a whole number, and so proves nothing.
+        nameless: The number of member records without a usable id. They are not staged.
+        set_aside: The number of records that a stream map could not process, or too large to be
+            read.
+        not_members: The number of records marked as removed in a stream of full lists. They are not
+            staged.
+        has_list: Whether the stream of full lists has records of this cohort.
+        by_changes: Whether the input holds only changes of this cohort: who entered and who left.
     """
 
     number: int
@@ -92,7 +94,7 @@ class Cohort:
 
 
 class Intake:
-    """Takes records by the role of their stream."""
+    """Read records by the role of their stream, and collect the cohorts."""
 
     def __init__(
         self, config: Mapping[str, Any], staging: MemberStage, rejects: RejectedMembers
@@ -100,9 +102,9 @@ class Intake:
         """Start without cohorts.
 
         Args:
-            config: The target's settings.
-            staging: Stores members and profiles.
-            rejects: Stores member records without an id of the cohort or the member.
+            config: The settings of the target.
+            staging: The store for members and profiles.
+            rejects: The dead letter for member records without an id of the cohort or the member.
         """
         self.cohorts: dict[str, Cohort] = {}
         self.passed_over: set[str] = set()
@@ -112,8 +114,8 @@ class Intake:
         self._rejects = rejects
         selected = config.get("cohort_ids")
         self._selected = None if selected is None else {str(value) for value in selected}
-        # A member may come before the record with its cohort's name. So with names in the setting
-        # every cohort is taken in, until `select_by_name` knows them all.
+        # A member may come before the record with its cohort's name. So if the setting has names,
+        # all cohorts are read first, and `select_by_name` drops the others at the end.
         self._undecided = any(not value.isdigit() for value in self._selected or ())
         self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
@@ -125,7 +127,7 @@ class Intake:
         """Records that no stream map could take, or too large to be read."""
         self._set_aside_of_cohorts = 0
         self.unusable = 0
-        """Records whose identifier has not the form of its kind: no e-mail address, for example."""
+        """The number of records whose identifier has a wrong form: not an e-mail address, say."""
         self._has_identified_profile = self._has_identified_member = False
         self._has_identified_records = False
         self._profile_fields = profile_fields(config["external_id_property"])
@@ -137,7 +139,7 @@ class Intake:
 
     @property
     def takes_changes(self) -> bool:
-        """Whether the input may have changes, so that a cohort that is absent has none."""
+        """Whether the input may have changes. Then a cohort that is not in it has no changes."""
         return self._changes.in_members or (
             self._changes.name is not None and self.changes_evidence.began
         )
@@ -158,7 +160,7 @@ class Intake:
 
     @property
     def lacks_profiles(self) -> bool:
-        """Whether identifiers come from profiles and the profiles stream was not selected."""
+        """Whether identifiers must come from profiles, but the input has no profiles stream."""
         has_people = self.members_evidence.has_records or self.changes_evidence.has_records
         return (
             self.joined
@@ -173,12 +175,12 @@ class Intake:
         return self.profiles_evidence.has_records and not is_identified
 
     def evidence(self) -> tuple[StreamEvidence, ...]:
-        """Return what proves the end of each stream."""
+        """Return the evidence of each stream."""
         lists = (self.cohorts_evidence, self.members_evidence, self.profiles_evidence)
         return lists if self._changes.name is None else (*lists, self.changes_evidence)
 
     def evidence_at_end(self, *, cut: bool) -> InputEvidence:
-        """Return what proves that the input is complete, once it has ended.
+        """Return the proof that the input is complete. Call it after the end of the input.
 
         Args:
             cut: Whether the input ended in the middle of a line.
@@ -187,7 +189,8 @@ class Intake:
         return InputEvidence(
             cut=cut,
             members_complete=members,
-            # Without a stream of cohorts, the complete members name every cohort that has any.
+            # Without a stream of cohorts, the complete members stream names all cohorts that have
+            # members.
             every_cohort_came=members
             and (cohorts.complete or not cohorts.began)
             and not self.takes_changes
@@ -198,7 +201,7 @@ class Intake:
         )
 
     def roles(self, stream: str) -> list[Take]:
-        """Return what reads a stream's records; empty if the settings do not name the stream."""
+        """Return the functions that read a stream's records. Empty: the stream has no role."""
         config = self._config
         takes: list[Take] = []
         if stream == config["cohorts_stream"]:
@@ -220,15 +223,16 @@ class Intake:
         return name is not None and not name.isdigit() and name in self._selected
 
     def select_by_name(self, known: Mapping[str, str | None]) -> None:
-        """Leave out the cohorts that `cohort_ids` does not include, at the end of the input.
+        """Drop the cohorts that `cohort_ids` does not include, at the end of the input.
 
         Args:
-            known: Cohort id → name of the cohorts of earlier runs; a name in the input wins.
+            known: Cohort id → name, for the cohorts of earlier runs. A name in the input is used
+                first.
         """
         self._known_names = dict(known)
         for cohort_id in [one for one in self.cohorts if not self.is_selected(one)]:
             self.passed_over.add(cohort_id)
-            # Kept in `_known_names`, so that `is_selected` still goes by the name in the input.
+            # The name is kept in `_known_names`, so that `is_selected` still finds it.
             self._known_names[cohort_id] = self.cohorts.pop(cohort_id).name
         self._undecided = False
 
@@ -237,10 +241,11 @@ class Intake:
         self._cohort(cohort_id)
 
     def settle(self) -> None:
-        """Decide, once the input has ended, which cohorts come as changes.
+        """Decide at the end of the input which cohorts come as changes.
 
-        Beside a stream of changes that are those with records in it, and those without any people
-        whose own record counts none: they were only renamed, or nothing happened to them.
+        If the input has a stream of changes, these are the cohorts with records in it, and the
+        cohorts without any member records whose own record has no count: they were only renamed, or
+        have no changes.
         """
         for cohort in self.cohorts.values():
             cohort.decide(
@@ -265,13 +270,13 @@ class Intake:
         self._take_person(record, self.changes_evidence, is_change=True)
 
     def take_rejected(self, stream: str, record: Mapping[str, Any]) -> None:
-        """Note a record that cannot be read: somebody is there whom nobody can name.
+        """Count a record that cannot be read or mapped: its person is not known.
 
-        A cohort counts it, if the record says which cohort.
+        If the record names a cohort, it counts there as set aside.
 
         Args:
-            stream: The stream after stream maps.
-            record: The record before them, or what can be read of it.
+            stream: The name of the stream, after stream maps.
+            record: The record before stream maps, or what can be read of it.
         """
         self.set_aside += 1
         for evidence in self.evidence():
@@ -329,7 +334,7 @@ class Intake:
     def _add_profile(
         self, member: str, record: Mapping[str, Any], *, of_record: bool = False
     ) -> bool:
-        """Stage the identifier of a member; gives whether the record has one."""
+        """Stage the identifier of a member. Return whether the record has an identifier."""
         values = [record.get(field) for field in self._profile_fields]
         identifier = next(filter(None, map(self._identifier_of, values)), None)
         if identifier is None:
@@ -338,7 +343,7 @@ class Intake:
         return identifier is not None
 
     def _is_unusable(self, value: object) -> bool:
-        """Return whether a value that gave no identifier is there, and only has another form."""
+        """Return whether a value is present but has the wrong form for an identifier."""
         return self._kind in CONTACTS and not is_absent(value)
 
     def _cohort(self, cohort_id: str | None) -> Cohort | None:

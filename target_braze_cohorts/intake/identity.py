@@ -1,7 +1,7 @@
-"""A person's identifier in Braze, as one text. A run uses one kind of identifier.
+"""Identify a person in Braze by one text. A run uses one kind of identifier.
 
-The membership store treats identifiers as opaque text. Only this module knows that the text of an
-alias holds two texts.
+The membership store does not look into identifiers. Only this module knows that the text of an
+alias holds two texts: its name and its label.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 CONTACTS: Final = {EMAIL: "e-mail address", PHONE: "phone number (with + and country code)"}
-"""Kinds whose text must have a form, and what that form is called."""
+"""Kinds whose text must have a certain form → the name of the form, for messages."""
 
 LONGEST_BYTES: Final = 1000
-"""Longer than any id that Braze accepts (997 bytes), short enough for an index in PostgreSQL."""
+"""The most bytes of an identifier: more than Braze accepts (997), and short enough for an index in
+PostgreSQL."""
 
 _NOBODY: Final = "$braze_mixpanel_nobody"
 _NOBODY_OF_KIND: Final = {
@@ -29,7 +30,7 @@ _NOBODY_OF_KIND: Final = {
     PHONE: "+999000000000000",  # a country code that no country has
     BRAZE_ID: "0" * 24,
 }
-"""For kinds whose text must have a form."""
+"""Identifiers that no user has, for kinds whose text must have a certain form."""
 
 _is_email = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+").fullmatch
 _is_phone = re.compile(r"\+[1-9][0-9]{6,14}").fullmatch
@@ -38,14 +39,14 @@ _decode_alias = msgspec.json.Decoder(tuple[str, str]).decode
 
 
 def text_of(value: object) -> str | None:
-    """Read a name from a record.
+    """Return a name in a record as text.
 
     Args:
         value: A field of a record. A whole number becomes text.
 
     Returns:
-        The text; None if the value cannot be stored and sent: null, blank, too long, with a NUL
-        character, or of a type that is neither text nor a whole number.
+        The text, or None if the value cannot be stored and sent: null, blank, too long, with a NUL
+        character, or neither text nor a whole number.
     """
     text = id_text(value)
     if text is None or "\0" in text:
@@ -56,17 +57,17 @@ def text_of(value: object) -> str | None:
 
 
 def id_of(value: object) -> str | None:
-    """Read an id from a record: as `text_of`, without the words that stand for no value."""
+    """Return an id in a record as text. Like `text_of`, but None for words that mean "no value"."""
     text = text_of(value)
     return None if text is None or is_meaningless(text) else text
 
 
 def email_of(value: object) -> str | None:
-    """Read an e-mail address from a record.
+    """Return an e-mail address in a record.
 
     Returns:
-        The address in lower case, because one person's address comes in several spellings, and
-        a second spelling would add and remove the same person; None if it is no address.
+        The address in lower case, or None if the value is not an address. The case is ignored,
+        because another spelling of an address would add and remove the same person.
     """
     text = text_of(value)
     text = text.strip().lower() if text else ""
@@ -74,23 +75,23 @@ def email_of(value: object) -> str | None:
 
 
 def phone_of(value: object) -> str | None:
-    """Read a phone number from a record.
+    """Return a phone number in a record.
 
     Returns:
-        The number in the form E.164, such as +491701234567, without the separators that people
-        write; None if it is no such number. Without + and country code it could be anybody's.
+        The number in the form E.164, such as +491701234567, without separators. None for any other
+        value, also for a number without + and country code: it could belong to another person.
     """
     text = _drop_separators("", text_of(value) or "")
     return text if _is_phone(text) else None
 
 
 def identifier_reader(kind: str) -> Callable[[object], str | None]:
-    """Return what reads identifiers of a kind; an alias also needs its label."""
+    """Return the function that reads identifiers of a kind. For an alias it reads the name only."""
     return {EMAIL: email_of, PHONE: phone_of}.get(kind, id_of)
 
 
 def alias_identifier(name: str, label: str) -> str:
-    """Return the one text that stands for a user alias."""
+    """Return the identifier of a user alias: name and label in one text."""
     return msgspec.json.encode((name, label)).decode()
 
 
@@ -102,7 +103,7 @@ def nobody(kind: str) -> str:
 
 
 def cohort_lists(kind: str, identifiers: Sequence[str]) -> dict[str, Any]:
-    """Return people in the form of the partner cohort import: lists by kind of identifier."""
+    """Return people in the form of the partner cohort import: a list by kind of identifier."""
     if kind == ALIAS:
         return {"aliases": [alias_object(identifier) for identifier in identifiers]}
     return {"device_ids" if kind == DEVICE_ID else "user_ids": list(identifiers)}

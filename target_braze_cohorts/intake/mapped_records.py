@@ -1,4 +1,4 @@
-"""Applies stream maps; a record that none can take is set aside, and costs nobody else."""
+"""Apply stream maps. A record that a map cannot process goes to the dead letter."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class MappedRecords:
-    """Maps the records of a run, and knows which streams their maps cannot take at all."""
+    """Map the records of a run, and find maps that fail for every record of their stream."""
 
     def __init__(self, logger: logging.Logger) -> None:
         """Start without records.
 
         Args:
-            logger: Logs why a map cannot take a record, once for each stream.
+            logger: Logs why a map fails, once for each stream.
         """
         self._logger = logger
         self._mapped: set[str] = set()
@@ -39,17 +39,17 @@ class MappedRecords:
         intake: Intake,
         rejects: RejectedMembers,
     ) -> dict[str, Any] | None:
-        """Map a record; one that the map cannot take is counted and lies in the dead letter.
+        """Map a record. If the map fails, count the record and write it to the dead letter.
 
         Args:
-            stream_map: The map.
-            record: The record before it.
-            schema_message: The SCHEMA message of its stream.
-            intake: Counts what is missing.
+            stream_map: The stream map.
+            record: The record before the map.
+            schema_message: The SCHEMA message of the stream.
+            intake: Counts the failed records.
             rejects: Writes the dead letter.
 
         Returns:
-            The mapped record; None if the map filters it or cannot take it.
+            The mapped record, or None if the map filters the record out or fails.
 
         Raises:
             SettingsError: The map fails on every record.
@@ -61,7 +61,7 @@ class MappedRecords:
             if stream not in self._unmapped:
                 self._unmapped[stream] = error
                 cause = one_line(masked(str(error)))
-                self._logger.warning("%s Such records are set aside.", cause)
+                self._logger.warning("%s Such records go to the dead letter.", cause)
             intake.take_rejected(stream_map.stream_alias, record)
             rejects.unmapped(record, schema_message=schema_message, message=str(error))
             return None
@@ -69,6 +69,6 @@ class MappedRecords:
         return mapped
 
     def mistake(self) -> UnmappedRecordError | None:
-        """Return the error of a map that has taken no record of its stream: it is a mistake."""
+        """Return the error of a map that failed for all records of its stream, or None."""
         wrong = sorted(self._unmapped.keys() - self._mapped)
         return self._unmapped[wrong[0]] if wrong else None

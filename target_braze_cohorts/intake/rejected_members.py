@@ -1,4 +1,4 @@
-"""Writes the members that cannot be delivered to the dead letter."""
+"""Write members that cannot be delivered to the dead letter."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class RefusedMember(NamedTuple):
 
 
 class RejectedMembers:
-    """Writes dead letters as records of the members stream, so that the file can be replayed."""
+    """Write dead letters as records of the members stream, so that the file can be replayed."""
 
     def __init__(self, config: Mapping[str, Any], dead_letter: DeadLetter) -> None:
         """Wire the parts.
 
         Args:
-            config: The target's settings.
+            config: The settings of the target.
             dead_letter: The file of the run.
         """
         self._config = config
@@ -56,29 +56,29 @@ class RejectedMembers:
         """Use the schema in the SCHEMA message of the members stream.
 
         Args:
-            schema: Its JSON Schema.
-            key_properties: Its key.
+            schema: The JSON Schema of the stream.
+            key_properties: The names of its key fields.
         """
         self._schema = {**self._schema, "schema": schema, "key_properties": key_properties}
 
     @property
     def where(self) -> str | None:
-        """Path of the file, or URL of its parts; None if nothing was written."""
+        """The path of the file or the URL of its parts. None if nothing was written."""
         return self._dead_letter.where if self._dead_letter.count else None
 
     def nameless(self, record: Mapping[str, Any], reason: str) -> None:
-        """Write a member record without an id of its member or cohort."""
+        """Write a member record that has no id of the member or of the cohort."""
         self._add(record, reason)
 
     def unmapped(
         self, record: Mapping[str, Any], *, schema_message: Mapping[str, Any], message: str
     ) -> None:
-        """Write a record that no stream map could take, as the tap wrote it.
+        """Write a record that a stream map could not process, as the tap wrote it.
 
         Args:
             record: The record before stream maps.
-            schema_message: The SCHEMA message of its stream.
-            message: Why the map fails.
+            schema_message: The SCHEMA message of the stream.
+            message: The error of the map.
         """
         self._dead_letter.add(
             schema_message["stream"],
@@ -121,11 +121,11 @@ class RejectedMembers:
         )
 
     def check(self) -> None:
-        """Check, without writing, that the store of the dead letter can be used."""
+        """Check that the store of the dead letter can be used, without writing to it."""
         self._dead_letter.check()
 
     def flush(self) -> None:
-        """Write everything to the disk."""
+        """Flush the file to the disk."""
         self._dead_letter.flush()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads whether a member record takes its member out. Pure; runs for every record."""
+"""Read whether a member record means a removal. Pure. Runs for every record."""
 
 from __future__ import annotations
 

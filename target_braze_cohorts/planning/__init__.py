@@ -1,1 +1,1 @@
-"""Decides what to do with each cohort, and guards against wrong removals. Pure."""
+"""Decide what to do with each cohort, and guard against wrong removals. Pure."""

@@ -1,4 +1,4 @@
-"""The values that staging, planning, delivery and the membership store exchange. Pure data."""
+"""The data types that staging, planning, delivery and the membership store share."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import enum
 from typing import Final, NamedTuple
 
 RENAMING: Final = ""
-"""The name of a list while a rename is on its way: Braze may hold the old name or the new one."""
+"""The name of a list while a rename has no response: Braze may hold the old or the new name."""
 
 
 class Change(enum.IntEnum):
-    """What a request does with the people in it."""
+    """Whether a request adds or removes the people in it."""
 
     ADD = 0
     REMOVE = 1
@@ -47,11 +47,11 @@ class KnownList(NamedTuple):
 
 
 class ListSize(NamedTuple):
-    """How many members of a list the membership store holds.
+    """The numbers of members of a list in the membership store.
 
     Attributes:
-        held: Members that Braze holds or may hold.
-        acknowledged: Those of them whose add Braze acknowledged.
+        held: Members whom Braze holds or may hold.
+        acknowledged: Members in `held` whose add Braze acknowledged.
     """
 
     held: int = 0
@@ -59,12 +59,12 @@ class ListSize(NamedTuple):
 
 
 class StagedCounts(NamedTuple):
-    """How many members of a cohort the input holds.
+    """The numbers of members of a cohort in the input.
 
     Attributes:
         received: Different members.
-        without_identifier: Those of them without an identifier.
-        without_profile: Those of them whose profile is not in the input either.
+        without_identifier: Members in `received` without an identifier.
+        without_profile: Members in `without_identifier` whose profile is not in the input.
     """
 
     received: int = 0
@@ -73,7 +73,7 @@ class StagedCounts(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How a cohort's staged members differ from what Braze holds of it.
+    """The numbers of changes between a cohort's staged members and its members in Braze.
 
     Attributes:
         to_add: Members to add under the cohort's label.

@@ -1,4 +1,8 @@
-"""The guards: what a run may do with each cohort. Pure: counts in, decision out."""
+"""Decide what a run may send for each cohort: the removal guards. Pure: counts in, decision out.
+
+A wrong or incomplete list looks like a list that many people have left. So the guards stop a cohort
+that would lose too many members, and a person must confirm that the list is right.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +37,12 @@ class Guards:
 
 @dataclass(frozen=True, kw_only=True)
 class CohortCounts:
-    """How a cohort's list differs from the known membership, in numbers of people.
+    """The numbers of people of a cohort: in the input, in Braze, and to change.
 
     Attributes:
         received: Different members in the input.
-        without_identifier: Those of them without an identifier for Braze.
-        known: Members that Braze holds or may hold.
+        without_identifier: Members in `received` without an identifier for Braze.
+        known: Members whom Braze holds or may hold.
         to_add: Members to add in Braze.
         to_remove: Known members who have left the cohort.
     """
@@ -57,14 +61,14 @@ class CohortCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What may be sent for one cohort.
+    """The decision about one cohort.
 
     Attributes:
-        send: Whether anything may be sent.
+        send: Whether changes may be sent.
         remove: Whether removals may be sent.
-        finishes: Whether Braze has the whole list afterwards.
-        stopped: Why a guard stops the cohort, for the user; None if no guard does.
-        note: What else the user should know.
+        finishes: Whether Braze has the complete list afterwards.
+        stopped: The reason of the guard that stops the cohort, for the user. None: not stopped.
+        note: A note for the user.
     """
 
     send: bool
@@ -90,10 +94,10 @@ def decide(
     """Decide about one cohort.
 
     Args:
-        counts: The numbers.
+        counts: The numbers of the cohort.
         complete: Whether there is proof that the list is complete.
         mode: The setting `sync_mode`.
-        delivered: Whether Braze once had the whole list.
+        delivered: Whether Braze once had the complete list.
         guards: The limits.
         somebody_unread: Whether a record of the list could not be read: whoever is missing from
             the list may be the person in it.
@@ -162,8 +166,8 @@ def resync_due(resynced_at: int, now: int, days: int) -> bool:
     the add is sent again.
 
     Args:
-        resynced_at: When the last full round began, UNIX seconds.
-        now: UNIX seconds.
+        resynced_at: When the last full round began, in UNIX seconds.
+        now: The present time in UNIX seconds.
         days: The setting `full_resync_days`.
     """
     return now - resynced_at >= days * SECONDS_A_DAY

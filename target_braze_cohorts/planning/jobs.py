@@ -1,4 +1,4 @@
-"""From the numbers of each cohort to one job. Pure: counts in, jobs out; no I/O and no clock."""
+"""Make a job for each cohort from its numbers. Pure: counts in, jobs out; no I/O and no clock."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to do with one cohort.
+    """The plan for one cohort.
 
     Attributes:
         match: The cohort and its lists in Braze.
-        decision: What may be sent.
+        decision: Whether adds and removals may be sent.
         counts: The numbers for the plan table.
-        in_braze: Members whose add Braze has acknowledged, under the label or a former one.
-        note: What else the user should know about the cohort.
+        in_braze: The number of members whose add Braze has acknowledged, under all labels of the
+            cohort.
+        note: A note for the user.
     """
 
     match: Match
@@ -45,13 +46,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The cohort's name; if the input has none, what Braze has: the name, or the label."""
+        """The name in the input, or else the name or the label in Braze, or else the id."""
         cohort, known = self.match.cohort, self.match.known
         return cohort.name or (known and known.cohort_name) or cohort.id
 
 
 class Planner:
-    """Makes the jobs of one run."""
+    """Make the jobs of one run."""
 
     def __init__(
         self,
@@ -60,12 +61,12 @@ class Planner:
         evidence: InputEvidence,
         sizes: Mapping[int, ListSize],
     ) -> None:
-        """Keep what all cohorts have in common.
+        """Keep the values that are the same for all cohorts.
 
         Args:
-            config: The target's settings.
-            evidence: What proves that the input is complete.
-            sizes: Id of a known list to its size.
+            config: The settings of the target.
+            evidence: The proof that the input is complete.
+            sizes: Id of a known list → its size.
         """
         self._evidence = evidence
         self._sizes = sizes
@@ -78,17 +79,17 @@ class Planner:
         self._allowed = {str(value) for value in config.get("allow_removals_for") or ()}
 
     def needs_difference(self, match: Match) -> bool:
-        """Return whether a cohort's job depends on who enters and who leaves."""
+        """Return whether a cohort's job needs the difference, which costs SQL statements."""
         done = match.delivered and self._mode is SyncMode.ONE_TIME
         return match.conflict is None and not done
 
     def job(self, match: Match, staged: StagedCounts, difference: Difference) -> Job:
-        """Decide about one cohort.
+        """Return the job of one cohort.
 
         Args:
             match: The cohort and its lists.
-            staged: How many members the input has.
-            difference: Who enters and who leaves, as numbers; zeros if not `needs_difference`.
+            staged: The numbers of members in the input.
+            difference: The numbers of changes. Zeros if `needs_difference` is False.
         """
         cohort = match.cohort
         received = staged.received + cohort.nameless + cohort.set_aside
@@ -106,8 +107,8 @@ class Planner:
         )
         complete = self._is_complete(cohort, staged)
         decision = decide(
-            # A renamed cohort loses the members under its former labels who left it. Those who
-            # stay only move to the new label: the guards do not count them.
+            # A renamed cohort has members under its former labels. The guards count the ones who
+            # have left the cohort. The others only move to the new label.
             replace(
                 counts,
                 known=counts.known + former.held,
@@ -119,7 +120,8 @@ class Planner:
             guards=self._guards_of(match),
             somebody_unread=self._lacks_somebody(cohort, staged),
         )
-        # The plan table counts requests: everybody is taken out of a former label.
+        # The plan table counts all removals that are sent: all members are removed from a former
+        # label, also the ones who move to the new label.
         removing = decision.remove or decision.stopped
         shown = replace(counts, to_remove=counts.to_remove + former.held if removing else 0)
         return Job(
@@ -152,7 +154,7 @@ class Planner:
             return False
         if cohort.by_changes:
             return True
-        # A member whose profile is not in the input may have an identifier all the same.
+        # A member whose profile is not in the input may still have an identifier in Mixpanel.
         profiles = evidence.profiles_complete or not staged.without_profile
         unread = cohort.set_aside + evidence.set_aside
         counted = cohort.count is not None and 0 <= cohort.count - staged.received <= unread
@@ -172,10 +174,10 @@ class Planner:
         counts_others = cohort.count not in {None, staged.received}
         if complete and not cohort.by_changes and counts_others and note != SET_ASIDE_NOTE:
             note = f"the source counts {cohort.count}"
-        wrong = "the source's count is no whole number and proves nothing"
+        wrong = "the source's count is not a whole number and proves nothing"
         wrong = wrong if cohort.has_wrong_count and not cohort.by_changes else ""
         set_aside = f"records set aside: {cohort.set_aside}" if cohort.set_aside else ""
-        left_out = f"{cohort.not_members} marked as no members" if cohort.not_members else ""
+        left_out = f"{cohort.not_members} marked as removed" if cohort.not_members else ""
         renamed = ", ".join(f"was {other.label} before" for other in match.former)
         return "; ".join(filter(None, (note, wrong, renamed, left_out, set_aside)))
 
@@ -184,9 +186,9 @@ def is_incomplete(jobs: Sequence[Job], evidence: InputEvidence, known: Sequence[
     """Return whether the input may lack a part of some list.
 
     Args:
-        jobs: Of all cohorts.
-        evidence: What proves that the input is complete.
-        known: Every list of the workspace: an input without cohorts may lack them all.
+        jobs: The jobs of all cohorts.
+        evidence: The proof that the input is complete.
+        known: All lists of the workspace. An input without cohorts may lack all of them.
     """
     if known and not jobs:
         return not evidence.members_complete

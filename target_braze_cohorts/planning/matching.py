@@ -1,4 +1,4 @@
-"""Which list in Braze each cohort of the input belongs to. Pure: no I/O and no clock.
+"""Match each cohort of the input with its list in Braze. Pure: no I/O and no clock.
 
 Braze knows a list by its label: the cohort's id, or a value of the array attribute. With
 `attribute_value` name the label is the cohort's name, so a rename in the source gives the cohort
@@ -32,13 +32,13 @@ class Match:
 
     Attributes:
         cohort: The cohort.
-        label: The label for the cohort from this run on.
-        known: The list under that label; None if there is none yet.
-        former: Lists under the cohort's former labels; they are emptied once their members are
-            under the new label.
-        generation: The generation of the cohort's members after this run.
-        delivered: Whether Braze once had the whole cohort.
-        conflict: Why the label cannot be used; None if it can.
+        label: The label of the cohort from this run on.
+        known: The list under this label, or None if there is no such list yet.
+        former: The lists under former labels of the cohort. They are emptied after their members
+            are added under the new label.
+        generation: The generation of the cohort's members after this run, see `KnownList`.
+        delivered: Whether Braze once had the complete cohort.
+        conflict: The reason why the label cannot be used, or None.
     """
 
     cohort: Cohort
@@ -51,7 +51,7 @@ class Match:
 
 
 class Matcher:
-    """Matches the cohorts of one run with the lists that Braze holds."""
+    """Match the cohorts of one run with the lists in Braze."""
 
     def __init__(
         self,
@@ -63,15 +63,16 @@ class Matcher:
         is_selected: Callable[[str], bool],
         now: int,
     ) -> None:
-        """Keep what is known at the end of the input.
+        """Create the matcher at the end of the input.
 
         Args:
-            config: The target's settings.
-            cohorts: Cohort id to cohort: those in the input and, with changes, the known ones.
-            known: Every list of the workspace, oldest first.
-            evidence: What proves that the input is complete.
-            is_selected: Whether the setting `cohort_ids` includes a cohort id.
-            now: UNIX seconds.
+            config: The settings of the target.
+            cohorts: Cohort id → cohort, for the cohorts in the input and, if the input has changes,
+                also for the known cohorts.
+            known: All lists of the workspace, oldest first.
+            evidence: The proof that the input is complete.
+            is_selected: Returns whether the setting `cohort_ids` includes a cohort id.
+            now: The present time in UNIX seconds.
         """
         self._config = config
         self._cohorts = cohorts
@@ -97,7 +98,8 @@ class Matcher:
         """Find the lists of cohorts that are no longer in the source.
 
         Args:
-            matches: Result of `matches`. A label that another cohort takes over does not vanish.
+            matches: The result of `matches`. A label that another cohort takes over has not
+                vanished.
         """
         labels = {match.label for match in matches}
         return [
@@ -120,8 +122,9 @@ class Matcher:
             cohort=cohort,
             label=label,
             known=known,
-            # Two cohorts may swap their names. With full lists, the list under a former label that
-            # another cohort takes over is not emptied: the other cohort's difference covers it.
+            # Two cohorts may swap their names. Then the former label of one cohort is the label of
+            # the other. With full lists this list is not emptied, because the difference of the
+            # other cohort covers it.
             former=[
                 other
                 for other in of_cohort
@@ -147,8 +150,9 @@ class Matcher:
         owner = next((known.cohort_id for known in self._known if known.label == label), cohort.id)
         if owner == cohort.id or self._has_vanished(owner):
             return False
-        # Changes do not say which members of the list belong to this cohort. A full list of the
-        # owner does: the owner has another label by now, or the label would be used twice.
+        # Changes do not show which members of the list belong to this cohort. A full list of the
+        # owner does. It also shows that the owner has another label now: otherwise two cohorts of
+        # this run would have the same label, and `matches` has checked that.
         return cohort.by_changes or owner not in self._cohorts or self._cohorts[owner].by_changes
 
     def _has_vanished(self, cohort_id: str) -> bool:

@@ -1,1 +1,1 @@
-"""One run, from the end of the input to the report."""
+"""Run the target from the end of the input: plan, deliver, and report the result."""

@@ -1,4 +1,4 @@
-"""Logs how a run ended: each cohort in a table, and what was left out."""
+"""Log the result of a run: a table of all cohorts, and what was left out."""
 
 from __future__ import annotations
 
@@ -25,23 +25,24 @@ def log_result(
     people: PlannedPeople | None,
     rejected: object,
 ) -> None:
-    """Log what was planned and done.
+    """Log the plan and the result of a run.
 
     Args:
-        logger: The plugin's logger.
-        result: What the run planned and did.
-        config: The target's settings.
-        streams: Names of the streams of the input.
-        unusable: Records whose identifier cannot be used.
-        set_aside: Records that no stream map could take, or too large to be read.
-        people: Who a dry run would add and remove; None in a run that sends.
-        rejected: Where members are that were not delivered; None if there are none.
+        logger: The logger of the plugin.
+        result: The plan and the result.
+        config: The settings of the target.
+        streams: The names of the streams in the input.
+        unusable: The number of records whose identifier cannot be used.
+        set_aside: The number of records that a stream map could not process, or too large to be
+            read.
+        people: The people whom a dry run would add and remove. None in a run that sends.
+        rejected: The path of the dead letter, or None if nothing was written.
     """
     if result.cohorts and result.is_unchanged:
         logger.info("%s %s", result.unchanged_line(), result.closing_line())
     elif result.cohorts:
-        planned = "What would be done" if result.dry_run else "What was done"
-        logger.info("%s with each cohort:\n%s", planned, result.table())
+        planned = "Plan" if result.dry_run else "Result"
+        logger.info("%s for each cohort:\n%s", planned, result.table())
         if people is not None:
             logger.info("%s", people.closing(result))
         logger.info("%s", result.closing_line())

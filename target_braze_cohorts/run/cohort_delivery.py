@@ -1,8 +1,11 @@
-"""Sends what a run has planned: cohorts side by side, each in its order.
+"""Deliver the plan of a run, with cohorts in parallel.
 
-    name, then adds, then removals, then the lists under former labels
+For each cohort the order is:
 
-One coroutine for each cohort, all in the thread of the run, which alone uses the database.
+    name, then adds, then removals, then removals from the lists under former labels
+
+There is one coroutine for each cohort. All coroutines run in the thread of the run, because only
+this thread may use the database.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.times import UnreadableTimeError, read_time
+from target_braze_cohorts.braze.change_requests import ChangeRequests
 from target_braze_cohorts.braze.list_delivery import ListDelivery
 from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
 from target_braze_cohorts.braze.side_by_side import SideBySide
@@ -34,12 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Step:
-    """What to send for one cohort.
+    """The work for one cohort.
 
     Attributes:
-        result: Where the outcome is noted.
-        send: Sends it.
-        is_needed: Whether it sends anything; False if it only updates the store.
+        result: The result of the cohort, updated by the step.
+        send: Does the work.
+        is_needed: Whether the step sends requests. False if it only updates the store.
         is_refused: Whether Braze refused the cohort.
     """
 
@@ -58,7 +62,7 @@ class Step:
 
 
 class CohortDelivery:
-    """Makes the steps of one run, and sends them."""
+    """Create the steps of one run, and run them."""
 
     def __init__(
         self,
@@ -69,27 +73,28 @@ class CohortDelivery:
         rejects: RejectedMembers,
         now: datetime,
     ) -> None:
-        """Wire the parts; nothing is sent yet.
+        """Connect the parts. This sends nothing.
 
         Args:
-            config: The target's settings.
+            config: The settings of the target.
             tables: The changes to send and the known membership.
-            senders: Send the requests.
+            senders: Sends the requests.
             rejects: Writes the dead letters.
-            now: The time of the run, with its zone.
+            now: The time of the run, with a time zone.
         """
         self._config = config
         self._changes, self._store = tables.changes, tables.membership
         self._senders, self._names = senders, senders.client.cohort_names
         self._now = now
-        self._lists = ListDelivery(senders, tables.membership, rejects.refused)
+        requests = ChangeRequests(senders, tables.membership, rejects.refused)
+        self._lists = ListDelivery(senders, tables.membership, requests)
 
     def update(self, job: Job, result: CohortResult) -> Step:
-        """Make the step that sends one cohort's changes.
+        """Return the step that sends the changes of one cohort.
 
         Args:
-            job: What to send.
-            result: Where the outcome is noted.
+            job: The plan for the cohort.
+            result: The result of the cohort, updated by the step.
         """
         has_work = bool(
             job.counts.to_add or job.counts.to_remove or job.match.former or self._naming(job)
@@ -97,20 +102,20 @@ class CohortDelivery:
         return Step(result, partial(self._update, job, result), has_work)
 
     def clear(self, known: KnownList, result: CohortResult) -> Step:
-        """Make the step that empties the list of a cohort that is no longer in the source.
+        """Return the step that empties the list of a cohort that is no longer in the source.
 
         Args:
-            known: The list; its members are queued.
-            result: Where the outcome is noted.
+            known: The list. The removals of its members are already queued.
+            result: The result of the cohort, updated by the step.
         """
         return Step(result, partial(self._empty, known, result))
 
     def deliver(self, steps: Sequence[Step]) -> None:
-        """Send every step. A cohort that Braze refuses or locks does not stop the others.
+        """Run all steps. A cohort that Braze refuses or locks does not stop the others.
 
         Raises:
-            ConnectorError: What `Senders.ask` raises; a step's result has what stopped its cohort
-                alone.
+            ConnectorError: An error of `Senders.ask` that concerns all cohorts. An error that
+                concerns one cohort is in the result of its step.
         """
         if any(step.is_needed for step in steps):
             self._senders.check_credentials()
@@ -135,7 +140,7 @@ class CohortDelivery:
         return self._names if is_due else None
 
     async def _update(self, job: Job, result: CohortResult) -> None:
-        """Send one cohort's changes: its name first, then adds, then removals."""
+        """Send the changes of one cohort: its name, then adds, then removals."""
         match, cohort = job.match, job.match.cohort
         known = self._store.open_list(
             match.label, cohort.id, self._config["identifier"], self._seconds
@@ -154,13 +159,13 @@ class CohortDelivery:
             self._store.set_delivered(known.id, self._seconds)
 
     async def _remove(self, job: Job, known: KnownList, result: CohortResult) -> None:
-        """Send a cohort's removals, and empty the lists under its former labels.
+        """Send the removals of a cohort, and empty the lists under its former labels.
 
-        Each list by itself: what Braze refuses of one does not keep people in another.
+        If Braze refuses one list, the others are still sent.
 
         Raises:
             CohortRefusedError: Braze refused a list.
-            CohortLockedError: It stayed locked.
+            CohortLockedError: The cohort stayed locked.
         """
         cohort = job.match.cohort
         self._changes.forget_refused(cohort.number, known, by_changes=cohort.by_changes)
@@ -192,7 +197,7 @@ class CohortDelivery:
         await self._empty(known, result)
 
     async def _empty(self, known: KnownList, result: CohortResult) -> None:
-        """Remove everybody from a list, and forget the list once Braze has accepted that."""
+        """Remove all members from a list, and delete the list when Braze has accepted that."""
         await self._send(known, emptying_queue(known), Change.REMOVE, result)
         if not self._store.count(known.id).held:
             self._store.drop_list(known.id)
@@ -206,11 +211,11 @@ def created_at(text: str | None, now: datetime) -> str:
     """Return the time at which a cohort was created, in the form that Braze requires.
 
     Args:
-        text: As the source writes it, see `braze_mixpanel.times`.
-        now: Used if the source gives no time that can be read.
+        text: The time as the source writes it, see `braze_mixpanel.times`.
+        now: The time to use if `text` cannot be read.
 
     Returns:
-        ISO 8601 with zone.
+        The time in ISO 8601 with a time zone.
     """
     try:
         return read_time(text).isoformat()

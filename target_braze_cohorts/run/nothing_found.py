@@ -1,6 +1,6 @@
-"""Raises if the input has nothing that the settings name.
+"""Raise an error if the input has none of the streams, cohorts and fields in the settings.
 
-Such a run would do nothing, end with success and pass STATE on, and nobody would notice that
+Without this check, such a run would do nothing and end with success, and nobody would notice that
 nothing is ever delivered.
 """
 
@@ -25,13 +25,13 @@ def require_something(
     streams: Collection[str],
     known: Collection[KnownList],
 ) -> None:
-    """Require that the input fits the settings; a source without cohorts does.
+    """Raise if the input does not match the settings. A source without cohorts does match.
 
     Args:
-        config: The target's settings.
-        intake: What the input holds.
-        streams: The streams whose SCHEMA is in the input, by the tap's names.
-        known: The lists of earlier runs: if none of their cohorts is in the input, they have
+        config: The settings of the target.
+        intake: The cohorts and the evidence of the input.
+        streams: The streams with a SCHEMA in the input, by the tap's names.
+        known: The lists of earlier runs. If none of their cohorts is in the input, the cohorts have
             vanished from the source, or have no changes.
 
     Raises:
@@ -93,8 +93,8 @@ def missing_cohorts(
 ) -> list[str]:
     """Return the ids and names in the setting `cohort_ids` that the source has never had.
 
-    Only a source that lists its cohorts can show this: an empty cohort has no member records, and
-    one without changes is not in a stream of changes.
+    The result is empty if the source does not list its cohorts: an empty cohort has no member
+    records, and a cohort without changes is not in a stream of changes.
     """
     changes = changes_stream(config)
     if changes.in_members or intake.changes_evidence.began or not intake.cohorts_evidence.began:
@@ -106,6 +106,6 @@ def missing_cohorts(
 
 
 def _some(names: Collection[str], most: int = 5) -> str:
-    """Name the first few, with … if there are more."""
+    """Return the first few names, followed by … if there are more."""
     found = sorted(names)
     return ", ".join(found[:most]) + (", …" if len(found) > most else "")

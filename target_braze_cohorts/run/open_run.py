@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.intake.rejected_members import RejectedMembers
 
 GRACE_SECONDS: Final = 10.0
-"""How long a request that is under way may last after a signal."""
+"""Seconds that a request in flight may last after a signal."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Shows who a dry run would add and remove: some in the log, all in a private file."""
+"""Write the people whom a dry run would add and remove: some to the log, all to a private file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.store.staged_changes import StagedChanges
 
 MOST_SHOWN: Final = 10
-"""People of each cohort and change in the log."""
+"""The most people in the log for each cohort and change."""
 _PAGE: Final = 5000
 _LONGEST_SHOWN: Final = 40
 _WORDS: Final = {Change.ADD: "add", Change.REMOVE: "remove"}
@@ -36,14 +36,14 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """People of one cohort who would be added to a list, or removed from it.
+    """The people of one cohort who would be added to a list or removed from it.
 
     Attributes:
         result: The cohort in the plan.
-        label: The list: the cohort's id, or the value of the array attribute.
-        queue: Where `StagedChanges` holds the people.
+        label: The label of the list: the cohort's id, or the value of the array attribute.
+        queue: The queue in `StagedChanges` that holds the people.
         change: Whether they would be added or removed.
-        emptied: A list under a former label, whose members are not in its queue yet.
+        emptied: A list under a former label, if its members are not queued yet.
     """
 
     result: CohortResult
@@ -54,9 +54,10 @@ class PlannedChange:
 
 
 def changes_of(job: Job, result: CohortResult) -> Iterator[PlannedChange]:
-    """Yield what a job would change, in the order in which it would be sent.
+    """Yield the changes of a job, in the order in which they would be sent.
 
-    A cohort that a guard stops is part of it: who would leave shows whether the guard is right.
+    This includes a cohort that a guard stops: the people who would leave show the user whether the
+    guard is right.
     """
     match, decision = job.match, job.decision
     if match.conflict is not None or not (decision.send or decision.stopped):
@@ -69,23 +70,23 @@ def changes_of(job: Job, result: CohortResult) -> Iterator[PlannedChange]:
 
 
 def emptying(known: KnownList, result: CohortResult, *, is_queued: bool = True) -> PlannedChange:
-    """Return the removal of everybody from a list.
+    """Return the removal of all members from a list.
 
     Args:
         known: The list.
         result: The cohort in the plan.
-        is_queued: Whether the removals are in their queue already.
+        is_queued: Whether the removals are already queued.
     """
     emptied = None if is_queued else known
     return PlannedChange(result, known.label, emptying_queue(known), Change.REMOVE, emptied)
 
 
 def make_people(config: Mapping[str, Any], name: str) -> PlannedPeople:
-    """Return what shows the people of a dry run.
+    """Return the writer of a dry run's people.
 
     Args:
-        config: The target's settings.
-        name: The plugin's name.
+        config: The settings of the target.
+        name: The name of the plugin, for the file name.
     """
     file = make_run_file(
         config["dry_run_path"],
@@ -98,17 +99,17 @@ def make_people(config: Mapping[str, Any], name: str) -> PlannedPeople:
 
 
 class PlannedPeople:
-    """Writes the people of a dry run to a file that only its owner can read."""
+    """Write the people of a dry run to a file that only its owner can read."""
 
     def __init__(self, file: RunFile, *, kind: str) -> None:
-        """Keep the file; the first person creates it.
+        """Create the writer. The file is created with the first person.
 
         Args:
-            file: Takes the people.
+            file: The file for the people.
             kind: The kind of their identifiers.
         """
         self.count = 0
-        """How many lines the file has: a person in two cohorts has two."""
+        """The number of lines in the file. A person in two cohorts has two lines."""
         self._file = file
         self._kind = kind
         self._shown: list[_Shown] = []
@@ -119,19 +120,19 @@ class PlannedPeople:
         return self._file.where
 
     def check(self) -> None:
-        """Check, without writing, that the place of the file can be used.
+        """Check that the file can be written, without writing to it.
 
         Raises:
-            ConnectorError: It cannot.
+            ConnectorError: The file cannot be written.
         """
         self._file.check()
 
     def write(self, planned: Iterable[PlannedChange], changes: StagedChanges) -> None:
-        """Write everybody, one JSON object a line, and keep the first few for the log.
+        """Write all people, one JSON object on each line, and keep the first few for the log.
 
         Args:
             planned: The changes of all cohorts.
-            changes: Holds the people.
+            changes: The queues with the people.
 
         Raises:
             ConnectorError: The file cannot be written.
@@ -159,20 +160,20 @@ class PlannedPeople:
             yield _encode({**head, **track_identity(self._kind, identifier)}) + b"\n"
 
     def closing(self, result: RunResult) -> str:
-        """Return what to log at the end: the first people of each cohort, and what was not done.
+        """Return the text to log at the end, with the first people of each cohort.
 
         Args:
             result: The plan.
         """
         lines = [shown.line(self._kind) for shown in self._shown if shown.count]
         if lines:
-            lines.insert(0, f"Who that is, at most {MOST_SHOWN} of each:")
+            lines.insert(0, f"The people, at most {MOST_SHOWN} of each cohort and change:")
             where = f"{self.where} lists all {self.count} changes."
         else:
-            where = "Nobody would be added or removed."
+            where = "No person would be added or removed."
         cost = f" It would cost {result.data_points} data points." * result.writes_attributes
         return "\n".join(
-            [*lines, f"Dry run, nothing was sent to Braze. {where}{cost} STATE stays."]
+            [*lines, f"Dry run, nothing was sent to Braze. {where}{cost} STATE was not changed."]
         )
 
 
@@ -204,11 +205,11 @@ class _Shown:
 
 
 def shortened(kind: str, identifier: str) -> str:
-    """Return an identifier for a log: e-mail addresses and phone numbers not in full.
+    """Return an identifier for the log. E-mail addresses and phone numbers are shortened.
 
     Args:
-        kind: Its kind. An external id may be an address too.
-        identifier: As the membership store has it.
+        kind: The kind of the identifier. An external id may also be an address.
+        identifier: The identifier, as in the membership store.
     """
     person = track_identity(kind, identifier)
     if alias := person.get("user_alias"):

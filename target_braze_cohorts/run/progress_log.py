@@ -1,4 +1,4 @@
-"""Logs every ten seconds how far a run is, also while it waits."""
+"""Log the progress of a run every ten seconds, also while it waits."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _LEAST_SECONDS = 1e-3
 
 
 class Done(NamedTuple):
-    """How far a run is.
+    """The progress of a run.
 
     Attributes:
         records: Members and profiles read.
         is_read: Whether the input has ended.
         sent: People whom Braze has accepted or refused.
-        planned: People to send; None until the plan is made.
-        in_flight: Requests without an answer.
-        retries: Requests that were sent again.
-        pause: Seconds until the next request may start, 0 if it may.
+        planned: People to send, or None until the plan is made.
+        in_flight: Requests that are waiting for a response.
+        retries: Requests that were retried.
+        pause: The seconds until the next request may start. 0 if there is no pause.
     """
 
     records: int
@@ -37,17 +37,17 @@ class Done(NamedTuple):
 
 
 class Measured(Protocol):
-    """A run, as far as it is reported here."""
+    """The part of a run that the progress log uses."""
 
     def progress(self) -> Done:
-        """Return how far it is; called from another thread."""
+        """Return the progress so far. Called from another thread."""
 
 
 class ProgressLines:
-    """Makes the lines; keeps the last counts for the rate."""
+    """Format the progress lines. Keeps the last counts to compute rates."""
 
     def __init__(self, begun_at: float) -> None:
-        """Begin to count.
+        """Start to count.
 
         Args:
             begun_at: When the run began, in seconds.
@@ -56,10 +56,10 @@ class ProgressLines:
         self._last = Done(0)
 
     def line(self, done: Done, now: float) -> str:
-        """Return the line for the time since the last one.
+        """Return the line for the time since the last line.
 
         Args:
-            done: How far the run is.
+            done: The progress so far.
             now: The present time in seconds.
         """
         seconds, last = max(now - self._at, _LEAST_SECONDS), self._last
@@ -82,13 +82,13 @@ class ProgressLines:
 def logged_progress(
     run: Measured, logger: logging.Logger, clock: Callable[[], float], every: float
 ) -> Iterator[None]:
-    """Log a line every few seconds as long as the block runs.
+    """Log progress lines in a background thread until the block ends.
 
     Args:
-        run: What is reported.
-        logger: Takes the lines.
-        clock: Seconds that only grow.
-        every: Seconds between two lines.
+        run: The run to report.
+        logger: The logger for the lines.
+        clock: Returns seconds that never run backwards.
+        every: The seconds between two lines.
     """
     lines = ProgressLines(clock())
     ended = threading.Event()

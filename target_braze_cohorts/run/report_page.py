@@ -1,4 +1,4 @@
-"""Makes the report page of a run: the plan for each cohort and what was done."""
+"""Build the report page of a run: the plan and the result for each cohort."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from target_braze_cohorts.run.results import CohortResult
 
 _MOST_BARS: Final = 50
-"""Cohorts in the chart, the largest; the table has all."""
+"""The most cohorts in the chart, largest first. The table has all cohorts."""
 
 
 def make_page(
@@ -62,7 +62,7 @@ def make_page(
 
 
 def _changes(result: RunResult) -> Changes:
-    """Show each cohort's members in Braze after the run, or after the plan of a dry run."""
+    """Return the chart of each cohort's members after the run, or after a dry run's plan."""
     rows = []
     for cohort in result.cohorts:
         is_planned = result.dry_run and not cohort.stopped

@@ -1,4 +1,4 @@
-"""What a run planned and did with each cohort, and the log table of it."""
+"""The plan and the result of a run for each cohort, and their table for the log."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class CohortResult:
     """One cohort of a run.
 
     Attributes:
-        cohort_id: Its id.
-        name: Its name; its id until the name is known.
+        cohort_id: The id of the cohort.
+        name: The name of the cohort, or its id if the name is not known.
         counts: The numbers of the plan.
-        in_braze: Members whose add Braze had acknowledged before the run.
-        planned: How many people are sent: added, removed, or taken out of a former list.
-        done: How many were added, removed and refused.
-        stopped: Why nothing or not everything was sent; None if nothing stopped the cohort.
-        note: What else the user should know.
+        in_braze: The number of members whose add Braze had acknowledged before the run.
+        planned: The number of people to send: adds, removals, and removals from former lists.
+        done: The numbers of people added, removed and refused.
+        stopped: The reason why the cohort was not sent, or not completely. None: not stopped.
+        note: A note for the user.
     """
 
     cohort_id: str
@@ -60,7 +60,7 @@ class CohortResult:
 
     @property
     def data_points(self) -> int:
-        """Data points of the plan where each write of an attribute costs one; none if stopped."""
+        """The data points that the plan costs, one for each change. 0 if the cohort is stopped."""
         return 0 if self.stopped else self.counts.to_add + self.counts.to_remove
 
     def stop(self, why: str) -> None:
@@ -69,7 +69,7 @@ class CohortResult:
 
     @classmethod
     def of(cls, job: Job) -> CohortResult:
-        """Make the result of a job before anything is done."""
+        """Return the result of a job before it is sent."""
         decision, counts = job.decision, job.counts
         adds = counts.to_add if decision.send else 0
         return cls(
@@ -85,17 +85,18 @@ class CohortResult:
 
 @dataclass
 class RunResult:
-    """A whole run.
+    """The plan and the result of a whole run.
 
     Attributes:
         dry_run: Whether nothing was sent.
-        writes_attributes: Whether each change of a member writes an attribute, a data point each.
-        cohorts: In the order of the input, then those that are no longer in the source.
-        incomplete: Whether some list was not complete.
-        requests: How many requests were sent to Braze, retries included.
-        retries: How many of them were sent again.
-        plan_seconds: How long reading, staging and comparing took, in seconds.
-        seconds: How long the run took, in seconds.
+        writes_attributes: Whether each change of a member writes an attribute and so costs a data
+            point.
+        cohorts: The cohorts in the order of the input, then the vanished cohorts.
+        incomplete: Whether a list was not complete.
+        requests: The number of requests to Braze, with retries.
+        retries: The number of retries.
+        plan_seconds: The seconds for reading, staging and comparing.
+        seconds: The seconds of the whole run.
     """
 
     dry_run: bool
@@ -109,12 +110,12 @@ class RunResult:
 
     @property
     def planned(self) -> int:
-        """How many people are sent."""
+        """The number of people to send."""
         return sum(cohort.planned for cohort in self.cohorts)
 
     @property
     def sent(self) -> int:
-        """How many of them Braze has accepted or refused."""
+        """The number of people whom Braze has accepted or refused."""
         dones = [cohort.done for cohort in self.cohorts]
         return sum(done.added + done.removed + done.refused for done in dones)
 
@@ -125,7 +126,7 @@ class RunResult:
             sending = max(self.seconds - self.plan_seconds, _LEAST_SECONDS)
             rate = self.sent / sending
             line += f"{self.sent:,} people sent in {sending:.1f} s, {rate:,.0f} a second; "
-        again = f" ({self.retries} of them again)" if self.retries else ""
+        again = f" ({self.retries} of them retries)" if self.retries else ""
         return f"{line}{self.requests} requests{again}, {self.seconds:.1f} s in all"
 
     @property
@@ -135,7 +136,7 @@ class RunResult:
 
     @property
     def data_points(self) -> int:
-        """Data points that the plan costs."""
+        """The data points that the plan costs."""
         return sum(one.data_points for one in self.cohorts) if self.writes_attributes else 0
 
     @property
@@ -184,7 +185,7 @@ class RunResult:
         )
 
     def numbers(self, cohort: CohortResult) -> tuple[int, ...]:
-        """Return the numbers of a cohort's row: the plan, and what was done or what it costs."""
+        """Return the numbers in a cohort's row: the plan, and the result or the cost."""
         counts, done = cohort.counts, cohort.done
         if not self.dry_run:
             last: tuple[int, ...] = (done.added, done.removed, done.refused)

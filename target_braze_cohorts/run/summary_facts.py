@@ -1,4 +1,4 @@
-"""What the summary says of a run, from its result."""
+"""Collect the figures of a run for the summary, from its result."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def run_facts(
     dead_letter: str | None,
     state_covers_until: datetime | None,
 ) -> RunFacts:
-    """Return the facts.
+    """Return the figures of a run.
 
     Args:
-        result: What was planned and done; None if the run failed before it began.
+        result: The plan and the result, or None if the run failed before it began.
         dry_run: Whether nothing was sent.
-        dead_letter: Path or URL of the dead letter; None if nothing was written.
-        state_covers_until: When the run began, if everything was delivered and STATE passed.
+        dead_letter: The path or URL of the dead letter, or None if nothing was written.
+        state_covers_until: When the run began, if everything was delivered and STATE was written.
     """
     cohorts = result.cohorts if result else []
     return RunFacts(

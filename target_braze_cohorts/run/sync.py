@@ -1,11 +1,11 @@
-"""One run from the end of its input: plan, deliver, judge.
+"""Run the target from the end of the input: plan, deliver, and find the error to report.
 
-The heart of the target. `Sync.run` reads from top to bottom:
+This is the main module of the target. The order of the steps in `Sync.run`:
 
-    _require_usable_input    the input has to do with the settings
-    _plan                    staged members and known membership become jobs
-    _deliver                 each job becomes requests; acknowledgements go to the store
-    failure                  what the run must fail with although it reached its end
+    _require_usable_input    check that the input matches the settings
+    _plan                    make jobs from staged members and known membership
+    _deliver                 make requests from jobs; acknowledgements go to the store
+    failure                  the error of a run that has reached its end
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _NO_PROFILES = (
     "for the public tap-mixpanel: meltano select tap-mixpanel {stream} '*'"
 )
 _INCOMPLETE = (
-    "Nothing proves that the lists of members are complete, so nobody was removed. Did the tap end "
-    "early? Proof is ACTIVATE_VERSION for the members stream, a STATE whose currently_syncing has "
-    "moved on, or the right count of the cohort."
+    "There is no proof that the lists of members are complete, so nobody was removed. Did the tap "
+    "end early? A proof is ACTIVATE_VERSION for the members stream, a STATE whose "
+    "currently_syncing has moved on, or the right count of the cohort."
 )
 _SET_ASIDE = (
     "{count} of the input's records cannot be read: they are too large, or a stream map fails on "
@@ -60,7 +60,7 @@ _SET_ASIDE = (
 
 
 class Sync:
-    """Makes the cohorts in Braze equal to the input, as far as that is safe."""
+    """Make the cohorts in Braze equal to the input, as far as that is safe."""
 
     def __init__(
         self,
@@ -73,16 +73,16 @@ class Sync:
         now: datetime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Wire the parts; the run's time starts to count.
+        """Connect the parts, and start the clock of the run.
 
         Args:
-            config: The target's settings.
+            config: The settings of the target.
             intake: The cohorts of the input.
             tables: The staged members and the known membership.
-            senders: Send the requests.
+            senders: Sends the requests.
             rejects: Writes the dead letters.
-            now: The time of the run, with its zone.
-            clock: Seconds that only grow.
+            now: The time of the run, with a time zone.
+            clock: Returns seconds that never run backwards.
         """
         self._config = config
         self._intake = intake
@@ -108,7 +108,7 @@ class Sync:
         )
 
     def progress(self) -> Done:
-        """Return how far the run is; any thread may call it."""
+        """Return the progress so far. Any thread may call this."""
         senders, result = self._senders, self.result
         return Done(
             self._staging.records,
@@ -121,21 +121,21 @@ class Sync:
         )
 
     def abort(self) -> None:
-        """End the requests that are under way; any thread may call it."""
+        """End the requests in flight. Any thread may call this."""
         self._senders.client.abort()
 
     def run(self, *, cut: bool, streams: Collection[str]) -> None:
         """Plan and deliver.
 
         Args:
-            cut: Whether the input ended in the middle of a line: then nobody is removed.
-            streams: The streams whose SCHEMA is in the input, by the tap's names.
+            cut: Whether the input ended in the middle of a line. Then nobody is removed.
+            streams: The streams with a SCHEMA in the input, by the tap's names.
 
         Raises:
             InputError: The input is empty.
-            SettingsError: The input has nothing that the settings name, or profiles are needed and
-                were not selected.
-            ConnectorError: What `SendLoop.send` raises; `failure` covers single cohorts.
+            SettingsError: The input does not match the settings, or profiles are needed and were
+                not selected.
+            ConnectorError: An error of `SendLoop.send`. `failure` returns errors of single cohorts.
         """
         self._is_read = True
         known = self._store.lists()
@@ -151,15 +151,18 @@ class Sync:
             self._deliver(steps)
 
     def write_people(self, people: PlannedPeople) -> None:
-        """Write who the plan is about.
+        """Write the people of the plan.
+
+        Args:
+            people: The writer.
 
         Raises:
-            ConnectorError: They cannot be written.
+            ConnectorError: The file cannot be written.
         """
         people.write(self._planned, self._changes)
 
     def failure(self) -> ConnectorError | None:
-        """Return what the run must fail with although it reached its end; None if nothing."""
+        """Return the error of a run that has reached its end, or None if all is well."""
         stopped = self.result.stopped
         unread = self._intake.set_aside
         why = _SET_ASIDE.format(count=unread) if unread else _INCOMPLETE
@@ -171,12 +174,12 @@ class Sync:
                 return InputError(incomplete)
             return TemporaryError(incomplete) if incomplete else None
         cohorts = ", ".join(f"{cohort.cohort_id} ({cohort.stopped})" for cohort in stopped)
-        message = f"Stopped for these cohorts: {cohorts}. The others went on. {incomplete}".strip()
+        message = f"These cohorts were stopped: {cohorts}. The others went on. {incomplete}".strip()
         if self._refused:
             return InputError(message)
         if not self._guarded:
             return TemporaryError(f"{message} Run again later.")
-        return SettingsError(f"{message} If the lists are right, allow it in the settings named.")
+        return SettingsError(f"{message} If the lists are right, allow it with these settings.")
 
     def _missing(self) -> SettingsError:
         missing = ", ".join(self._missing_cohorts)
@@ -196,7 +199,10 @@ class Sync:
     def _require_usable_input(
         self, *, cut: bool, streams: Collection[str], known: Collection[KnownList]
     ) -> bool:
-        """Raise if the settings do not fit the input; return whether there is enough to go on."""
+        """Raise if the input does not match the settings. Return False if it cannot be delivered.
+
+        It cannot be delivered if it was cut off before the profiles that it needs.
+        """
         if not cut:
             require_something(self._config, self._intake, streams=streams, known=known)
             self._missing_cohorts = missing_cohorts(self._config, self._intake, known)
@@ -209,10 +215,10 @@ class Sync:
                     stream=self._config["profiles_stream"],
                 )
             )
-        return False  # the profiles may be in the part that is missing
+        return False  # the profiles may be in the missing part
 
     def _reject_without_identifier(self) -> None:
-        """Dead-letter the members whose profile gives no identifier."""
+        """Write the members without an identifier to the dead letter."""
         ids = {cohort.number: cohort.id for cohort in self._intake.cohorts.values()}
         for number, member in self._staging.without_identifier():
             if number in ids:
@@ -221,13 +227,13 @@ class Sync:
     # The plan
 
     def _plan(self, known: Sequence[KnownList], *, cut: bool) -> list[Step]:
-        """Decide about every cohort, note the plan in the result, and return what to send.
+        """Decide about every cohort, put the plan into the result, and return the steps to send.
 
-        The decisions are pure, in `planning`. This method gets them their numbers: it reads the
-        store, and lets the database compare who is wanted with who is known.
+        The decisions are in `planning`, which is pure. This method collects the numbers for them:
+        it reads the store, and lets the database compare the wanted with the known members.
 
         Args:
-            known: Every list of the workspace.
+            known: All lists of the workspace.
             cut: Whether the input ended in the middle of a line.
         """
         evidence = self._settle_cohorts(known, cut=cut)
@@ -294,7 +300,7 @@ class Sync:
         """Plan the lists of cohorts that are no longer in the source.
 
         Returns:
-            Their results, and what to send for them: nothing if their members are kept.
+            The results, and the steps to send. There are no steps if the members are kept.
         """
         # An input without any record does not prove that the source has no cohorts.
         clear = (
@@ -331,7 +337,7 @@ class Sync:
     # Delivery
 
     def _deliver(self, steps: Sequence[Step]) -> None:
-        """Send every step. A cohort that Braze refuses or locks does not stop the others."""
+        """Run the steps, and put the numbers of requests into the result, also after an error."""
         try:
             self._delivery.deliver(steps)
         finally:

@@ -1,1 +1,1 @@
-"""The settings, Braze's endpoints, and the checks that a schema cannot express."""
+"""The settings, Braze's endpoints, and the checks that a JSON Schema cannot express."""

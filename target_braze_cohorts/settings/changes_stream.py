@@ -1,4 +1,4 @@
-"""Reads the setting `changes_stream`. Pure."""
+"""Read the setting `changes_stream`. Pure."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _WORDS: Final = {
 
 
 class ChangesStream(NamedTuple):
-    """Where the input has changes.
+    """The streams with changes.
 
     Attributes:
         in_members: Whether the records of `members_stream` are changes.
-        name: The stream of changes beside full lists; None if there is none.
+        name: The stream of changes besides the stream of full lists, or None.
     """
 
     in_members: bool
@@ -34,10 +34,10 @@ class ChangesStream(NamedTuple):
 
 
 def changes_stream(config: Mapping[str, Any]) -> ChangesStream:
-    """Read the setting: true or false as before, or the name of a stream.
+    """Return the meaning of the setting: true, false, or the name of a stream.
 
     Args:
-        config: The target's settings. Meltano gives true and false as text.
+        config: The settings of the target. Meltano passes true and false as text.
     """
     value = config["changes_stream"]
     if isinstance(value, str):

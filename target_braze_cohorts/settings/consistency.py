@@ -1,4 +1,4 @@
-"""Checks of the settings that the schema cannot express. Pure, except that it looks at folders."""
+"""Check what the JSON Schema of the settings cannot express. Pure, except for checks of folders."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
     """Find settings that need or exclude each other, and values that cannot be used.
 
     Args:
-        config: Settings that fit the schema.
+        config: Settings that are valid by the schema.
 
     Returns:
-        One line for each mistake: the setting, what is wrong, what to write instead.
+        One message for each mistake: the setting, what is wrong, and what to write instead.
     """
     unwritable = (
         find_place_problem("dead_letter_path", config),
@@ -45,10 +45,10 @@ def find_problems(config: Mapping[str, Any]) -> list[str]:
 
 
 def default_delivery(config: Mapping[str, Any]) -> str:
-    """Choose the delivery by the credentials that are set.
+    """Return the delivery for the credentials that are set.
 
     Args:
-        config: Settings; `delivery` is not set.
+        config: The settings, without `delivery`.
 
     Returns:
         `attribute` if `api_key` is the only credential, else `cohort`.

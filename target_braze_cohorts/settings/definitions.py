@@ -23,12 +23,12 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "instance",
         th.StringType,
         allowed_values=list(ENDPOINTS),
-        description="Braze instance, such as US-01 or EU-02; or give rest_endpoint.",
+        description="Braze instance, such as US-01 or EU-02. Or set rest_endpoint.",
     ),
     th.Property(
         "rest_endpoint",
         th.StringType,
-        description="REST endpoint to use instead of the instance's, such as a newer instance's.",
+        description="REST endpoint to use instead of instance, for example of a new instance.",
     ),
     th.Property(
         "delivery",
@@ -36,8 +36,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         allowed_values=[COHORT, ATTRIBUTE],
         description=(
             "cohort: Braze's partner cohort import (needs a partner key, which most users do not "
-            "have); attribute: an array attribute of users, for everyone with a REST API key. "
-            "If not given: attribute if api_key is the only credential that is set, else cohort."
+            "have). attribute: an array attribute of users, for everyone with a REST API key. "
+            "Default: attribute if api_key is the only credential that is set, else cohort."
         ),
     ),
     th.Property(
@@ -58,7 +58,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         "partner_name",
         th.StringType,
         default="mixpanel",
-        description="For delivery cohort: the partner as Braze's URLs name it.",
+        description="For delivery cohort: the name of the partner in Braze's URLs.",
     ),
     th.Property(
         "api_key",
@@ -77,7 +77,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default="name",
         allowed_values=["name", "id"],
-        description="For delivery attribute: what it holds of a cohort.",
+        description="For delivery attribute: whether it holds the name or the id of a cohort.",
     ),
     th.Property(
         "sync_mode",
@@ -85,28 +85,28 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default="dynamic",
         allowed_values=["dynamic", "one_time"],
         description=(
-            "dynamic: adds and removals in each run; one_time: adds only, and each cohort once."
+            "dynamic: adds and removals in each run. one_time: adds only, and each cohort once."
         ),
     ),
     shared.ids_or_names(
         "cohort_ids",
-        "Ids or names of the cohorts to deliver; all if not given. Only digits are an id.",
+        "Ids or names of the cohorts to deliver. By default all. A text of digits is an id.",
     ),
     th.Property(
         "external_id_property",
         th.StringType,
         default=DISTINCT_ID,
         description=(
-            "Profile property that holds the Braze external id, such as $braze_external_id, or "
-            "what identifier says instead, such as $email. Any but distinct_id is taken from the "
-            "member record, else from the profiles stream, which must then be selected."
+            "Profile property with the Braze external id, such as $braze_external_id, or with the "
+            "identifier that identifier names, such as $email. Except for distinct_id, it is read "
+            "from the member record, or else from the profiles stream, which must be selected."
         ),
     ),
     th.Property(
         "cohorts_stream",
         th.StringType,
         default="cohorts",
-        description="Stream of cohorts; may be the same as members_stream.",
+        description="Stream of cohorts. It may be the same as members_stream.",
     ),
     th.Property(
         "members_stream",
@@ -143,7 +143,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default="count",
         description=(
-            "Field of cohorts_stream with the number of members: a list with as many is complete."
+            "Field of cohorts_stream with the number of members. A list with this number of "
+            "members is complete."
         ),
     ),
     th.Property(
@@ -157,8 +158,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default=DISTINCT_ID,
         description=(
-            "Field of members_stream with the member's id (for an alias, its name); also the "
-            "field of profiles_stream by which profiles are joined."
+            "Field of members_stream with the member's id (for an alias, its name). Profiles in "
+            "profiles_stream are joined by the same field."
         ),
     ),
     th.Property(
@@ -167,8 +168,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=EXTERNAL_ID,
         allowed_values=list(KINDS),
         description=(
-            "What that id is to Braze. Only with delivery cohort: device_id; only with delivery "
-            "attribute: email, phone (with + and country code) and braze_id."
+            "The kind of identifier in Braze. device_id needs delivery cohort. email, phone (with "
+            "+ and country code) and braze_id need delivery attribute."
         ),
     ),
     th.Property(
@@ -186,9 +187,10 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.CustomType({"type": ["string", "boolean", "null"]}),
         default=DEFAULT_CHANGES_STREAM,
         description=(
-            "Stream of changes beside the full lists of members_stream: a record with "
-            "should_remove or _sdc_deleted_at removes its member, any other record adds them; "
-            "others stay. true: members_stream itself holds changes; false: there are none."
+            "Stream of changes, besides the full lists in members_stream. A record with "
+            "should_remove or _sdc_deleted_at removes its member, any other record adds its "
+            "member, and all other members stay. true: members_stream itself holds changes. "
+            "false: there are no changes."
         ),
     ),
     th.Property(
@@ -198,7 +200,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         secret=True,
         description=(
             "SQLAlchemy URL of the database with the members that Braze acknowledged: SQLite or "
-            "PostgreSQL. Keep it: without it nobody can be removed."
+            "PostgreSQL. Keep it: without it, no member can be removed."
         ),
     ),
     th.Property(
@@ -213,7 +215,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     shared.ratio(
         "max_removal_ratio",
         0.3,
-        "A cohort that would lose a larger part of its members in one run is stopped (0 to 1).",
+        "A cohort that would lose a larger share of its members in one run is stopped (0 to 1).",
     ),
     th.Property(
         "removal_guard_minimum",
@@ -226,21 +228,21 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     ),
     shared.ids_or_names(
         "allow_removals_for",
-        "Ids or names of cohorts that may lose any number of members, even all; set it for "
-        "one run.",
+        "Ids or names of cohorts that may lose any number of members, even all. Set it for one "
+        "run only.",
     ),
     th.Property(
         "allow_empty_cohorts",
         th.BooleanType,
         default=False,
-        description="Whether a cohort may lose its last member; otherwise it is stopped.",
+        description="Whether a cohort may lose its last member. Otherwise it is stopped.",
     ),
     th.Property(
         "clear_vanished_cohorts",
         th.BooleanType,
         default=False,
         description=(
-            "Remove everybody from a cohort that is no longer in the source; otherwise it keeps "
+            "Remove all members from a cohort that is no longer in the source. Otherwise it keeps "
             "its members and is reported."
         ),
     ),
@@ -250,7 +252,7 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         default=7,
         description=(
             "After this many days all adds are sent again, for users whom Braze did not know when "
-            "they were added; 0: in each run."
+            "they were added. 0: in each run."
         ),
     ),
     th.Property(
@@ -265,23 +267,23 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
         th.StringType,
         default="dead_letter",
         description=(
-            "Folder for members without an identifier and those whom Braze refuses; or its URL in "
-            "a store (s3://, gs://, abfs://)."
+            "Folder for members without an identifier and members whom Braze refuses, or its URL "
+            "in a store (s3://, gs://, abfs://)."
         ),
     ),
     th.Property(
         "dry_run",
         th.BooleanType,
         default=False,
-        description="Print the plan, write who it is about to dry_run_path, and send nothing.",
+        description="Log the plan, write its people to dry_run_path, and send nothing.",
     ),
     th.Property(
         "dry_run_path",
         th.StringType,
         default="dry_run",
         description=(
-            "Folder for the files of a dry run, one person to be added or removed a line, or its "
-            "URL in a store."
+            "Folder for the files of a dry run, with one person to add or remove on each line, or "
+            "its URL in a store."
         ),
     ),
     REPORT_PATH,

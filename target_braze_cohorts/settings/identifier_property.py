@@ -1,4 +1,4 @@
-"""Reads the setting `external_id_property`. Pure."""
+"""Read the setting `external_id_property`. Pure."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _RESERVED: Final = "mp_reserved_"
 
 
 def is_joined(config: Mapping[str, Any]) -> bool:
-    """Return whether, by the settings, identifiers come from a property and not from member ids."""
+    """Return whether identifiers come from a profile property, and not from member ids."""
     return bool(config["external_id_property"] != DISTINCT_ID)
 
 
 def profile_fields(name: str) -> tuple[str, ...]:
     """Return the fields that may hold a profile property.
 
-    The public tap-mixpanel writes a leading `$` as `mp_reserved_`, tap-mixpanel-cohorts does not:
-    either spelling of the setting fits both.
+    The public tap-mixpanel writes a leading `$` as `mp_reserved_`. tap-mixpanel-cohorts does not.
+    Both spellings of the setting work with both taps.
     """
     if name.startswith(_RESERVED):
         return (name, f"${name.removeprefix(_RESERVED)}")

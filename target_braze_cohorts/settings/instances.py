@@ -20,7 +20,7 @@ ENDPOINTS: Final[Mapping[str, str]] = {
     "ID-01": "https://rest.id-01.braze.com",
     "KR-01": "https://rest.kr-01.braze.com",
 }
-"""Instance → REST endpoint, as Braze's API overview lists them; there is no US-09."""
+"""Instance → REST endpoint. Source: Braze's API overview. There is no US-09."""
 
 
 def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
@@ -28,13 +28,13 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
 
     Args:
         instance: A key of `ENDPOINTS`.
-        rest_endpoint: A URL; takes precedence over the instance.
+        rest_endpoint: A URL. It takes precedence over the instance.
 
     Returns:
         The URL without a slash at its end.
 
     Raises:
-        SettingsError: Neither is given, or the URL is not encrypted, or belongs to the dashboard.
+        SettingsError: Neither is set, or the URL is not https, or it is the URL of the dashboard.
     """
     if not rest_endpoint:
         if not instance:
@@ -46,7 +46,7 @@ def endpoint(instance: str | None, rest_endpoint: str | None) -> str:
     if not is_safe_url(rest_endpoint):
         raise SettingsError(
             "Setting rest_endpoint is wrong: it must begin with https:// (http only for "
-            "localhost) and name a host and, perhaps, a port, such as "
+            "localhost) and hold only a host and, if needed, a port, such as "
             "https://rest.iad-01.braze.com."
         )
     host = host_of(rest_endpoint)

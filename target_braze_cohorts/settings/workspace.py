@@ -1,4 +1,4 @@
-"""The key under which the known membership of one workspace is kept."""
+"""The key of a workspace in the membership database."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def workspace_key(config: Mapping[str, Any]) -> str:
-    """Return the key: each workspace, endpoint and list has its own.
+    """Return the key for the settings. It differs by workspace, endpoint and kind of list.
 
     Args:
-        config: The settings.
+        config: The settings of the target.
     """
     url = endpoint(config.get("instance"), config.get("rest_endpoint"))
     if config["delivery"] == ATTRIBUTE:

@@ -1,1 +1,1 @@
-"""The membership database: what Braze acknowledged, and the members staged in this run."""
+"""The membership database: members whom Braze acknowledged, and members staged in this run."""

@@ -1,4 +1,4 @@
-"""Opens the membership database, and locks it so that one run at a time uses it."""
+"""Open the membership database, and lock it, so that only one run at a time uses it."""
 
 from __future__ import annotations
 
@@ -37,18 +37,20 @@ _BUSY = (
 
 
 def parse_url(url: str) -> URL:
-    """Read the setting `membership_db`.
+    """Return the parsed setting `membership_db`.
+
+    Only SQLite and PostgreSQL are supported: staging, bulk loading and a lock that ends with the
+    process need their own code for each kind of database.
 
     Returns:
         The URL, with psycopg 3 as the driver of PostgreSQL.
 
     Raises:
-        SettingsError: It is not a URL, or it names no file, or another kind of database. Staging,
-            COPY and a lock that ends with its process are different in each database.
+        SettingsError: The text is not a URL, or it names no file, or another kind of database.
     """
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         raise SettingsError(
             "Setting membership_db is wrong: it must be a SQLAlchemy URL such as "
             "sqlite:///braze_cohorts.db or postgresql://user:password@host/database."
@@ -78,14 +80,17 @@ def _file_of(url: URL) -> Path:
 
 @contextmanager
 def open_database(url: str, workspace: str) -> Iterator[Connection]:
-    """Connect, and lock every other run out until the block ends.
+    """Connect to the database, and hold a lock against other runs until the block ends.
 
-    All work of a run goes through this one connection: if it breaks, the lock and the work end
-    together.
+    All work of a run uses this one connection. If the connection breaks, the lock and the work end
+    together, so another run cannot start in between.
 
     Args:
         url: The setting `membership_db`.
-        workspace: The lock is for this workspace only, except in SQLite, which locks the file.
+        workspace: The workspace to lock. On SQLite the whole file is locked.
+
+    Yields:
+        The connection.
 
     Raises:
         SettingsError: The database cannot be opened or, later, written.
@@ -106,8 +111,8 @@ def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[C
         engine = create_engine(
             url,
             connect_args=arguments,
-            hide_parameters=True,  # people's ids, which must not be in a stack trace
-            pool_reset_on_return=None,  # it is closed anyway; a reset of a broken one logs a trace
+            hide_parameters=True,  # parameters are people's ids: no stack trace may show them
+            pool_reset_on_return=None,  # the reset of a broken connection would log a stack trace
         )
     except (ImportError, NoSuchModuleError):
         raise SettingsError(
@@ -123,9 +128,9 @@ def _connection(url: URL, connect_seconds: int = _CONNECT_SECONDS) -> Iterator[C
 
 
 def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
-    # PostgreSQL would keep a plan that it prepared while a table was empty.
+    # No prepared statements: PostgreSQL would keep a query plan from when a table was empty.
     arguments: dict[str, int | None] = {"prepare_threshold": None}
-    # Without a limit the run waits for ever for a server that accepts and stays silent.
+    # Without a limit, the run waits forever for a server that accepts and then stays silent.
     return (
         arguments
         if "connect_timeout" in url.query
@@ -135,12 +140,14 @@ def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
 
 @contextmanager
 def _file_lock(url: URL) -> Iterator[None]:
-    """Hold a lock file beside the database; the lock ends with the process, however that ends."""
-    path = _file_of(url).resolve()  # two links to one database share the lock
-    _require_sqlite(path)  # the rights of another file must not change
+    """Hold a lock on a file next to the database. The lock ends with the process in any case."""
+    path = _file_of(url).resolve()  # so that two links to one database share the lock
+    # First check that this is a database: `make_private` must not change another file's rights.
+    _require_sqlite(path)
     try:
         make_private(path)
-        # A link in the lock's place would create a file at its target.
+        # O_NOFOLLOW: if someone has put a link in the lock's place, no file is created at its
+        # target.
         flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(f"{path}.lock", flags, 0o600)
     except OSError as error:
@@ -161,18 +168,18 @@ def _file_lock(url: URL) -> Iterator[None]:
 
 def _tune_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
-    # FULL: an acknowledgement that a power cut loses would make the store wrong about Braze.
+    # FULL: if a power cut lost an acknowledgement, the store would be wrong about Braze.
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute(f"PRAGMA cache_size = -{_SQLITE_CACHE_KIB}")
-    # FILE: staging uses temporary tables, and millions of members do not fit into memory.
+    # FILE: staging uses temporary tables, and millions of members do not fit into the memory.
     cursor.execute("PRAGMA temp_store = FILE")
     cursor.execute(f"PRAGMA temp.cache_size = -{_SQLITE_CACHE_KIB}")
     cursor.close()
 
 
 def _advisory_lock(connection: Connection, workspace: str) -> None:
-    """Take a lock that ends with the connection, or raise TemporaryError."""
+    """Take a lock that ends with the connection. Raise TemporaryError if another run has it."""
     key = {"key": _lock_key(workspace)}
     taken = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar()
     connection.commit()
@@ -181,10 +188,10 @@ def _advisory_lock(connection: Connection, workspace: str) -> None:
 
 
 def wait_for_turn(connection: Connection) -> None:
-    """Wait until no other run is creating tables; the turn ends with the next commit.
+    """Wait until no other run is creating tables. The lock ends with the next commit.
 
-    PostgreSQL fails when two connections create the same table at once, and the first runs of
-    several workspaces may start together. In SQLite they cannot: the file is locked.
+    PostgreSQL raises an error if two connections create the same table at the same time, and the
+    first runs of several workspaces may start together. On SQLite they cannot: the file is locked.
     """
     if connection.dialect.name == POSTGRESQL:
         key = {"key": _lock_key("(tables)")}
@@ -197,13 +204,13 @@ def _lock_key(name: str) -> int:
 
 
 def check_database(url: str) -> None:
-    """Check that the database can be used; nothing is written.
+    """Check that the database can be used. This writes nothing.
 
     Args:
         url: The setting `membership_db`.
 
     Raises:
-        SettingsError: It cannot be used.
+        SettingsError: The database cannot be used.
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
@@ -214,7 +221,7 @@ def check_database(url: str) -> None:
 
 
 def _check_file(path: Path) -> None:
-    """Check a file without opening it in SQLite, which would write files beside it."""
+    """Check a file without opening it with SQLite, which would create files next to it."""
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise SettingsError(
             f"The membership database {path} cannot be written. "
@@ -224,7 +231,7 @@ def _check_file(path: Path) -> None:
 
 
 def _require_sqlite(path: Path) -> None:
-    """Raise SettingsError if there is a file that is no SQLite database."""
+    """Raise SettingsError if the file exists and is not a SQLite database."""
     try:
         with path.open("rb") as file:
             header = file.read(len(_SQLITE_HEADER))

@@ -1,4 +1,4 @@
-"""Turns errors of the membership database into one line without anybody's id."""
+"""Convert errors of the membership database to a one-line message without people's ids."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from braze_mixpanel.errors import ConnectorError
 
 _CONNECTION_STATES: Final = ("08", "57P")
-"""First characters of the SQLSTATE of a broken connection, and of a server that shuts down."""
+"""Prefixes of the SQLSTATE for a broken connection (08) and for a server that shuts down (57P)."""
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn errors of the database into `ConnectorError`; other errors pass.
+    """Convert errors of the database to `ConnectorError`. Other errors pass.
 
     Raises:
         SettingsError: The database cannot be opened, read or written.
@@ -30,10 +30,10 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        # The statement's parameters are people's ids: only the driver's own message is used.
+        # Only the driver's message is used, because the statement's parameters are people's ids.
         raise _connector_error(str(error.orig), broke=error.connection_invalidated) from error
     except _driver_errors() as error:
-        # COPY goes past SQLAlchemy to the driver, so its errors are not wrapped.
+        # COPY calls the driver directly, so SQLAlchemy does not wrap its errors.
         state = getattr(error, "sqlstate", None)
         broke = _is_operational(error) and (state is None or state.startswith(_CONNECTION_STATES))
         raise _connector_error(str(error), broke=broke) from error

@@ -1,16 +1,22 @@
-"""The known membership: whom Braze holds, as far as it acknowledged it, in SQL.
+"""The known membership in SQL: the members whom Braze holds, by its acknowledgements.
 
-A list is what Braze knows by one label: a cohort id, or a value of the array attribute. Each row
-of a member says that Braze may hold them. Its generation says how sure that is:
+A list is the set of members under one label in Braze: a cohort id, or a value of the array
+attribute. A row in `braze_cohort_members` means that Braze holds or may hold this member. Its
+`generation` shows how certain that is:
 
-    n ≥ 1   acknowledged in the list's n-th full round; due again when a later round has begun
-    0       an add was about to be sent, and its answer is not known
-    -1      a removal was about to be sent, and its answer is not known
-    -2      Braze refused the only add that was ever sent: it does not hold them
+    n ≥ 1   Braze acknowledged the add in the list's n-th full round; the add is sent again when a
+            later round has begun
+    0       an add was about to be sent, and its response is not known
+    -1      a removal was about to be sent, and its response is not known
+    -2      Braze refused the only add that was ever sent, so it does not hold the member
 
-The store notes the intention before each request and the acknowledgement after it. A crash or lost
-answers leave only the members of the requests in flight unsure. The next run sends those again,
-which is safe: Braze accepts the same add or removal twice. One thread uses the store.
+The numbers have this order so that one comparison finds each group: all members who need an add
+have a generation below the list's, and all members whom Braze may hold are above -2.
+
+The store writes the intention before each request and the acknowledgement after it. After a crash
+or a lost response, only the members of the requests in flight are uncertain. The next run sends
+them again. That is safe, because Braze accepts the same add or removal twice. Only one thread may
+use the store.
 """
 
 from __future__ import annotations
@@ -34,7 +40,8 @@ UNSURE_REMOVAL: Final = -1
 REFUSED: Final = -2
 
 IDENTIFIER: Final = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-"""Compared byte by byte: the language of a database must not change the order of pages."""
+"""Text that is compared byte by byte: the locale of a database must not change the order of
+pages."""
 
 _tables = sa.MetaData()
 
@@ -65,16 +72,16 @@ MEMBERS: Final = sa.Table(
 
 @dataclass(frozen=True)
 class _Statements:
-    """Statements about many members of one list, given as one JSON array of identifiers.
+    """SQL statements about many members of one list. The members are passed as one JSON array.
 
-    A statement with one array costs the same for one member and for a thousand. Each dialect has
-    its own function that reads a JSON array.
+    With one array, a statement for a thousand members costs about as much as for one member. Each
+    dialect has its own function to read a JSON array.
 
     Attributes:
-        intend_adds: Insert members, or raise those whose generation is lower.
-        set_generation: Set the generation of members.
-        find: Select the members whose generation is higher.
-        forget: Delete members.
+        intend_adds: Inserts members, or raises their generation if it is lower.
+        set_generation: Sets the generation of members.
+        find: Selects the members whose generation is higher.
+        forget: Deletes members.
     """
 
     intend_adds: str
@@ -84,7 +91,7 @@ class _Statements:
 
 
 _STATEMENTS: Final = {
-    # WHERE true: without it SQLite takes ON CONFLICT for the condition of a join.
+    # WHERE true: without it, SQLite would parse ON CONFLICT as the condition of a join.
     SQLITE: _Statements(
         intend_adds="""
             INSERT INTO braze_cohort_members (list_id, identifier, generation)
@@ -109,8 +116,8 @@ _STATEMENTS: Final = {
                 AND identifier IN (SELECT each.value FROM json_each(:identifiers) AS each)
         """,
     ),
-    # = ANY (ARRAY(…)): PostgreSQL looks up each element by the key. With IN (SELECT …) it would
-    # read the list to its end, which takes longer and longer while the list fills.
+    # = ANY (ARRAY(…)): PostgreSQL looks up each element in the index. With IN (SELECT …) it would
+    # scan the whole list, which takes longer and longer while the list grows.
     POSTGRESQL: _Statements(
         intend_adds="""
             INSERT INTO braze_cohort_members (list_id, identifier, generation)
@@ -145,14 +152,14 @@ _STATEMENTS: Final = {
 
 
 class MembershipStore:
-    """Known membership of one Braze workspace."""
+    """The known membership of one Braze workspace."""
 
     def __init__(self, connection: sa.Connection, workspace: str) -> None:
-        """Keep the connection; `create_tables` comes next.
+        """Keep the connection. Call `create_tables` next.
 
         Args:
-            connection: The database; every method commits what it writes.
-            workspace: Which of the workspaces in it.
+            connection: A connection to the database. Every method commits its changes.
+            workspace: The key of the workspace, see `workspace_key`.
         """
         self._connection = connection
         self._workspace = workspace
@@ -175,10 +182,10 @@ class MembershipStore:
         return [KnownList(*row) for row in self._connection.execute(query)]
 
     def require_kind(self, kind: str) -> None:
-        """Require that the run uses the kind of identifier by which the members were added.
+        """Raise if the members in the store were added with another kind of identifier.
 
-        Otherwise a member added by external id could be removed by alias, and the store would
-        still say that Braze holds them.
+        Otherwise a run could remove a member by alias who was added by external id, and the store
+        would still show that Braze holds the member.
 
         Raises:
             SettingsError: A list of the workspace holds another kind.
@@ -192,20 +199,20 @@ class MembershipStore:
             )
 
     def count(self, list_id: int) -> ListSize:
-        """Count a list's members."""
+        """Return the numbers of members of a list."""
         query = sa.select(
             sa.func.count(), sa.func.count().filter(MEMBERS.c.generation > UNSURE_ADD)
         ).where(MEMBERS.c.list_id == list_id, MEMBERS.c.generation > REFUSED)
         return ListSize(*self._connection.execute(query).one())
 
     def open_list(self, label: str, cohort_id: str, kind: str, now: int) -> KnownList:
-        """Return the list under a label; create it if there is none.
+        """Return the list under a label, created if it is missing.
 
         Args:
-            label: What Braze knows it by.
-            cohort_id: The cohort that the list holds from now on.
-            kind: The kind of its members' identifiers.
-            now: UNIX seconds.
+            label: The label of the list in Braze.
+            cohort_id: The id of the cohort that the list holds from now on.
+            kind: The kind of the members' identifiers.
+            now: The present time in UNIX seconds.
         """
         row = {
             "workspace": self._workspace,
@@ -223,31 +230,31 @@ class MembershipStore:
         return next(known for known in self.lists() if known.label == label)
 
     def begin_rename(self, list_id: int) -> None:
-        """Note that a rename is about to be sent: Braze may hold the old name or the new one."""
+        """Record that a rename is about to be sent. Braze may hold the old or the new name."""
         update = sa.update(LISTS).where(LISTS.c.id == list_id, LISTS.c.name.is_not(None))
         self._connection.execute(update.values(name=RENAMING))
         self._connection.commit()
 
     def set_name(self, list_id: int, name: str) -> None:
-        """Note the name that Braze acknowledged."""
+        """Record the name that Braze acknowledged."""
         self._update_list(list_id, name=name)
 
     def begin_resync(self, list_id: int, generation: int, now: int) -> None:
-        """Make all members due again.
+        """Begin a full round: the adds of all members are sent again.
 
         Args:
-            list_id: The list.
+            list_id: The id of the list.
             generation: The new generation.
-            now: UNIX seconds.
+            now: The present time in UNIX seconds.
         """
         self._update_list(list_id, generation=generation, resynced_at=now)
 
     def set_delivered(self, list_id: int, now: int) -> None:
-        """Note that Braze had the whole list at `now`, in UNIX seconds."""
+        """Record that Braze has the complete list at `now`, in UNIX seconds."""
         self._update_list(list_id, delivered_at=now)
 
     def drop_list(self, list_id: int) -> None:
-        """Forget a list and its members."""
+        """Delete a list and its members."""
         self._connection.execute(sa.delete(MEMBERS).where(MEMBERS.c.list_id == list_id))
         self._connection.execute(sa.delete(LISTS).where(LISTS.c.id == list_id))
         self._connection.commit()
@@ -258,21 +265,21 @@ class MembershipStore:
         return set(identifiers).difference(known)
 
     def intend(self, list_id: int, change: Change, identifiers: Sequence[str]) -> None:
-        """Note what the next request is about to do."""
+        """Record what the next request is about to do."""
         if change is Change.REMOVE:
             self._set_generation(list_id, identifiers, UNSURE_REMOVAL)
         else:
             self._on_members(self._statements.intend_adds, list_id, identifiers, UNSURE_ADD)
 
     def acknowledge(self, known: KnownList, change: Change, identifiers: Sequence[str]) -> None:
-        """Note that Braze accepted a change."""
+        """Record that Braze accepted a change."""
         if change is Change.REMOVE:
             self.forget(known.id, identifiers)
         else:
             self._set_generation(known.id, identifiers, known.generation)
 
     def set_refused(self, list_id: int, identifiers: Sequence[str]) -> None:
-        """Note that Braze refused these members and does not hold them."""
+        """Record that Braze refused these members and does not hold them."""
         self._set_generation(list_id, identifiers, REFUSED)
 
     def forget(self, list_id: int, identifiers: Sequence[str]) -> None:
@@ -285,7 +292,7 @@ class MembershipStore:
     def _on_members(
         self, statement: str, list_id: int, identifiers: Sequence[str], generation: int = 0
     ) -> list[str]:
-        """Run one of `_Statements`, commit, and return the identifiers that it selects."""
+        """Run a statement of `_Statements`, commit, and return the identifiers that it selects."""
         values = {
             "list": list_id,
             "generation": generation,

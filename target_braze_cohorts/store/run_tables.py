@@ -1,4 +1,4 @@
-"""All tables that one run works with, over its one connection."""
+"""Create all tables of one run. They use the same connection."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class RunTables:
     """The known membership, the staged input, and the changes between them.
 
     Attributes:
-        membership: What Braze acknowledged; stays in the database.
-        staging: The input; gone with the connection.
-        changes: The changes to send; gone with the connection.
+        membership: The members whom Braze acknowledged. These tables stay in the database.
+        staging: The input. These tables disappear with the connection.
+        changes: The changes to send. This table disappears with the connection.
     """
 
     membership: MembershipStore
@@ -37,7 +37,7 @@ def create_tables(
         connection: A connection from `open_database`.
         workspace: The workspace of the known membership.
         joined: Whether identifiers come from profiles.
-        chunk_rows: How many records of the input are held in memory before they are written.
+        chunk_rows: The most records of the input in memory before they are written.
     """
     tables = RunTables(
         membership=MembershipStore(connection, workspace),

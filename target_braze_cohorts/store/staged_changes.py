@@ -1,17 +1,18 @@
-"""Compares who is wanted with what Braze holds, in SQL, and queues the changes to send.
+"""Compare the wanted members with the members in Braze, in SQL, and queue the changes to send.
 
-Each change waits in a queue of `staged_changes`, and a queue is a number:
+Each change is in a queue of `staged_changes`. A queue is a number:
 
-    n ≥ 1   the changes of the cohort with the number n
+    n ≥ 1   the adds and removals of the cohort with the number n
     -n      the removals that empty the known list with the id n, see `emptying_queue`
 
-Two kinds of queue are needed because one cohort can need both: after a rename its members are
-added under the new label, and the list under the old label is emptied.
+The sign separates the two kinds of queues, because cohorts and lists are numbered independently and
+one cohort can need both kinds: after a rename, its members are added under the new label, and the
+list under the old label is emptied.
 
-The statements read the generations of `braze_cohort_members`, see `membership`. All states of a
-member that need an add are below the list's generation, and -2 (refused, so not in Braze) is the
-only one that needs no removal. So `generation < :generation` finds the adds that are due, and
-`generation > :refused` the members whom Braze holds or may hold.
+The statements use the generations in `braze_cohort_members`, see `membership`. A member needs an
+add in every state below the list's generation. A member needs no removal only in the state -2
+(refused, so not in Braze). So `generation < :generation` finds the adds that are due, and
+`generation > :refused` finds the members whom Braze holds or may hold.
 """
 
 from __future__ import annotations
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from target_braze_cohorts.planning.changes import Change, KnownList
 
 _NO_LIST: Final = -1
-"""No list has this id: a new cohort is compared with an empty list."""
+"""An id that no list has, so that a new cohort is compared with an empty list."""
 
+# Wanted members who are not known, or whose add is due. A LEFT JOIN gives NULL for members who are
+# not known.
 _QUEUE_ADDS = """
 INSERT INTO staged_changes (queue, removed, identifier)
 SELECT wanted.cohort, 0, wanted.identifier
@@ -41,7 +44,7 @@ WHERE wanted.cohort = :cohort AND wanted.removed = 0
     AND (known.generation IS NULL OR known.generation < :generation)
 ORDER BY wanted.identifier
 """
-# For full lists: a known member who is not in the list has left.
+# For full lists: a known member who is not in the list has left the cohort.
 _QUEUE_REMOVALS = """
 INSERT INTO staged_changes (queue, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 1, known.identifier
@@ -50,7 +53,8 @@ FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
 WHERE known.list_id = :list AND wanted.identifier IS NULL AND known.generation > :refused
 ORDER BY known.identifier
 """
-# For changes: a member who is not named stays, unless an earlier run left their removal unsure.
+# For changes: a member who is not in the input stays, except if an earlier run sent a removal
+# without a response.
 _QUEUE_STATED_REMOVALS = """
 INSERT INTO staged_changes (queue, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 1, known.identifier
@@ -60,7 +64,8 @@ WHERE known.list_id = :list AND known.generation > :refused AND (
     wanted.removed = 1 OR (wanted.identifier IS NULL AND known.generation = :unsure_removal)
 )
 """
-# For changes: members who are not named, whose add is unsure or due again in a full round.
+# For changes: members who are not in the input, and whose add has no response or is due again in a
+# full round.
 _QUEUE_DUE_ADDS = """
 INSERT INTO staged_changes (queue, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 0, known.identifier
@@ -69,8 +74,8 @@ FROM braze_cohort_members AS known LEFT JOIN staged_wanted AS wanted
 WHERE known.list_id = :list AND wanted.identifier IS NULL
     AND known.generation <> :unsure_removal AND known.generation < :generation
 """
-# For changes: members who are not named move to the new label when their cohort is renamed. A
-# member may be under several former labels, hence ON CONFLICT.
+# For changes: when a cohort is renamed, members who are not in the input move to the new label. A
+# member may be under several former labels, so ON CONFLICT avoids duplicates.
 _QUEUE_CARRIED_ADDS = """
 INSERT INTO staged_changes (queue, removed, identifier)
 SELECT CAST(:cohort AS INTEGER), 0, former.identifier
@@ -96,8 +101,9 @@ INSERT INTO staged_changes (queue, removed, identifier)
 SELECT CAST(:queue AS INTEGER), 1, identifier
 FROM braze_cohort_members WHERE list_id = :list AND generation > :refused
 """
-# A refused member who has left needs no removal: Braze never held them. COALESCE covers a refused
-# member who is not in the input: with full lists (:changes = 0) they have left, with changes not.
+# A refused member who has left needs no removal, because Braze never held the member. COALESCE is
+# for a refused member who is not in the input. With full lists (:changes = 0) the member has left
+# (1 - 0 = 1), with changes the member has not (1 - 1 = 0).
 _FORGET_REFUSED = """
 DELETE FROM braze_cohort_members
 WHERE list_id = :list AND generation = :refused AND COALESCE(
@@ -127,7 +133,7 @@ def emptying_queue(known: KnownList) -> int:
 
 
 class StagedChanges:
-    """Queues the changes of one run, once `Staging.settle` has decided who is wanted."""
+    """Queue the changes of one run. Use it after `Staging.settle`."""
 
     def __init__(self, connection: sa.Connection) -> None:
         """Start without changes.
@@ -146,15 +152,18 @@ class StagedChanges:
         *,
         by_changes: bool,
     ) -> Difference:
-        """Queue what Braze lacks of a cohort, and who has left it.
+        """Queue the adds and removals of a cohort.
 
         Args:
-            cohort: The cohort's number, and its queue.
-            known: The list in Braze under the cohort's label; None if there is none yet.
+            cohort: The number of the cohort, which is also the number of its queue.
+            known: The list under the cohort's label, or None if there is no such list yet.
             generation: Members acknowledged in an earlier generation are added again.
-            former: Lists under the cohort's former labels; they are counted, not emptied.
-            by_changes: Whether the input holds the cohort's changes; otherwise its full list, and a
-                known member who is not in the input has left.
+            former: The lists under the cohort's former labels. They are counted, not emptied.
+            by_changes: Whether the input holds changes of the cohort. Otherwise it holds the full
+                list, and a known member who is not in it has left.
+
+        Returns:
+            The numbers of changes.
         """
         values = _values(cohort, known, by_changes=by_changes) | {"generation": generation}
         adds = self._run(_QUEUE_ADDS, values)
@@ -168,10 +177,10 @@ class StagedChanges:
         return Difference(adds, removals, leaving)
 
     def queue_everybody(self, known: KnownList) -> int:
-        """Queue the removal of everybody from a list, in its `emptying_queue`.
+        """Queue the removal of all members of a list, in its `emptying_queue`.
 
         Returns:
-            How many members these are.
+            The number of members.
         """
         values = {"queue": emptying_queue(known), "list": known.id, "refused": REFUSED}
         removals = self._run(_QUEUE_EVERYBODY, values)
@@ -179,12 +188,12 @@ class StagedChanges:
         return removals
 
     def forget_refused(self, cohort: int, known: KnownList, *, by_changes: bool) -> None:
-        """Forget the refused members who have left the cohort: Braze never held them."""
+        """Delete the refused members who have left the cohort: Braze never held them."""
         self._run(_FORGET_REFUSED, _values(cohort, known, by_changes=by_changes))
         self._connection.commit()
 
     def someone_staying(self, cohort: int, known: KnownList) -> str | None:
-        """Return a member whom Braze accepted and who stays in the cohort; None if none does."""
+        """Return a member whom Braze accepted and who stays in the cohort, or None."""
         found = self._connection.scalar(
             sa.text(_SOMEONE_STAYING), {"cohort": cohort, "list": known.id}
         )
@@ -192,13 +201,14 @@ class StagedChanges:
         return None if found is None else str(found)
 
     def pages(self, queue: int, change: Change, size: int) -> Iterator[list[str]]:
-        """Yield the identifiers of a queue's changes of one kind, in their order.
+        """Yield the identifiers in a queue, sorted, in pages.
 
         Args:
-            queue: A cohort's number, or the `emptying_queue` of a list.
-            change: Adds or removals.
-            size: Most identifiers in one page.
+            queue: The number of a cohort, or the `emptying_queue` of a list.
+            change: Whether to return adds or removals.
+            size: The most identifiers in one page.
         """
+        # PostgreSQL knows the size of a temporary table only after ANALYZE.
         if self._connection.dialect.name == POSTGRESQL:
             self._run(_ANALYZE, {})
             self._connection.commit()

@@ -1,27 +1,29 @@
-"""The temporary tables of one run, and how a record moves through them.
+"""The temporary tables of one run, and the way of a record through them.
 
-The tables are temporary tables of the run's own connection: on disk, because millions of members
-do not fit into memory, and gone with the run however it ends.
+They are temporary tables of the run's connection. They are on disk, because millions of members do
+not fit into the memory, and they disappear with the run in any case.
 
     staged_received            every member record, in the order of the input
         ↓ the last record of a member decides
     staged_listed              each cohort and member once, with "removed" from the last record
         ↓ a member becomes an identifier: itself, or joined from staged_profiles
     staged_wanted              each cohort and identifier once; a view if members are identifiers
-        ↓ compared with braze_cohort_members, which holds what Braze has
-    staged_changes             each request still to send: queue, add or removal, identifier
+        ↓ compared with braze_cohort_members, the members in Braze
+    staged_changes             each change to send: queue, add or removal, identifier
 
     staged_profiles_received   every profile record, in the order of the input
         ↓ the last record of a member decides
     staged_profiles            each member once, with the identifier in the profile
 
-A cohort goes by a number from 1 that the intake gives it. `staged_received` packs a record's place
-in the input and its removal flag into one number, `order_and_flag`:
+`cohort` is a number from 1 that the intake gives to each cohort. `staged_received` packs the place
+of a record in the input and its removal flag into one number, `order_and_flag`:
 
     order_and_flag = 2 * place + (1 if removed else 0)
 
-The greatest number of a member belongs to the last record, and its parity is that record's flag.
-So one `MAX(order_and_flag) % 2` per member, without a sort or a join, gives the flag that counts.
+Example: a member is added by record 3 and removed by record 8. The numbers are 6 and 17. The
+greatest number belongs to the last record, and it is odd exactly if that record is a removal. So
+`MAX(order_and_flag) % 2` gives the flag that counts, with one aggregate for each member and without
+a sort or a join.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ STAGED_TABLES: Final = sa.MetaData()
 
 
 def _temporary(name: str, metadata: sa.MetaData, *columns: sa.Column[Any]) -> sa.Table:
-    """Define a temporary table; SQLite stores a table with a key in the order of that key."""
+    """Define a temporary table. With a key, SQLite stores the rows in the order of the key."""
     keyed = any(column.primary_key for column in columns)
     return sa.Table(name, metadata, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=not keyed)
 
@@ -88,4 +90,4 @@ WANTED: Final = _temporary(
     _key("identifier", IDENTIFIER),
     sa.Column("removed", sa.Integer, nullable=False),
 )
-"""Made only if identifiers come from profiles; otherwise `staged_wanted` is a view."""
+"""Created only if identifiers come from profiles. Otherwise `staged_wanted` is a view."""

@@ -1,4 +1,4 @@
-"""Stages one run's records, and settles who is wanted in each cohort. See `staged_tables`."""
+"""Stage the records of one run, and find the wanted members of each cohort. See `staged_tables`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _WRITE_PROFILES: Final = {
 }
 _FIRST: Final = 1 << 60
 """Beyond all places in an input: added to a place, it goes before all others; taken off, after."""
-# Each INSERT writes in the order of its table's key: otherwise PostgreSQL takes four times as long.
+# Each INSERT writes in the order of the table's key. Otherwise PostgreSQL takes four times as long.
+# `% 2` reads the removal flag of the last record, see `staged_tables`.
 _LIST_MEMBERS = """
 INSERT INTO staged_listed (cohort, member, removed)
 SELECT cohort, member, MAX(order_and_flag) % 2 FROM staged_received GROUP BY cohort, member
@@ -40,7 +41,7 @@ _WANT_MEMBERS = """
 CREATE TEMPORARY VIEW staged_wanted AS
 SELECT cohort, member AS identifier, removed FROM staged_listed
 """
-# Two members with one identifier are one person, who has left only if both have.
+# Two members with the same identifier are one person, who has left only if both members have left.
 _WANT_IDENTIFIERS = """
 INSERT INTO staged_wanted (cohort, identifier, removed)
 SELECT listed.cohort, profiles.identifier, MIN(listed.removed)
@@ -68,15 +69,16 @@ WHERE profiles.identifier IS NULL
 
 
 class Staging:
-    """Holds one run's members and profiles in temporary tables."""
+    """Hold the members and profiles of one run in temporary tables."""
 
     def __init__(self, connection: sa.Connection, *, joined: bool, chunk_rows: int) -> None:
-        """Start without records; `create_tables` comes next.
+        """Start without records. Call `create_tables` next.
 
         Args:
             connection: The connection of the membership store.
-            joined: Whether identifiers come from profiles; otherwise a member is its identifier.
-            chunk_rows: How many records are held in memory before they are written.
+            joined: Whether identifiers come from profiles. Otherwise the member id is the
+                identifier.
+            chunk_rows: The most records in memory before they are written.
         """
         self._connection = connection
         self._joined = joined
@@ -87,7 +89,7 @@ class Staging:
 
     @property
     def records(self) -> int:
-        """How many members and profiles were staged."""
+        """The number of staged members and profiles."""
         return self._place // 2
 
     def create_tables(self) -> None:
@@ -99,11 +101,12 @@ class Staging:
         """Stage a member record.
 
         Args:
-            cohort: The cohort's number, from 1.
-            member: The member's id.
-            removed: Whether the record takes the member out.
+            cohort: The number of the cohort, from 1.
+            member: The id of the member.
+            removed: Whether the record is a removal.
         """
-        # Places are even, so that the removal flag fits into the last bit: see `staged_tables`.
+        # Places are even numbers, so that the removal flag fits into the last bit, see
+        # `staged_tables`.
         self._place += 2
         self._members.append((cohort, member, self._place + removed))
         if len(self._members) >= self._chunk_rows:
@@ -131,7 +134,7 @@ class Staging:
         self._write(_WRITE_PROFILES, self._profiles)
 
     def settle(self) -> None:
-        """Decide who is wanted in each cohort, once the input has ended."""
+        """Find the wanted members of each cohort. Call it at the end of the input."""
         self.flush()
         self._run(_LIST_MEMBERS)
         if self._joined:
@@ -141,19 +144,20 @@ class Staging:
         else:
             self._run(_WANT_MEMBERS)
         self._connection.commit()
-        # The planner of PostgreSQL knows the size of a temporary table only after ANALYZE.
+        # PostgreSQL knows the size of a temporary table only after ANALYZE. Without it, the query
+        # planner would choose joins for small tables.
         if self._connection.dialect.name == POSTGRESQL:
             for statement in (*_ANALYZE_MEMBERS, *(_ANALYZE_PROFILES if self._joined else ())):
                 self._run(statement)
             self._connection.commit()
 
     def counts(self) -> dict[int, StagedCounts]:
-        """Count the staged members by cohort number; a cohort without members is missing."""
+        """Return cohort number → numbers of staged members. Empty cohorts are missing."""
         rows = self._connection.execute(sa.text(_COUNT), {"joined": int(self._joined)})
         return {cohort: StagedCounts(*numbers) for cohort, *numbers in rows}
 
     def without_identifier(self) -> Iterator[tuple[int, str]]:
-        """Yield cohort number and member for each member whose profile gives no identifier."""
+        """Yield (cohort number, member) for each member without an identifier."""
         if not self._joined:
             return
         rows = self._connection.execute(
@@ -165,11 +169,11 @@ class Staging:
         self._connection.execute(sa.text(statement))
 
     def _write(self, statements: Mapping[str, str], rows: list[Any]) -> None:
-        """Write rows by the fastest way of the database, and clear the list.
+        """Write rows in the fastest way of the database, and clear the list.
 
         Args:
-            statements: Dialect to statement. COPY, which PostgreSQL loads fastest, goes past
-                SQLAlchemy to the driver.
+            statements: Dialect → statement. For PostgreSQL it is a COPY, which the driver runs
+                directly, without SQLAlchemy.
             rows: Tuples in the order of the statement's columns.
         """
         if not rows:

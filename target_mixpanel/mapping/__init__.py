@@ -1,1 +1,1 @@
-"""From a record to a Mixpanel event, and the rules that it must meet. Pure: no I/O, no clock."""
+"""Map records to Mixpanel events, and check Mixpanel's rules. Pure: no I/O, no clock."""

@@ -1,11 +1,11 @@
-"""Maps Braze Currents records to Mixpanel events. Pure: the same record gives the same event.
+"""Map Braze Currents records to Mixpanel events. Pure: the same record gives the same event.
 
-Source: the Mixpanel tabs of Braze's Currents event glossaries, written down in
-`event_mapping.json`: for 84 event types the event's name and the fields it carries (`native` marks
-the 54 that the native connector sends). The types there without `fields` are not documented for
-Mixpanel. They, and all types that Braze adds later, follow the same rules by their name.
+Source: the Mixpanel tabs of Braze's Currents event glossaries. `event_mapping.json` holds their
+content: for 84 event types the event name and the fields (`native` marks the 54 that Braze's own
+connector sends). Types without `fields` are not documented for Mixpanel. Their event name, and the
+name of each type that Braze adds later, is built from the type by the same rules.
 
-`fast_lane` is the second half of this module: it makes the same bytes of ordinary records, faster.
+`fast_lane` is the second half of this module. It gives the same bytes for ordinary records, faster.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ Record = dict[str, Any]
 CUSTOM_EVENT: Final = "users.behaviors.CustomEvent"
 PURCHASE: Final = "users.behaviors.Purchase"
 ALWAYS_ANONYMOUS: Final = frozenset({"users.messages.landingpage.Impression"})
-"""Types whose events are of no known user. Braze's SQL table reference says that they cannot be
-joined on `user_id`, so that field may hold a placeholder, which must not become one person with all
-of them. An external id that is there counts as everywhere."""
+"""Event types without a known user. Braze's SQL table reference says that they cannot be joined on
+`user_id`. The field may hold a placeholder, which must not become one Mixpanel user with all these
+events. An external id is used if there is one."""
 PROPERTY_PREFIXES: Final = {
     CUSTOM_EVENT: "[Custom event property]",
     PURCHASE: "[Purchase property]",
 }
-"""Event types whose field `properties` is JSON text, and what its keys are prefixed with."""
+"""Event types whose field `properties` is JSON text → the prefix for the keys in it."""
 
 RENAMED_FIELDS: Final = {
     "device_model": "$device",
@@ -95,7 +95,7 @@ _parse_json = msgspec.json.Decoder().decode
 
 @cache
 def documented_mapping() -> Mapping[str, Mapping[str, Any]]:
-    """Load the known event types: type → `event`, and if documented `fields` and `native`."""
+    """Return the known event types: type → `event`, and for documented types `fields`, `native`."""
     text = resources.files(__package__).joinpath("event_mapping.json").read_text("utf-8")
     mapping: dict[str, dict[str, Any]] = json.loads(text)
     return mapping
@@ -114,34 +114,39 @@ def _known_types_by_stream() -> Mapping[str, str]:
 
 
 def find_unknown_types(event_types: Iterable[str]) -> list[str]:
-    """Return those that the mapping does not have, as event type or stream id, in any case."""
+    """Return the event types that the mapping does not have.
+
+    Args:
+        event_types: Event types or stream ids, in any letter case.
+    """
     known = _known_types_by_stream()
     return [event_type for event_type in event_types if stream_id(event_type) not in known]
 
 
 def event_type_of_stream(stream: str) -> str | None:
-    """Find the Currents event type of a stream by its id, for a SCHEMA without the annotation.
+    """Return the Currents event type of a stream whose SCHEMA has no annotation.
 
-    Only the types of the mapping have such ids. Streams of another tap may begin with `users` too;
-    as Currents events all their records would be skipped as anonymous.
+    Only ids of known event types count. Streams of another tap may begin with `users` too; if they
+    counted as Currents, all their records would be skipped as anonymous.
 
     Args:
-        stream: A stream id as tap-braze-currents names them, in any letter case.
+        stream: A stream id in the form of tap-braze-currents, in any letter case.
 
     Returns:
-        The event type; None for a stream that is not known to be from Currents.
+        The event type, or None if the stream is not a known Currents stream.
     """
     return _known_types_by_stream().get(stream_id(stream))
 
 
 def event_type_of_annotation(annotation: object) -> str | None:
-    """Read the annotation in a stream's SCHEMA, which marks the stream as Currents.
+    """Return the event type that the annotation in a stream's SCHEMA names.
 
     Args:
-        annotation: Its value. A type of any family counts: Braze adds types each month.
+        annotation: The value of the annotation. Unknown types count too: Braze adds types every
+            month.
 
     Returns:
-        The event type, of a known type in Braze's spelling; None if the annotation names none.
+        The event type, in Braze's spelling if it is known. None if the value is not a type.
     """
     if not isinstance(annotation, str) or not annotation.strip(" ."):
         return None
@@ -150,20 +155,20 @@ def event_type_of_annotation(annotation: object) -> str | None:
 
 
 def event_name(event_type: str) -> str:
-    """Return the Mixpanel event name of a type: the documented one, or one in the same style.
+    """Return the Mixpanel event name of an event type: the documented name, or one in its style.
 
     Args:
-        event_type: For instance `users.messages.email.Retry`.
+        event_type: For example `users.messages.email.Retry`.
 
     Returns:
-        In this case "Email Retry". For custom events, the part before the event's own name.
+        The name, here "Email Retry". For custom events, the part before the event's own name.
     """
     known = documented_mapping().get(event_type)
     return str(known["event"]) if known else name_in_documented_style(event_type)
 
 
 def name_in_documented_style(event_type: str) -> str:
-    """Make a name for an undocumented type: the channel in words, then the action in words."""
+    """Build a name for an undocumented type: the words of the channel, then of the action."""
     *channel, action = (segment.strip() for segment in event_type.split("."))
     words = [
         _channel_words(segment)
@@ -180,7 +185,7 @@ def _channel_words(segment: str) -> str:
 
 
 class CurrentsMapper:
-    """Maps the records of one event type."""
+    """Map the records of one event type to events."""
 
     def __init__(
         self,
@@ -192,17 +197,18 @@ class CurrentsMapper:
         event_names: Mapping[str, str] | None = None,
         project_token: str | None = None,
     ) -> None:
-        """Prepare what is the same for every record.
+        """Prepare the parts that are the same for every record.
 
         Args:
             event_type: The Currents event type.
-            anonymous_events: What to do without an external id: one of `ANONYMOUS_CHOICES`. For the
-                types in `ALWAYS_ANONYMOUS`, all but `skip` mean `nobody`.
-            test_events: Whether to `skip` or `send` what "Send Test Events" writes.
+            anonymous_events: How to handle events without an external id: one of
+                `ANONYMOUS_CHOICES`. For the types in `ALWAYS_ANONYMOUS`, every value except `skip`
+                means `nobody`.
+            test_events: Whether to `skip` or `send` events from "Send Test Events".
             property_set: `documented` or `all`.
-            event_names: Event type or stream id → another Mixpanel event name; for custom events
-                it stands before the event's own name, and may be empty.
-            project_token: Sent as the property `token` where there is one.
+            event_names: Event type or stream id → another Mixpanel event name. For custom events,
+                the text before the event's own name; it may be empty.
+            project_token: Sent as the property `token` if it is set.
         """
         self.event_type = event_type
         names = {stream_id(key): name for key, name in (event_names or {}).items()}
@@ -219,7 +225,7 @@ class CurrentsMapper:
             self.constants["token"] = project_token
         documented = documented_mapping().get(event_type)
         self.documented_fields: tuple[tuple[str, str], ...] | None = None
-        """Mixpanel property and field of what is sent; None if that is all fields."""
+        """Pairs of Mixpanel property and record field to send. None: send all fields."""
         if documented and "fields" in documented and property_set == "documented":
             self.documented_fields = tuple(
                 (RENAMED_FIELDS.get(field, field), field) for field in documented["fields"]
@@ -234,11 +240,11 @@ class CurrentsMapper:
         """Map one record.
 
         Args:
-            record: A Currents record; any field but `id` and `time` may be missing.
+            record: A Currents record. All fields except `id` and `time` may be missing.
 
         Returns:
-            The event, or the rule that skips it. An `id` or `time` that is missing or
-            wrong is passed on: `rules` rejects such events.
+            The event, or the reason why it is skipped. A missing or wrong `id` or `time` is passed
+            on, and `rules` rejects the event.
         """
         name = self.event
         if self.event_type == CUSTOM_EVENT and record.get("name"):
@@ -246,6 +252,7 @@ class CurrentsMapper:
         event_id, distinct_id = record.get("id"), record.get("external_user_id")
         if self._skips_test_events and is_test_event(event_id, distinct_id):
             return SkippedEvent(name, TEST_EVENT)
+        # The order of the properties is part of the result: `fast_lane` must give the same bytes.
         properties: Record = {
             **self.constants,
             "time": time_or_wrong(record.get("time")),
@@ -326,7 +333,7 @@ def _identify_by_braze_id(record: Record, properties: Record) -> str | None:
 
 
 def _identify_as_nobody(_record: Record, properties: Record) -> str | None:
-    """Leave the id empty, as Mixpanel advises for events without a user."""
+    """Set an empty id, as Mixpanel's documentation advises for events without a user."""
     properties["distinct_id"] = ""
     return None
 

@@ -18,20 +18,20 @@ class Event(msgspec.Struct):
 
 
 class SkippedEvent(msgspec.Struct, frozen=True):
-    """A record that a named rule leaves out on purpose; it is counted, not kept."""
+    """A record that a rule leaves out on purpose. It is counted, but not kept in a file."""
 
     event: str
     reason: str
 
 
 class RejectedEvent(msgspec.Struct, frozen=True):
-    """A record that Mixpanel would not accept; it goes to the dead letter.
+    """A record that Mixpanel would not accept. It goes to the dead letter.
 
     Attributes:
-        event: Mixpanel event name, as far as it is known.
-        reason: Short name of the rule, the same for all records that break it.
-        field: The Mixpanel property that breaks the rule; None if it is not a single one.
-        message: What is wrong with this record, in one sentence without its values.
+        event: The Mixpanel event name, or the stream if the name is not known.
+        reason: The short name of the rule. It is the same for all records that break the rule.
+        field: The Mixpanel property that breaks the rule, or None if it is not one property.
+        message: What is wrong with this record, in one sentence without values of the record.
     """
 
     event: str
@@ -41,20 +41,20 @@ class RejectedEvent(msgspec.Struct, frozen=True):
 
 
 NOBODY: Final = "distinct_id is empty, the event belongs to no user"
-"""Remark on an event that has no user."""
+"""The remark on an event without a user."""
 RESERVED_NAMES: Final = frozenset({"$ignore", "bucket", "$bucket", "token"})
-"""Properties that change what Mixpanel does with an event, without an error: it drops the event,
-hides others, or assigns it to another project. Only the target itself sends `token`."""
+"""Properties that change how Mixpanel handles an event, without an error: Mixpanel drops the event,
+hides other events, or assigns it to another project. Only the target itself sends `token`."""
 NOT_MAPPED: Final = "the stream cannot be mapped"
-"""Reason why the records of a whole stream are left out."""
+"""The reason for skipping all records of a stream."""
 
 
 def time_or_wrong(value: object) -> object:
-    """Read the time of an event in any spelling that `braze_mixpanel.times` knows.
+    """Return the time of an event, read in any form that `braze_mixpanel.times` supports.
 
     Returns:
-        UNIX seconds or milliseconds; None for null; a value that is no time between 1990 and 2100
-        as text, which the rules reject.
+        UNIX seconds or milliseconds. None for null. For a value that is not a time between 1990
+        and 2100, the value as text, which `rules` rejects.
     """
     if value is None:
         return None
@@ -65,39 +65,42 @@ def time_or_wrong(value: object) -> object:
 
 
 def id_or_wrong(value: object) -> object:
-    """Read an id: its text; None if there is none; else the value, which the rules reject."""
+    """Return an id as text, or None if there is no id. Another value is returned unchanged.
+
+    `rules` rejects events whose id is not text.
+    """
     text = id_text(value)
     return value if text is None and not is_absent(value) else text
 
 
 def name_is_taken(field: str) -> str:
-    """Return the remark for a field of the record whose name the target uses itself."""
+    """Return the remark for a record field with the name of a property that the target sets."""
     return f"property {field} of the record left out, the name is taken"
 
 
 def name_is_reserved(field: str) -> str:
-    """Return the remark for a field of the record that is one of `RESERVED_NAMES`."""
+    """Return the remark for a record field with one of the `RESERVED_NAMES`."""
     return f"property {field} of the record left out, Mixpanel reserves the name"
 
 
 class Mapper(Protocol):
-    """Makes an event of a record."""
+    """A callable that maps a record to an event."""
 
     remarks: list[str]
-    """Notes on records that were mapped all the same. The caller empties the list."""
+    """Remarks on events that are sent anyway. The caller empties the list after each record."""
 
     def __call__(self, record: dict[str, Any]) -> Event | SkippedEvent | RejectedEvent:
         """Map one record."""
 
 
 class UnmappedStreamMapper:
-    """Leaves out every record of a stream that cannot be mapped, so that the others go on."""
+    """Skip every record of a stream that cannot be mapped, so that the run can continue."""
 
     def __init__(self, stream: str) -> None:
-        """Prepare the result, the same for every record.
+        """Prepare the result, which is the same for every record.
 
         Args:
-            stream: The stream, after stream maps.
+            stream: The name of the stream, after stream maps.
         """
         self.remarks: list[str] = []
         self._skipped = SkippedEvent(stream, NOT_MAPPED)

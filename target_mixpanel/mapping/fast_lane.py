@@ -1,16 +1,16 @@
-"""The second half of `currents`: ordinary records, from the line to the event's JSON in one go.
+"""The second half of `currents`: map ordinary records from an input line directly to event JSON.
 
-Why there are two halves: `currents` maps any record, by way of a dict, and `rules` checks the
-result. That is easy to read and slow. Nearly every Currents record has text ids, a whole number as
-its time, only documented fields, and breaks no rule. For such a record this module decodes the line
-into a struct that has only the fields that are sent, and encodes a second struct, whose fields have
-Mixpanel's names. No dict is made.
+Why there are two halves: `currents` maps any record as a dict, and `rules` checks the result. That
+code is easy to read, but slow. Nearly every Currents record has text ids, a whole number as its
+time, only documented fields, and breaks no rule. For such a record this module decodes the line
+into a struct that has only the fields to send, and encodes a second struct whose fields have
+Mixpanel's names. It creates no dict.
 
-What holds them together: the fast lane never skips, rejects or changes anything. Where it is not
-sure, it returns the line, and `currents` and `rules` decide. Where both make an event, the bytes
-are the same: `tests/target_mixpanel/mapping/test_fast_lane.py` compares them for every documented
-event type and for records with odd values. A change to the mapping or to a rule needs its
-counterpart here, and this test finds it if it is missing.
+How the two halves stay equal: the fast lane never skips or rejects an event. If a record is not
+ordinary, the fast lane returns its line, and `currents` and `rules` decide. If both halves make an
+event, the bytes are the same: `tests/target_mixpanel/mapping/test_fast_lane.py` compares them for
+every documented event type and for records with unusual values. Whoever changes the mapping or a
+rule must change this module too; the test fails otherwise.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from target_mixpanel.mapping.rules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-# The types are the first check: msgspec does not decode a record with an object in a field that is
-# sent, with a nested or long array, with a float as `time`, or with an empty `external_user_id`.
-# Such lines go the general way.
+# The types are the first check. msgspec raises an error for a record with an object in a field to
+# send, with a nested or long array, with a float as `time`, or with an empty `external_user_id`.
+# Such lines are returned to the caller.
 Scalar = str | int | float | bool | None
 Value = Scalar | Annotated[list[Scalar], msgspec.Meta(max_length=MAX_ARRAY_ITEMS)]
 InsertId = Annotated[str, msgspec.Meta(pattern=rf"\A{INSERT_ID_FORM}\Z")]
@@ -47,7 +47,7 @@ InsertId = Annotated[str, msgspec.Meta(pattern=rf"\A{INSERT_ID_FORM}\Z")]
 DistinctId = Annotated[str, msgspec.Meta(min_length=1)]
 _IDS_TO_CHECK = FORBIDDEN_IDS | {PLACEHOLDER_ID}
 _PLACEHOLDER_LENGTHS = range(len(PLACEHOLDER_USER), len(PLACEHOLDER_USER) + 38)
-"""How long the external id of a test event can be: the field's name, a separator, a UUID."""
+"""The possible lengths of a test event's external id: the field's name, a separator, a UUID."""
 _CONTAINERS = frozenset({dict, list})
 
 _encode = msgspec.json.Encoder().encode
@@ -56,13 +56,13 @@ _decode_properties = msgspec.json.Decoder(dict[str, Any]).decode
 
 @dataclass
 class Prepared:
-    """Events that may be sent, each with its line. The four lists run in parallel.
+    """Events to send, with their lines. The four lists have the same length and order.
 
     Attributes:
         names: Mixpanel event names.
-        times: Their `time` in UNIX seconds.
+        times: The `time` of each event in UNIX seconds.
         bodies: The events as JSON.
-        lines: The lines, for the dead letter.
+        lines: The input lines, for the dead letter.
     """
 
     names: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Prepared:
 
 
 class FastLane:
-    """Does for the ordinary records of one event type what `CurrentsMapper` and `rules` do."""
+    """Map ordinary records of one event type, with the result of `CurrentsMapper` and `rules`."""
 
     def __init__(
         self, mapper: CurrentsMapper, documented_fields: Sequence[tuple[str, str]]
@@ -81,8 +81,8 @@ class FastLane:
 
         Args:
             mapper: The mapping.
-            documented_fields: Pairs of Mixpanel property and field of the record, in the order in
-                which they are sent.
+            documented_fields: Pairs of Mixpanel property and record field, in the order in which
+                they are sent.
         """
         self._name = mapper.event
         self._prefix = PROPERTY_PREFIXES.get(mapper.event_type)
@@ -91,13 +91,14 @@ class FastLane:
             documented_fields, has_properties=self._prefix is not None, has_name=self._names_itself
         )
         self._properties = _properties_struct(documented_fields)
-        # The record's struct begins with the fields of the properties' struct, in the same order.
-        # So `properties(*astuple(record))` renames all fields. `_sent` is their number: what
-        # follows in the record's struct (`properties`, `name`) is not sent as it is.
+        # The record struct begins with the fields of the properties struct, in the same order. So
+        # `properties(*astuple(record))` renames all fields at once. `_sent` is the number of these
+        # fields. The fields after them (`properties`, `name`) are not sent unchanged.
         self._sent = len(self._properties.__struct_fields__)
-        # Custom properties may fill up what the limit leaves, even if some fields are null.
+        # How many custom properties fit into Mixpanel's limit if no field is null. An event with
+        # null fields could have more; such a record goes to `rules`, which counts exactly.
         self._room = MAX_PROPERTIES - self._sent - len(mapper.constants)
-        # JSON without its braces, to be put in front of the other properties.
+        # JSON without braces, to put it in front of the other properties.
         self._constants = _encode(mapper.constants)[1:-1] + b","
         self._head = self._head_of(mapper.event)
         message = msgspec.defstruct("Message", [("record", record)], gc=False)
@@ -107,28 +108,28 @@ class FastLane:
     def prepare(
         self, lines: list[bytes], *, whole_messages: bool, earliest: float, latest: float
     ) -> tuple[Prepared, list[bytes]]:
-        """Make the events of many records.
+        """Map many records.
 
         Args:
-            lines: RECORD messages of the stream, or records' own JSON.
-            whole_messages: Which of the two.
-            earliest: The least `time` that may be sent, in UNIX seconds.
-            latest: The greatest.
+            lines: RECORD messages of the stream, or records as JSON.
+            whole_messages: Whether the lines are RECORD messages.
+            earliest: The smallest `time` to send, in UNIX seconds.
+            latest: The greatest `time` to send, in UNIX seconds.
 
         Returns:
-            The events, and the lines that must go the general way (`currents`, then `rules`).
+            The events, and the lines of the other records, for `currents` and `rules`.
         """
         done = Prepared()
         others: list[bytes] = []
         properties, head = self._properties, self._head
         has_custom_properties = self._prefix is not None
-        # Bound once, because this loop runs for every record of every run.
+        # Methods are looked up once, because this loop runs for every record of every run.
         add_name, add_time = done.names.append, done.times.append
         add_body, add_line = done.bodies.append, done.lines.append
         for line, record in self._readable(lines, others, whole_messages=whole_messages):
             time, distinct_id = record.time, record.external_user_id
-            # The checks of `rules` that the types do not make. The length comes first: it spares
-            # lower-casing nearly every distinct_id.
+            # The checks of `rules` that the types do not cover. Lengths are compared first: this
+            # avoids lower-casing nearly every distinct_id.
             if (
                 not earliest <= time <= latest
                 or (
@@ -147,11 +148,13 @@ class FastLane:
             if has_custom_properties:
                 name, body = self._with_custom_properties(astuple(record))
             else:
-                # Joined by hand: the head has {"event":…,"properties":{ and the constants, the
-                # encoded struct loses its own opening brace, and one brace closes the event.
+                # The JSON is joined by hand. The head is `{"event":…,"properties":{` with the
+                # constants. The encoded struct loses its opening brace (`[1:]`) and keeps its
+                # closing one. The last brace closes the event.
                 name = self._name
                 body = head + _encode(properties(*astuple(record)))[1:] + b"}"
-            # Empty: `_with_custom_properties` was not sure. Too large: `rules` rejects it.
+            # An empty body means that the custom properties are not ordinary. A body that is too
+            # large must be rejected by `rules`.
             if not 0 < len(body) < MAX_EVENT_BYTES:
                 others.append(line)
                 continue
@@ -164,7 +167,7 @@ class FastLane:
     def _readable(
         self, lines: list[bytes], others: list[bytes], *, whole_messages: bool
     ) -> Iterator[tuple[bytes, Any]]:
-        """Yield lines with their records; add the lines that cannot be decoded to `others`."""
+        """Yield each line with its record. Add lines that cannot be decoded to `others`."""
         decode = self._decode_message if whole_messages else self._decode_record
         for line in lines:
             try:
@@ -175,9 +178,9 @@ class FastLane:
             yield line, record.record if whole_messages else record
 
     def _with_custom_properties(self, values: tuple[Any, ...]) -> tuple[str, bytes]:
-        """Return name and JSON of a custom event or purchase; empty JSON if it is not ordinary."""
+        """Return name and JSON of a custom event or purchase. Empty JSON: it is not ordinary."""
         name, head = self._name, self._head
-        # After the fields that are sent: `properties`, and the name of an event that has its own.
+        # After the fields to send, the record has `properties`, and a custom event also `name`.
         if self._names_itself and (own_name := values[self._sent + 1]):
             name = f"{name} {own_name}".lstrip()
             head = self._head_of(name)
@@ -189,7 +192,7 @@ class FastLane:
         return name, (body[:-1] + b"," + _encode(custom)[1:] if custom else body) + b"}"
 
     def _custom_properties(self, text: str | None) -> dict[str, Any] | None:
-        """Return the custom properties with their prefix; None if they are not ordinary."""
+        """Return the custom properties with their prefix, or None if they are not ordinary."""
         if text is None:
             return {}
         try:
@@ -209,7 +212,7 @@ class FastLane:
 
 
 def fast_lane_for(mapper: object) -> FastLane | None:
-    """Return the fast lane of a mapper, or None if all its records must go the general way."""
+    """Return the fast lane of a mapper, or None if the mapper has none."""
     if not isinstance(mapper, CurrentsMapper) or mapper.documented_fields is None:
         return None
     if not mapper.event and mapper.event_type != CUSTOM_EVENT:
@@ -220,7 +223,7 @@ def fast_lane_for(mapper: object) -> FastLane | None:
 def _record_struct(
     documented_fields: Sequence[tuple[str, str]], *, has_properties: bool, has_name: bool
 ) -> type[msgspec.Struct]:
-    """Make the struct that a line is decoded into: first the fields that are sent, in order."""
+    """Return the struct type that a line is decoded into. The fields to send come first."""
     return msgspec.defstruct(
         "Record",
         [
@@ -236,7 +239,7 @@ def _record_struct(
 
 
 def _properties_struct(documented_fields: Sequence[tuple[str, str]]) -> type[msgspec.Struct]:
-    """Make the struct that is encoded: the fields that are sent, under Mixpanel's names.
+    """Return the struct type that is encoded: the fields to send, under Mixpanel's names.
 
     `omit_defaults` leaves null fields out, as the mapping does.
     """

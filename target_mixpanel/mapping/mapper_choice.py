@@ -1,4 +1,4 @@
-"""Chooses the mapper for the records of a stream."""
+"""Choose the mapper for the records of a stream."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def choose_mapper(
     key_properties: Sequence[str],
     settings: Mapping[str, Any],
 ) -> Mapper:
-    """Choose how the records of a stream become events.
+    """Return the mapper for the records of a stream.
 
     Args:
-        stream: The stream, after stream maps.
-        schema: Its JSON Schema.
-        key_properties: Its key.
-        settings: Those of the target.
+        stream: The name of the stream, after stream maps.
+        schema: The JSON Schema of its records.
+        key_properties: The names of its key fields.
+        settings: The settings of the target.
 
     Raises:
-        SettingsError: The stream is neither of Currents nor in the setting `streams`.
+        SettingsError: The stream is neither from Currents nor in the setting `streams`.
     """
     token = settings.get("project_token")
     setting = settings["streams"].get(stream)
@@ -49,9 +49,9 @@ def choose_mapper(
     event_type = annotated or event_type_of_stream(stream)
     if event_type is None:
         raise SettingsError(
-            f"Stream {stream} is another tap's stream: it is no known event type of Braze "
-            f"Currents, and its SCHEMA has no {EVENT_TYPE_ANNOTATION}. Set in the setting streams "
-            f'how its records become events, such as {{"{stream}": {{"event": "…", '
+            f"Stream {stream} is not from Braze Currents: it is not a known event type, and its "
+            f"SCHEMA has no {EVENT_TYPE_ANNOTATION}. Describe in the setting streams how its "
+            f'records become events, such as {{"{stream}": {{"event": "…", '
             '"distinct_id": "…", "time": "…", "insert_id": "…"}}, or do not select it.'
         )
     return CurrentsMapper(
@@ -65,13 +65,15 @@ def choose_mapper(
 
 
 def doubtful_event_names(event_types: Iterable[str]) -> str | None:
-    """Find event types in the setting `event_names` that the mapping does not have.
+    """Return a warning about unknown event types in the setting `event_names`.
+
+    They are not an error, because Braze adds event types.
 
     Args:
-        event_types: Its keys.
+        event_types: The keys of the setting.
 
     Returns:
-        A warning in one line, None if there are none. It is no error, because Braze adds types.
+        The warning in one line, or None if all event types are known.
     """
     known = documented_mapping()
     doubtful = []
@@ -82,6 +84,6 @@ def doubtful_event_names(event_types: Iterable[str]) -> str | None:
     if not doubtful:
         return None
     return (
-        f"Setting event_names has event types that are not known here: {', '.join(doubtful)}. "
+        f"Setting event_names has unknown event types: {', '.join(doubtful)}. "
         "Unless Braze has added them since, these names have no effect."
     )

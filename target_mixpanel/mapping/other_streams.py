@@ -1,4 +1,4 @@
-"""Maps records of any other tap to Mixpanel events, as the setting `streams` says. Pure."""
+"""Map records of other taps to Mixpanel events, as the setting `streams` describes. Pure."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ Record = dict[str, Any]
 MAX_INSERT_ID = 36
 NO_NAME = "no event name"
 FIELD_PARTS = ("distinct_id", "time", "insert_id")
-"""Parts of the setting that are always names of fields. `event` is not among them: it may be an
-event name, so a misspelt field cannot be recognised."""
+"""Parts of the setting that are always names of fields. `event` is not one of them: it may also be
+an event name, so a misspelt field cannot be detected."""
 SOME_FIELDS = 10
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class OtherStreamMapper:
-    """Maps the records of one stream that does not come from Currents.
+    """Map the records of one stream that is not from Currents.
 
-    The four parts of an event come from the fields that the setting names. `event` is the event's
-    name, or the field with the name if the stream has a field called so. All other fields become
-    properties under their own names; nulls are left out.
+    The parts of an event come from the fields that the setting names. `event` is the event's name,
+    unless the stream has a field called so: then this field holds the name. All other fields become
+    properties under their own names. Null values are left out.
     """
 
     def __init__(
@@ -53,14 +53,15 @@ class OtherStreamMapper:
         key_properties: Sequence[str],
         project_token: str | None = None,
     ) -> None:
-        """Prepare what is the same for every record.
+        """Prepare the parts that are the same for every record.
 
         Args:
-            stream: The stream.
-            setting: `event`, `distinct_id`, `time`, and `insert_id` where there is one.
-            schema: The stream's JSON Schema.
-            key_properties: The stream's key; the id of an event where `insert_id` is not set.
-            project_token: Sent as the property `token` where there is one.
+            stream: The name of the stream.
+            setting: The stream's entry in the setting `streams`: `event`, `time`, and perhaps
+                `distinct_id` and `insert_id`.
+            schema: The JSON Schema of the stream's records.
+            key_properties: The key fields. They give the event's id if `insert_id` is not set.
+            project_token: Sent as the property `token` if it is set.
         """
         self.event = setting["event"]
         self.remarks: list[str] = []
@@ -78,10 +79,10 @@ class OtherStreamMapper:
             self._constants["token"] = project_token
 
     def __call__(self, record: Record) -> Event | RejectedEvent:
-        """Map one record; `rules` checks the result.
+        """Map one record. `rules` checks the result.
 
         Returns:
-            The event; a rejected event if the field for its name holds no name.
+            The event, or a rejected event if the field for its name is empty.
 
         Raises:
             SettingsError: Neither the schema nor the record has a field that the setting names.
@@ -114,7 +115,7 @@ class OtherStreamMapper:
         return Event(name, properties)
 
     def _look_for_missing(self, record: Record) -> None:
-        """Raise an error for a field that neither the schema nor this record has."""
+        """Raise if a field of the setting is neither in the schema nor in this record."""
         self._missing = {
             part: field for part, field in self._missing.items() if field not in record
         }
@@ -130,10 +131,13 @@ class OtherStreamMapper:
             )
 
     def _insert_id(self, record: Record) -> object:
-        """Return the id unchanged if Mixpanel accepts it, else a digest; a wrong one is rejected.
+        """Return the `$insert_id` of a record.
 
-        A field alone is an id. Several, or the whole record, are parts of one: only their digest
-        is sent, and a part may be of any kind.
+        One field is sent unchanged if Mixpanel accepts it as an id, or as a digest otherwise. Of
+        several key fields, or of the whole record if there is no key, the digest is sent. None
+        means that a key field is null, and `rules` rejects the event.
+
+        The digest must never change: Mixpanel recognises an event that is sent twice by this id.
         """
         values: list[Any] = [record.get(field) for field in self._id_fields] or [record]
         if len(self._id_fields) == 1:
@@ -142,7 +146,7 @@ class OtherStreamMapper:
                 return id_or_wrong(values[0])
             if text is not None and _is_insert_id(text):
                 return text
-            values = [text or values[0]]  # a fraction names an event as well as any text
+            values = [text or values[0]]  # a float with a fraction is as good as text in a digest
         elif None in values:
             return None
         parts = _encode([self._stream, whole_numbers(values)])
@@ -155,7 +159,10 @@ def _is_insert_id(text: str) -> bool:
 
 
 def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> dict[str, str]:
-    """Find the parts whose fields the schema does not list, if it allows no others."""
+    """Return the parts of the setting whose fields are not in the schema.
+
+    Empty if the schema allows fields that it does not list.
+    """
     fields = schema["properties"]
     if not fields or schema.get("additionalProperties") or schema.get("patternProperties"):
         return {}
@@ -167,7 +174,7 @@ def _undeclared_parts(setting: Mapping[str, str], schema: Mapping[str, Any]) -> 
 
 
 def _name_of(value: object) -> str | None:
-    """Read an event's name; None for null, a boolean, a list, an object or empty text."""
+    """Return an event's name, or None for null, a boolean, a list, an object or blank text."""
     is_name = isinstance(value, (str, int, float)) and not isinstance(value, bool)
     name = str(value).strip() if is_name else ""
     return str(value) if name else None

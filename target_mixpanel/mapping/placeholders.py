@@ -1,7 +1,8 @@
-"""Recognises the placeholder values of Braze's test events. Pure.
+"""Detect Braze's test events by their placeholder values. Pure.
 
-"Send Test Events" on a Current's page writes events whose text fields hold the field's own name,
-such as `external_user_id`, some with a UUID behind it, and one fixed `id` with a time in 2034.
+"Send Test Events" on the page of a Current writes events whose text fields hold the name of the
+field, such as `external_user_id`, sometimes followed by a UUID. They share one `id`, and their time
+is in 2034.
 Source: the sample files that Braze publishes for Currents.
 """
 
@@ -11,9 +12,9 @@ import re
 from typing import Final
 
 PLACEHOLDER_USER: Final = "external_user_id"
-"""How the external id of every test event begins."""
+"""The beginning of every test event's external id."""
 PLACEHOLDER_ID: Final = "f47ac10b-58cc-4372-a567-0e02b2c3d479"
-"""The `id` that test events share."""
+"""The `id` of test events."""
 
 _UUID = "[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
 _is_placeholder_user = re.compile(
@@ -25,8 +26,8 @@ def is_test_event(event_id: object, external_user_id: object) -> bool:
     """Return whether an event comes from Braze's "Send Test Events".
 
     Args:
-        event_id: The record's `id`.
-        external_user_id: Its external id; None if it has none.
+        event_id: The `id` of the record.
+        external_user_id: The external id of the record, or None.
     """
     if isinstance(event_id, str) and event_id.lower() == PLACEHOLDER_ID:
         return True

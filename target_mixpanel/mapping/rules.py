@@ -1,10 +1,10 @@
-"""Mixpanel's limits for one event. Pure: the present is passed in.
+"""Check an event against Mixpanel's limits. Pure: the present time is passed in.
 
 Source: Mixpanel's reference of the `/import` endpoint and its guide to properties. Mixpanel would
-reject these events too. Checking first saves a request for each, and names the rule. Where the
-documentation is not clear, the wider limit is used here and Mixpanel's answer decides.
+reject these events too; checking first saves a request for each, and gives a clear reason. Where
+the documentation is not clear, the wider limit is used, and Mixpanel's answer decides.
 
-The `fast_lane` makes the same checks in its own way: a new rule needs its counterpart there.
+`fast_lane` makes the same checks in its own way: a new rule must be added there too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_EVENT_BYTES: Final = 1_000_000
-"""An event must be smaller than this, as JSON."""
+"""The JSON of an event must have fewer bytes."""
 MAX_PROPERTIES: Final = 254
 MAX_OBJECT_KEYS: Final = 254
 MAX_ARRAY_ITEMS: Final = 254
 MAX_OBJECT_DEPTH: Final = 3
 MAX_ARRAY_DEPTH: Final = 50
-"""Mixpanel documents no limit, but every JSON reader has one."""
+"""Mixpanel documents no limit, but every JSON parser has one."""
 MAX_SECONDS_AHEAD: Final = 3600
 FIRST_IMPORTABLE_SECONDS: Final = 365 * 86_400
 """1971-01-01T00:00:00Z: `/import` takes nothing older."""
@@ -53,20 +53,20 @@ FORBIDDEN_IDS: Final = frozenset(
     }
     | MEANINGLESS_IDS
 )
-"""Words that Mixpanel refuses, and those that other programs write for no value."""
+"""Ids that Mixpanel rejects, and words that programs write when there is no value."""
 LONGEST_FORBIDDEN_ID = max(map(len, FORBIDDEN_IDS))
 INSERT_ID_FORM: Final = "[A-Za-z0-9-]{1,36}"
 _has_insert_id_form = re.compile(INSERT_ID_FORM).fullmatch
 
 _FIRST_MILLISECONDS = 100_000_000_000
-"""Mixpanel takes `time` in seconds or milliseconds; from here on it must be the latter."""
+"""Mixpanel accepts `time` in seconds or milliseconds. From this number on it is milliseconds."""
 
 IN_THE_FUTURE: Final = "time in the future"
 TOO_LARGE: Final = "too large"
 
 
 def seconds(time: float) -> float:
-    """Return a Mixpanel time, given in seconds or milliseconds, in seconds."""
+    """Return a Mixpanel time in seconds. The argument may be in seconds or milliseconds."""
     if abs(time) < _FIRST_MILLISECONDS:
         return time
     try:
@@ -82,11 +82,11 @@ def check_event(
 
     Args:
         event: A mapped event.
-        now: The present, in UNIX seconds.
-        min_event_time: Older events are skipped, in UNIX seconds.
+        now: The present time in UNIX seconds.
+        min_event_time: Events before this time, in UNIX seconds, are skipped.
 
     Returns:
-        None if Mixpanel will accept it, else the first rule that it breaks.
+        None if the event meets all rules, or the result of the first rule that it breaks.
     """
     properties = event.properties
     if not event.event:
@@ -173,7 +173,16 @@ def find_nesting_problem(
     depth: int = 1,
     arrays: int = 1,
 ) -> tuple[str, str] | None:
-    """Find the limit that an object or array exceeds: its short name, and a sentence."""
+    """Return the nesting limit that a value exceeds, or None.
+
+    Args:
+        value: An object or array.
+        depth: The depth of objects, 1 for the value itself.
+        arrays: The depth of arrays, 1 for the value itself.
+
+    Returns:
+        The short name of the limit, and a sentence.
+    """
     children: Iterable[Any]
     if isinstance(value, dict):
         if depth > MAX_OBJECT_DEPTH:

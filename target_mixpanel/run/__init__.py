@@ -1,1 +1,1 @@
-"""One run: every record gets an outcome, STATE follows the outcomes, the end is reported."""
+"""Run the target: give every record an outcome, write STATE after the outcomes, report the end."""

@@ -1,4 +1,4 @@
-"""The account of a run: what became of every record, by Mixpanel event."""
+"""Count the outcome of every record of a run, by Mixpanel event."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ if TYPE_CHECKING:
 
 _NOTHING: Counter[str] = Counter()
 _LOGGED_EVENTS: Final = 80
-"""Rows of the closing table: enough for the 54 native types and some custom events."""
+"""The most rows of the closing table: enough for the 54 native types and some custom events."""
 
 
 class Account:
-    """Counts records; `read` is always imported + skipped + rejected + in flight."""
+    """Count records. `read` is always imported + skipped + rejected + without an outcome yet."""
 
     def __init__(self) -> None:
-        """Start with nothing read."""
+        """Start with all counts at zero."""
         self.read: Counter[str] = Counter()
         self.imported: Counter[str] = Counter()
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.rejected_count = 0
-        """The sum of `rejected`, kept because it is needed after each batch."""
+        """The sum of `rejected`. It is kept, because it is needed after each batch."""
         self.explanations: dict[str, str] = {}
-        """Reason of a rejection → what it means, or Mixpanel's own words about the first event."""
+        """Reason of a rejection → an explanation: the rule, or Mixpanel's message about the first
+        event."""
         self.remarks: Counter[tuple[str, str]] = Counter()
-        """Notes on events that were sent all the same."""
+        """Remarks on events that were sent anyway."""
 
     @property
     def under_way(self) -> int:
-        """How many records have no outcome yet."""
+        """The number of records without an outcome."""
         return self.read.total() - (
             self.imported.total() + self.skipped.total() + self.rejected.total()
         )
@@ -52,21 +53,27 @@ class Account:
         self.imported.update(names)
 
     def reject(self, event: str, reason: str, *, was_imported: bool = False) -> None:
-        """Count one record as rejected; `was_imported` corrects the imported ones."""
+        """Count one record as rejected.
+
+        Args:
+            event: The Mixpanel event name.
+            reason: The reason, see `RejectedEvent`.
+            was_imported: Whether `settle` has counted the record as imported. That is corrected.
+        """
         self.rejected[event, reason] += 1
         self.rejected_count += 1
         if was_imported:
             self.imported[event] -= 1
 
     def table(self, *, dry_run: bool = False, estimate: Estimate | None = None) -> str:
-        """Return the closing table: a line for each event name, the sums last.
+        """Return the closing table: one line for each event name, and the sums in the last line.
 
-        Of many event names, those with rejected records, then those of Braze's own connector, then
-        the largest have lines of their own, and one line sums up the others.
+        With many event names, only some have their own line: first the ones with rejected records,
+        then the events of Braze's own connector, then the largest. One line sums up the rest.
 
         Args:
-            dry_run: Whether events were only mapped.
-            estimate: Adds columns with the events a day and a month.
+            dry_run: Whether this is a dry run, in which events are mapped and not imported.
+            estimate: If given, columns with the events a day and a month are added.
         """
         outcomes = ("mapped" if dry_run else "imported", "skipped", "rejected")
         expected = ("a day", "a month") if estimate else ()
@@ -91,7 +98,7 @@ class Account:
     def _rows(
         self, estimate: Estimate | None
     ) -> Callable[[str, Collection[str]], tuple[str | int, ...]]:
-        """Return what makes a row of the closing table for one or more events."""
+        """Return a function that builds the row of one or more events."""
         why = {
             what: by_event(counts)
             for what, counts in (
@@ -125,7 +132,7 @@ class Account:
 
 
 def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
-    """Group counts of event and reason: event → reason → count."""
+    """Return counts of (event, reason) as event → reason → count."""
     groups: dict[str, Counter[str]] = defaultdict(Counter)
     for (event, reason), count in counts.items():
         groups[event][reason] += count
@@ -133,5 +140,5 @@ def by_event(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
 
 
 def by_reason(counts: Counter[tuple[str, str]]) -> dict[str, Counter[str]]:
-    """Group counts of event and reason: reason → event → count."""
+    """Return counts of (event, reason) as reason → event → count."""
     return by_event(Counter({(reason, event): count for (event, reason), count in counts.items()}))

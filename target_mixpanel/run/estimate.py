@@ -1,17 +1,19 @@
-"""Estimates events a day and a month from the events of a dry run, before the bill comes. Pure.
+"""Estimate the events of a day and of a month from a dry run. Pure.
 
-The rate is the number of events over the hours that they cover. The covered hours are found in the
-events' own times, because a target does not see which hours a tap has read. Some events are late by
-days (phones that were offline) or have a wrong clock, so the first and the last time say little:
+Mixpanel bills by the number of events, so users want this number before they send anything. The
+rate is the number of events divided by the hours that they cover. A target does not see which hours
+a tap has read, so the covered hours are found from the times of the events. Some events are days
+late (phones that were offline) or have a wrong time, so the first and the last time do not help:
 
-1. The typical hour is the median hour, where an hour weighs the root of its events: neither many
-   hours with a late event each nor one hour with a large campaign decides about it.
-2. The middle 90 % of the events lie in the covered hours. A campaign counts no more than ten
-   typical hours here: else its hour alone would be the middle.
-3. From there the hours before and after belong to them as long as they are busy, that is, hold at
-   least a tenth of the typical hour. Hours with late events only do not.
+1. The typical hour is the weighted median of all hours. The weight of an hour is the square root of
+   its events. So many hours with one late event each do not decide, nor one hour with a large
+   campaign.
+2. The middle 90 % of the events are in the covered hours. A campaign counts as ten typical hours at
+   most. Otherwise its hour alone would be the middle.
+3. The hours before and after are covered too while they have at least a tenth of the events of the
+   typical hour. Hours with only late events have fewer.
 
-All events count, the late ones too: as many come late every day.
+All events count for the rate, late ones too: about the same number is late every day.
 """
 
 from __future__ import annotations
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
 
 DAYS_A_MONTH: Final = 30
 _OUTSIDE: Final = 0.05
+"""The share of the events on each side that is outside of the middle, see step 2."""
 _BUSY: Final = 0.1
+"""The share of the typical hour from which an hour counts as covered, see step 3."""
 _CAMPAIGN: Final = 10
+"""The most typical hours that one hour may count for, see step 2."""
 _DIGITS: Final = 3
 
 
@@ -68,7 +73,7 @@ class Estimate:
         return int(float(f"{value:.{_DIGITS}g}") + 0.5)
 
     def basis(self) -> str:
-        """Say what the estimate rests on, and that it is rough where that is little."""
+        """Return a sentence with the covered hours. It warns if they are too few."""
         seconds = self.end - self.begin
         hours = seconds // HOUR
         text = (
@@ -79,18 +84,18 @@ class Estimate:
         if seconds < DAY:
             return f"{text} That is too little for a good estimate: read a day, or better a week."
         if seconds < WEEK:
-            return f"{text} Days of the week differ: a week gives a better estimate."
+            return f"{text} Days of the week differ, so a week gives a better estimate."
         return text
 
 
 def estimate(timeline: Timeline) -> Estimate | None:
-    """Estimate from what a dry run mapped.
+    """Return the estimate for the events of a dry run.
 
     Args:
-        timeline: How many events of each name were mapped when.
+        timeline: The number of mapped events by name and time.
 
     Returns:
-        The estimate; None if there are no events.
+        The estimate, or None if there are no events.
     """
     events, cells = Counter[str](), Counter[int]()
     for (name, begin), count in timeline.counts().items():
@@ -103,7 +108,7 @@ def estimate(timeline: Timeline) -> Estimate | None:
 
 
 def _covered(cells: Mapping[int, int], width: int) -> tuple[int, int]:
-    """Return the first and the last of the covered cells, see the module's text."""
+    """Return the first and the last covered cell, see the module's docstring."""
     typical = _typical(cells)
     begins = sorted(cells)
     capped = [min(cells[begin], _CAMPAIGN * typical) for begin in begins]
@@ -125,7 +130,7 @@ def _typical(cells: Mapping[int, int]) -> int:
 
 
 def _place_beyond(values: Sequence[float], amount: float) -> int:
-    """Return the first place up to which the values sum up to more than an amount."""
+    """Return the first index at which the running sum of the values exceeds an amount."""
     for place, total in enumerate(accumulate(values)):
         if total > amount:
             return place

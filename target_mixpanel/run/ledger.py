@@ -1,11 +1,11 @@
-"""Which STATE is safe to write. Pure bookkeeping of batches and of the STATE between them.
+"""Decide which STATE is safe to write. Pure: it only keeps track of batches and STATE messages.
 
-A STATE means to the tap: do not read the earlier records again. It is safe when each of them has an
-outcome. Batches finish in any order, so the ledger waits for the unbroken row of settled batches to
-reach the batch with the last record before the STATE.
+After a STATE, the tap does not read the earlier records again. So a STATE is safe when all earlier
+records have an outcome. Batches finish in any order. A STATE is safe when the batch with the last
+record before it is settled, and all batches before this batch are settled too.
 
-Example: STATE a came after batch 0, STATE b after batch 2. Batch 2 settles: nothing is safe.
-Batch 0 settles: a is safe. Batch 1 settles: the row reaches 2, b is safe.
+Example: STATE a came after batch 0, STATE b after batch 2. Batch 2 settles: no STATE is safe.
+Batch 0 settles: a is safe. Batch 1 settles: batches 0 to 2 are settled, so b is safe.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ State = dict[str, Any]
 
 
 class Ledger:
-    """Batches have numbers in the order of their records; STATE waits for all batches before it."""
+    """Hold back each STATE until all batches before it are settled.
+
+    Batches have consecutive numbers in the order of their records.
+    """
 
     def __init__(self) -> None:
-        """Start empty."""
+        """Start without batches and STATE."""
         self._settled_through = -1
+        """All batches up to this number are settled."""
         self._settled_early: dict[int, float] = {}
-        """Batches beyond the row, with their newest time."""
+        """Settled batches with a higher number → the newest time of an event in them."""
         self._newest = self._safe_newest = 0.0
         self.covered = 0.0
         """The newest time of an event before the last STATE that `take_safe_state` returned."""
@@ -31,11 +35,11 @@ class Ledger:
         self._safe: State | None = None
 
     def state_arrived(self, state: State, *, last_batch: int) -> None:
-        """Note a STATE of the tap.
+        """Add a STATE of the tap.
 
         Args:
-            state: Its value.
-            last_batch: Number of the batch that holds the last record before it, -1 if none.
+            state: The value of the message.
+            last_batch: The number of the batch with the last record before the STATE, or -1.
         """
         # A newer STATE that waits for the same batch replaces the older one.
         if self._waiting and self._waiting[-1][0] == last_batch:
@@ -44,17 +48,17 @@ class Ledger:
         self._advance()
 
     def batch_settled(self, number: int, newest: float = 0.0) -> None:
-        """Note that every record of a batch has an outcome; batches settle in any order.
+        """Note that all records of a batch have an outcome. The order of the calls is free.
 
         Args:
-            number: The batch.
-            newest: The newest time of an event in it, in UNIX seconds.
+            number: The number of the batch.
+            newest: The newest time of an event in the batch, in UNIX seconds.
         """
         self._settled_early[number] = newest
         self._advance()
 
     def take_safe_state(self) -> State | None:
-        """Return the newest STATE whose earlier records all have an outcome, once."""
+        """Return the newest safe STATE, or None. Each STATE is returned only once."""
         safe, self._safe = self._safe, None
         if safe is not None:
             self.covered = self._safe_newest
@@ -62,14 +66,14 @@ class Ledger:
 
     def _advance(self) -> None:
         self._release()
-        # Batches beyond a gap stay in `_settled_early` until the gap is closed.
+        # Batches after a gap stay in `_settled_early` until the missing batch settles.
         while self._settled_through + 1 in self._settled_early:
             self._settled_through += 1
             self._newest = max(self._newest, self._settled_early.pop(self._settled_through))
             self._release()
 
     def _release(self) -> None:
-        """Make the STATE safe that waits for no batch beyond the row."""
+        """Mark the newest STATE as safe whose batches are all settled."""
         while self._waiting and self._waiting[0][0] <= self._settled_through:
             self._safe = self._waiting.popleft()[1]
             self._safe_newest = self._newest

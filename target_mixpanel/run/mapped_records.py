@@ -1,4 +1,4 @@
-"""Takes a record of a stream with stream maps: through each of its maps, to the sinks."""
+"""Send a record through the stream maps of its stream, and the results to the sinks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNMAPPED: Final = "stream_maps cannot be applied"
 
 
 class MappedSink(Protocol):
-    """What takes the records that a stream map makes."""
+    """Receive the records that a stream map returns."""
 
     def take_mapped(self, record: dict[str, Any], origin: Origin) -> None:
         """Take a record after stream maps, with the record as it came."""

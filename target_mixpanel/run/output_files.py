@@ -1,4 +1,4 @@
-"""The files that a run writes, where the settings say."""
+"""Create the files that a run writes: the dry run and the dead letter."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def make_dry_run(config: Mapping[str, Any], name: str) -> DryRun:
-    """Return what writes the events of a dry run.
+    """Return the sender of a dry run.
 
     Args:
-        config: The settings.
-        name: The plugin's name.
+        config: The settings of the target.
+        name: The name of the plugin, for the file name.
     """
     file = make_run_file(
         config["dry_run_path"],
@@ -30,11 +30,11 @@ def make_dry_run(config: Mapping[str, Any], name: str) -> DryRun:
 
 
 def make_dead_letter(config: Mapping[str, Any], name: str) -> DeadLetter:
-    """Return what keeps rejected records; those of a dry run go to a folder beside its events.
+    """Return the dead letter. In a dry run it is in a subfolder `rejected` of `dry_run_path`.
 
     Args:
-        config: The settings.
-        name: The plugin's name.
+        config: The settings of the target.
+        name: The name of the plugin, for the file name.
     """
     place, setting = config["dead_letter_path"], "dead_letter_path"
     if config["dry_run"]:

@@ -1,18 +1,18 @@
-"""The way of a record to its outcome, and of a STATE to standard output.
+"""Give every record its outcome, and write STATE when all records before it have one.
 
-A mapped record comes in by one of two doors: `take` for one record of any kind, `take_prepared` for
-many ordinary ones that the fast lane has already checked. From there:
+Mapped records come in through one of two methods: `take` for one record of any kind, and
+`take_prepared` for many ordinary records that the fast lane has checked. Then:
 
-1. A skipped record is counted. A rejected one is counted and goes to the dead letter. An event
-   joins the open batch (`Batcher`).
+1. A skipped record is counted. A rejected record is counted and goes to the dead letter. An event
+   is added to the open batch (`Batcher`).
 2. A full or old batch goes to the sender. `Batcher` numbers the batches in the order of the
-   records; the sender may finish them in any order.
-3. `settle` counts the outcome of every event of a finished batch. Rejected ones leave the imported
-   events and go to the dead letter.
-4. `Ledger` knows which batch holds the last record before each STATE. A STATE goes out when this
-   batch and all before it are settled.
+   records. The sender may finish them in any order.
+3. `settle` counts the outcome of every event of a finished batch. An event that Mixpanel has
+   rejected goes to the dead letter.
+4. `Ledger` keeps the number of the batch with the last record before each STATE. A STATE is written
+   when this batch and all batches before it are settled.
 
-All methods are called by one thread, the one that reads the input.
+One thread calls all methods: the thread that reads the input.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ if TYPE_CHECKING:
     from target_mixpanel.sending.delivery import Delivered
 
 GRACE_SECONDS = 60.0
-"""How long a run that is stopped may take to finish what is in flight."""
+"""How long a stopped run waits for the requests in flight."""
 LINGER_SECONDS = 10.0
-"""How long events of a slow tap wait for their batch to fill."""
+"""How long events of a slow tap wait for their batch to become full."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -65,13 +65,13 @@ class PipelineSettings:
     """The settings that the pipeline follows.
 
     Attributes:
-        batch_size: Most events in a batch.
-        batch_bytes: Most bytes in a batch.
-        min_event_time: UNIX seconds; older events are skipped.
-        max_rejected_ratio: Above it the run fails.
-        dry_run: Nothing is sent, so no STATE is safe. An event in the future is only noted: what a
-            dry run writes depends on its input alone, not on the time of day.
-        grace_seconds: How long a stopped run waits for what is in flight.
+        batch_size: The most events in a batch.
+        batch_bytes: The most bytes in a batch.
+        min_event_time: Events before this time, in UNIX seconds, are skipped.
+        max_rejected_ratio: The run fails if a larger share of the events is rejected.
+        dry_run: Whether nothing is sent. Then no STATE is written. An event in the future gets only
+            a remark: the output of a dry run must depend on its input, not on the time of day.
+        grace_seconds: How long a stopped run waits for the requests in flight.
     """
 
     batch_size: int
@@ -100,7 +100,7 @@ class PipelineSettings:
 
 
 class Pipeline:
-    """Checks, batches and settles; every record ends up in exactly one place of the account."""
+    """Check, batch and settle events. Every record is counted with exactly one outcome."""
 
     def __init__(  # noqa: PLR0913 - each is another part that a test replaces
         self,
@@ -116,10 +116,10 @@ class Pipeline:
         before_first: Callable[[], None] = lambda: None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Connect the parts; nothing is sent or written yet.
+        """Connect the parts. This sends and writes nothing.
 
         Args:
-            sender: Delivery or dry run.
+            sender: Sends batches, or writes them in a dry run.
             dead_letter: Takes rejected records.
             write_state: Takes a STATE when it is safe.
             settings: Those of the target.
@@ -135,9 +135,9 @@ class Pipeline:
         self.dead_letter = dead_letter
         self.timeline = timeline
         self.has_written_state = False
-        """Whether a STATE went out, which covers everything before it."""
+        """Whether a STATE was written."""
         self.newest_imported = 0.0
-        """Time of the newest imported event in UNIX seconds, 0 if there is none."""
+        """The time of the newest imported event in UNIX seconds, or 0."""
         self._sender, self._write_state = sender, write_state
         self._while_waiting, self._before_first = while_waiting, before_first
         self._stopping, self._clock, self._grace_seconds = stopping, clock, settings.grace_seconds
@@ -157,28 +157,28 @@ class Pipeline:
         self._state_covers = 0.0
         self._give_up_at: float | None = None
         self.earliest = max(EARLIEST_SECONDS, settings.min_event_time)
-        """The least `time` that is sent, in UNIX seconds."""
+        """The smallest `time` to send, in UNIX seconds."""
         self._now, self.latest = self._read_clock()
-        """`latest` is the greatest `time` that is sent. It moves on with the clock."""
+        """`latest` is the greatest `time` to send, in UNIX seconds. It follows the clock."""
 
     @property
     def state_covers(self) -> float:
-        """Time of the newest event before the last STATE that was written, in UNIX seconds."""
+        """The time of the newest event before the last written STATE, in UNIX seconds."""
         return self._state_covers
 
     @property
     def stopped_by_guard(self) -> str | None:
-        """Why too many events were rejected; None if they were not."""
+        """The message of the guard that has stopped the run, or None."""
         return self._guard.stopped
 
     # Records and STATE in
 
     def take(self, mapped: Event | SkippedEvent | RejectedEvent, origin: Origin) -> None:
-        """Take what the mapping made of one record.
+        """Take the result of the mapping of one record, and check it against all rules.
 
         Args:
             mapped: The event, or the reason why there is none.
-            origin: The record as it came, for the dead letter.
+            origin: The original record, for the dead letter.
         """
         name = mapped.event
         if isinstance(mapped, SkippedEvent):
@@ -204,27 +204,31 @@ class Pipeline:
     def take_prepared(self, prepared: Prepared, source: Source) -> None:
         """Take events that the fast lane has mapped and checked.
 
-        They go straight to the batcher. The fast lane has applied the same rules as `take`, with
-        this pipeline's `earliest` and `latest`, and left every record that breaks one to `take`.
+        They go directly to the batcher: the fast lane has applied the same rules as `take`, with
+        `earliest` and `latest` of this pipeline. Records that break a rule come through `take`.
 
         Args:
-            prepared: The events with their lines.
-            source: Where the lines come from, for the dead letter.
+            prepared: The events with their input lines.
+            source: The source of the lines, for the dead letter.
         """
         self.account.read.update(prepared.names)
         self._batcher.add_many(prepared, source)
 
     def keep_state(self) -> None:
-        """Write no STATE that comes from here on: records before it are left out by mistake."""
+        """Write no STATE that arrives after this call.
+
+        Called when a stream cannot be mapped: its records must come again after the settings are
+        fixed, so no STATE may cover them.
+        """
         self._keeps_state = True
 
     def state_arrived(self, state: State) -> None:
-        """Note a STATE of the tap; it goes out when every earlier record has an outcome."""
+        """Take a STATE of the tap. It is written when all earlier records have an outcome."""
         if self._keeps_state:
             return
-        # The last record before the STATE may be in a batch that is still open. The batch's number
-        # is fixed when it opens, so the STATE can already wait for it. Records that join the batch
-        # later delay the STATE a little, which is safe.
+        # The last record before the STATE may be in a batch that is still open. The number of a
+        # batch is fixed when it is opened, so the STATE can already wait for it. Records that are
+        # added to the batch later delay the STATE a little, which is safe.
         self._ledger.state_arrived(state, last_batch=self._batcher.last_number)
 
     @property
@@ -234,11 +238,14 @@ class Pipeline:
 
     @property
     def retries_by_minute(self) -> Mapping[int, int]:
-        """Minute of the run → how many requests were sent again."""
+        """Minute of the run → the number of requests that were retried."""
         return self._sender.retries_by_minute
 
     def between_blocks(self) -> None:
-        """Do what is due: send a batch that has waited long enough, settle finished ones."""
+        """Submit the open batch if it is old enough, and settle finished batches.
+
+        Called between two blocks of input lines.
+        """
         self._now, self.latest = self._read_clock()
         self._batcher.flush(older_than=LINGER_SECONDS)
         self.settle()
@@ -248,11 +255,12 @@ class Pipeline:
         """Read the clock once for a block of records.
 
         Returns:
-            The present for the rules, and the greatest `time` that Mixpanel accepts, both in UNIX
-            seconds.
+            The present time for the rules, and the greatest `time` that Mixpanel accepts, both in
+            UNIX seconds.
         """
         today = self._clock.wall()
-        # To the rules of a dry run no event is in the future: see `PipelineSettings`.
+        # With an infinite present time, no event of a dry run is in the future, see
+        # `PipelineSettings`.
         return math.inf if self._dry_run else today, today + MAX_SECONDS_AHEAD
 
     def _reject(self, rejected: RejectedEvent, origin: Origin) -> None:
@@ -274,10 +282,10 @@ class Pipeline:
     # Outcomes and STATE out
 
     def settle(self) -> None:
-        """Count the outcomes of finished batches, then write the STATE that they make safe.
+        """Count the outcomes of finished batches, then write the newest safe STATE.
 
-        The order matters. After a STATE the tap never sends the earlier records again, so it may
-        go out only after the rejected ones are on the disk in the dead letter (`flush`).
+        The order matters. After a STATE, the tap never sends the earlier records again. So the dead
+        letter must be flushed to the disk first: it holds the only copy of rejected records.
 
         Raises:
             TooManyRejectedError: More events are rejected than `max_rejected_ratio` allows.
@@ -288,7 +296,7 @@ class Pipeline:
             self._count(delivered)
             self._ledger.batch_settled(delivered.batch.number, newest)
         if self._guard.holds_state_back(input_ended=self._input_ended):
-            return  # the ledger keeps the STATE: it goes out later if the ratio becomes good
+            return  # the ledger keeps the STATE, and it is written later if the ratio falls
         state = self._ledger.take_safe_state()
         if state is not None and not self._dry_run:
             self.dead_letter.flush()
@@ -297,7 +305,7 @@ class Pipeline:
             self.has_written_state = True
 
     def _count(self, delivered: Delivered) -> None:
-        """Count a batch as imported, then correct that for each rejection."""
+        """Count all events of a batch as imported, then correct the count for each rejection."""
         batch = delivered.batch
         self.account.settle(batch.names)
         if self.timeline is not None:
@@ -330,16 +338,16 @@ class Pipeline:
     # The end
 
     def finish(self, *, abandon_unsent: bool = False) -> None:
-        """Deliver everything that was read, and write the last safe STATE.
+        """Deliver the remaining events, and write the last safe STATE.
 
-        A stopped run does not send its open batch, and waits only a grace period for the batches in
-        flight. What stays unsent comes again in the next run, because no STATE covers it.
+        A stopped run does not send its open batch, and waits only `grace_seconds` for the batches
+        in flight. No STATE covers events that are not sent, so the next run sends them.
 
         Args:
-            abandon_unsent: Treat the run as stopped, because reading failed.
+            abandon_unsent: Handle the run as stopped, because reading has failed.
 
         Raises:
-            ConnectorError: Why not everything could be delivered.
+            ConnectorError: Not all events could be delivered.
         """
         self._abandoned = abandon_unsent
         run_all(self._deliver_rest, self._settle_at_end, self.dead_letter.close)
@@ -357,7 +365,7 @@ class Pipeline:
         return self._abandoned or self._stopping()
 
     def _may_go_on(self) -> bool:
-        """Settle finished batches, and return whether there is time to wait for more."""
+        """Settle finished batches, and return whether there is time to wait for the others."""
         self.settle()
         self._while_waiting()
         if self._give_up_at is None:

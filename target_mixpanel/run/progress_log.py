@@ -1,4 +1,4 @@
-"""What a run logs while it goes and at its end."""
+"""Log the progress of a run, and the closing table at its end."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 INTERVAL_SECONDS = 10.0
 _MOST_NAMED = 100
-"""Events that a metric names; users choose the names of custom events."""
+"""The most event names in a metric. Custom events may have any number of names."""
 
 
 class ProgressLog:
-    """Logs a line every ten seconds and the closing table, both as the SDK's metrics too.
+    """Log a line every ten seconds, and the closing table. Both also go out as SDK metrics.
 
-    How many events will come is not known, so no line says when the run will end.
+    The number of events to come is not known, so no line can estimate when the run will end.
     """
 
     def __init__(
@@ -41,15 +41,15 @@ class ProgressLog:
         dry_run: DryRun | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        """Note the time at which the run starts.
+        """Start the clock of the run.
 
         Args:
-            pipeline: Holds the account.
-            sender: Counts the requests.
-            logger: Takes the lines.
-            metrics_logger: Takes the metrics.
-            dry_run: The file of a dry run, None if events are sent.
-            clock: For the interval, and for the age of the newest event.
+            pipeline: The pipeline of the run.
+            sender: The sender, for the number of requests.
+            logger: The logger for the lines.
+            metrics_logger: The logger for the metrics.
+            dry_run: The sender of a dry run, or None if events are sent.
+            clock: The clock for the interval and for the age of the newest event.
         """
         self._pipeline, self._sender, self._dry_run = pipeline, sender, dry_run
         self._logger, self._metrics_logger = logger, metrics_logger
@@ -58,7 +58,7 @@ class ProgressLog:
         self._last_imported = 0
 
     def log_if_due(self) -> None:
-        """Log a line if the last one is ten seconds old."""
+        """Log a line if ten seconds have passed since the last line."""
         now = self._clock.steady()
         if now - self._last_line < INTERVAL_SECONDS:
             return
@@ -66,7 +66,7 @@ class ProgressLog:
         rate = (imported - self._last_imported) / (now - self._last_line)
         self._last_line, self._last_imported = now, imported
         self._logger.info(
-            "%s events imported, %s a second; %d requests in flight%s, %d sent again%s",
+            "%s events imported, %s a second; %d requests in flight%s, %d retried%s",
             f"{imported:,}",
             f"{rate:,.0f}",
             self._sender.in_flight,
@@ -90,7 +90,7 @@ class ProgressLog:
             return
         imported = self._pipeline.account.imported.total()
         self._logger.info(
-            "%s events imported in %s s: %s a second, %d requests sent again",
+            "%s events imported in %s s: %s a second, %d requests retried",
             f"{imported:,}",
             f"{seconds:,.1f}",
             f"{imported / seconds:,.0f}",
@@ -102,23 +102,23 @@ class ProgressLog:
         account, dead_letter = self._pipeline.account, self._pipeline.dead_letter
         forecast = self._estimate()
         table = account.table(dry_run=self._dry_run is not None, estimate=forecast)
-        lines = [
-            f"What became of every record:\n{table}" if account.read else "No record was read."
-        ]
+        lines = [f"Outcome of every record:\n{table}" if account.read else "No record was read."]
         if forecast is not None:
             lines.append(forecast.basis())
         lines += [
             f"{reason}: {words}" for reason, words in sorted(account.explanations.items()) if words
         ]
         if self._dry_run is not None:
-            holds = "holds the events" if self._dry_run.whole else "is not whole"
-            lines.append(f"Dry run, nothing was sent: {self._dry_run.where} {holds}. STATE stays.")
+            holds = "holds the events" if self._dry_run.whole else "is not complete"
+            lines.append(
+                f"Dry run, nothing was sent: {self._dry_run.where} {holds}. STATE was not changed."
+            )
         if dead_letter.count:
             lines.append(
-                f"{dead_letter.count} rejected records, with the reason: {dead_letter.where}"
+                f"{dead_letter.count} rejected records with the reason: {dead_letter.where}"
             )
         if self._sender.retries:
-            lines.append(f"{self._sender.retries} requests were sent again.")
+            lines.append(f"{self._sender.retries} requests were retried.")
         for outcome, counts in (("read", account.read), ("imported", account.imported)):
             named = {one_line(name): count for name, count in counts.most_common(_MOST_NAMED)}
             self._measure(outcome, counts.total(), {"by_event": dict(sorted(named.items()))})
@@ -130,7 +130,7 @@ class ProgressLog:
         self._log_whole_run()
 
     def _estimate(self) -> Estimate | None:
-        """Estimate the events a day and a month; only a dry run does."""
+        """Return the estimate of the events a day and a month in a dry run, or else None."""
         timeline = self._pipeline.timeline
         return estimate(timeline) if self._dry_run is not None and timeline is not None else None
 

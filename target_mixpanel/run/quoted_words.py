@@ -1,4 +1,4 @@
-"""Quotes Mixpanel's words about an event without the event's own values. Pure."""
+"""Quote Mixpanel's messages without the values of the event. Pure."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 _MOST_CHARACTERS: Final = 200
 _SHORTEST_VALUE: Final = 3
-"""Shorter values are found in any sentence."""
+"""Shorter values occur in any sentence, so they are not replaced."""
 
 
 def without_values(message: str, record: object) -> str:
     """Return a message with … for each value of the record, which may be a person's.
 
     Args:
-        message: What Mixpanel says of an event.
-        record: The record that the event was made of.
+        message: Mixpanel's message about an event.
+        record: The record of the event.
     """
+    # Longer values first: a short value may be part of a longer one.
     values = {text for text in _texts(record) if len(text) >= _SHORTEST_VALUE}
     message = masked(message)  # first: a value may be a part of a secret
     for value in sorted(values, key=len, reverse=True):

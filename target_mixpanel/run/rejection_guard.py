@@ -1,4 +1,4 @@
-"""The setting `max_rejected_ratio`: when a run fails because too many events are rejected."""
+"""Stop a run if too many events are rejected: the setting `max_rejected_ratio`."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ if TYPE_CHECKING:
     from target_mixpanel.run.account import Account
 
 FEW_EVENTS: Final = 100
-"""Up to this number a ratio says nothing about the mapping."""
+"""Up to this number of events the ratio is not meaningful."""
 MANY_EVENTS: Final = 5000
-"""Up to this number a bad start can still become a good run: STATE waits, the run goes on."""
+"""Up to this number of events the ratio may still fall: STATE waits, and the run goes on."""
 
 
 class TooManyRejectedError(ConnectorError):
-    """So many events were rejected that the mapping or the project must be wrong."""
+    """Too many events were rejected: the mapping or the project must be wrong."""
 
     exit_code = InputError.exit_code
 
 
 class RejectionGuard:
-    """Compares the rejected events with all events of the run.
+    """Compare the number of rejected events with all events of the run.
 
-    One rejected event is a fault in the data: it goes to the dead letter and STATE covers it. Many
-    rejected events mean that a setting is wrong. If STATE moved past them, the next run would not
-    read them again after the setting is fixed. So STATE must wait while the ratio is too high.
+    A single rejected event is an error in the data: it goes to the dead letter, and STATE covers
+    it. Many rejected events mean that a setting is wrong. If STATE covered them, the next run would
+    not read them again after the setting is fixed. So STATE waits while the ratio is too high.
     """
 
     def __init__(self, account: Account, max_ratio: float, dead_letter_path: object) -> None:
-        """Keep what is compared.
+        """Create the guard.
 
         Args:
-            account: Counts the events.
-            max_ratio: The setting, from 0 to 1.
-            dead_letter_path: Where the rejected records are, for the error.
+            account: The counts of the run.
+            max_ratio: The setting `max_rejected_ratio`, from 0 to 1.
+            dead_letter_path: The path of the dead letter, for the error message.
         """
         self._account, self._max_ratio = account, max_ratio
         self._dead_letter_path = dead_letter_path
         self.stopped: str | None = None
-        """Why the run was stopped, in one line."""
+        """The error message, once the guard has stopped the run."""
 
     def holds_state_back(self, *, input_ended: bool) -> bool:
-        """Return whether too many events are rejected so far to let a STATE out.
+        """Return whether the ratio is too high to write a STATE.
 
-        Events in flight count as good. Skipped records do not count at all.
+        Events in flight count as accepted. Skipped records do not count.
 
         Args:
-            input_ended: No more events will come, so a bad start cannot become a good run.
+            input_ended: Whether no more events will come, so that the ratio cannot fall any more.
 
         Raises:
             TooManyRejectedError: The ratio is too high, and enough events were read to be sure.
         """
         rejected, ratio = self._account.rejected_count, self._max_ratio
-        # Called after every batch: this line spares the sums over all names in a good run.
+        # This method is called after every batch. In a good run, this line avoids the sums below.
         if rejected <= ratio * FEW_EVENTS:
             return False
         events = self._account.read.total() - self._account.skipped.total()

@@ -27,7 +27,7 @@ _HOUR_FORMAT = "%Y-%m-%d-%H"
 
 @dataclass(frozen=True)
 class Input:
-    """What came in.
+    """Describe the input of the run.
 
     Attributes:
         schemas: Stream → its SCHEMA message. A tap writes one for each stream that is selected.

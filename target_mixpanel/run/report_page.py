@@ -1,4 +1,4 @@
-"""The report of a run: what `Account` counted, as a page of `braze_mixpanel.report`."""
+"""Build the report page of a run from the counts in `Account`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MOST_MINUTES = 60
 _MOST_NAMED = 4
-"""How many events a reason names; the others are in the table of events."""
+"""The most events listed with a reason. The others are in the table of events."""
 
 
 def make_page(
@@ -101,14 +101,14 @@ def _files(pipeline: Pipeline | None, dry_run_file: str, failure: str) -> dict[s
 
 
 def _retries(ending: Ending, by_minute: Mapping[int, int]) -> list[Table]:
-    """Show when requests were sent again; nothing if none was."""
+    """Return the table of retries over time, or nothing if there were none."""
     if not by_minute:
         return []
     minutes = sorted(by_minute)
     shown = minutes[-_MOST_MINUTES:]
     return [
         Table(
-            title="Requests sent again over time",
+            title="Retried requests over time",
             note="UTC, by minute" + (", the last ones" if shown != minutes else ""),
             headings=("From", "Requests"),
             rows=[
@@ -135,7 +135,7 @@ def _figures(
         Figure("Rejected", f"{rejected:,}", "in the dead letter", "bad" * bool(rejected)),
     ]
     if account.under_way:
-        figures.append(Figure("Not settled", f"{account.under_way:,}", "will come again", "bad"))
+        figures.append(Figure("Not settled", f"{account.under_way:,}", "sent next time", "bad"))
     return [
         *figures,
         Figure("Duration", duration(ending.seconds)),
@@ -205,7 +205,7 @@ def _reasons(account: Account) -> Table:
 
 
 def _explained(reason: str, account: Account) -> str:
-    """Add the words of the first such case, Mixpanel's own if it rejected the event."""
+    """Return a reason with the explanation of its first event."""
     words = account.explanations.get(reason)
     return f"{reason}: {words}" if words else reason
 

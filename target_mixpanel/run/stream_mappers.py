@@ -1,4 +1,4 @@
-"""The mapper of each stream of a run, and the streams that have none."""
+"""Choose the mapper of each stream of a run, and keep the streams that cannot be mapped."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from target_mixpanel.mapping.event import Mapper
 
 MOST_NAMED: Final = 100
-"""Streams that a warning names, so that a broken tap does not fill the log."""
+"""The most streams with a warning, so that a broken tap does not fill the log."""
 MOST_EXPLAINED: Final = 3
-"""Streams whose reason the last line gives."""
+"""The most streams whose reason is in the error at the end."""
 
 
 class StreamMappers:
-    """Chooses mappers. A stream that cannot be mapped costs that stream, not the run."""
+    """Choose mappers. If a stream cannot be mapped, the run goes on with the other streams."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class StreamMappers:
         """Start without streams.
 
         Args:
-            settings: The target's settings.
-            hold_state_back: Called when a stream is left out, so that its records come again.
-            logger: Logs which stream is left out.
+            settings: The settings of the target.
+            hold_state_back: Called when a stream is left out, so that no STATE covers its records.
+            logger: The logger for streams that are left out.
         """
         self._settings, self._hold_state_back, self._logger = settings, hold_state_back, logger
         self._left_out: dict[str, SettingsError] = {}
         self.event_types: dict[str, str] = {}
-        """Stream after stream maps → its event type; empty for a stream of another tap."""
+        """Stream after stream maps → its event type, or empty for a stream of another tap."""
 
     def may_map(self, stream: str) -> bool:
         """Return whether a stream, before stream maps, may become events; a map can rename it."""
@@ -50,16 +50,16 @@ class StreamMappers:
         return is_known or has_map(stream, settings.get("stream_maps"))
 
     def choose(self, stream: str, schema: dict[str, Any], key_properties: Sequence[str]) -> Mapper:
-        """Choose the mapper for the records of a stream.
+        """Return the mapper for the records of a stream.
 
         Args:
-            stream: The stream, after stream maps.
-            schema: Its JSON Schema.
-            key_properties: Its key.
+            stream: The name of the stream, after stream maps.
+            schema: The JSON Schema of its records.
+            key_properties: The names of its key fields.
 
         Returns:
-            The mapper. A stream that is neither of Currents nor in the setting `streams` gets one
-            that skips its records; the run goes on with the others and fails at its end.
+            The mapper. For a stream that is neither from Currents nor in the setting `streams`, it
+            skips all records, and the run fails at its end.
         """
         self.event_types[stream] = ""
         try:
@@ -70,11 +70,11 @@ class StreamMappers:
         return mapper
 
     def leave_out(self, stream: str, error: SettingsError) -> Mapper:
-        """Leave a stream out of this run, and hold STATE back so that its records come again.
+        """Leave a stream out of this run, and hold STATE back, so that its records come again.
 
         Args:
-            stream: The stream, after stream maps.
-            error: Why it cannot be mapped.
+            stream: The name of the stream, after stream maps.
+            error: The reason why the stream cannot be mapped.
 
         Returns:
             A mapper that skips its records.
@@ -91,10 +91,10 @@ class StreamMappers:
         return UnmappedStreamMapper(stream)
 
     def require_all_mapped(self) -> None:
-        """Fail at the end of a run that left a stream out.
+        """Raise at the end of the run if a stream was left out.
 
         Raises:
-            SettingsError: Why each of them could not be mapped.
+            SettingsError: A stream could not be mapped. The message has the reasons.
         """
         if self._left_out:
             errors = [*self._left_out.values()]
@@ -102,6 +102,6 @@ class StreamMappers:
             if len(errors) > MOST_EXPLAINED:
                 reasons += f" {len(errors) - MOST_EXPLAINED} more streams are left out."
             raise SettingsError(
-                f"{reasons} What the other streams sent was delivered; STATE was held back, so run "
-                "again after the change."
+                f"{reasons} The other streams were delivered. STATE was held back, so run again "
+                "after the change."
             )

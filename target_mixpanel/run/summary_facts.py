@@ -1,4 +1,4 @@
-"""What the summary says of a run, from its pipeline."""
+"""Collect the figures of a run for the summary, from its pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many events of each name were imported when, by the events' own time. Pure."""
+"""Count imported events by name and by their own time. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_CELLS: Final = 50_000
-"""More cells make all cells wider: years of custom events by the hour would fill the memory."""
+"""With more cells, hours become days, then weeks: years of custom events would fill the memory."""
 WIDTHS: Final = (HOUR, DAY, WEEK)
 
 
 class Timeline:
-    """Counts by name and hour; by day or week where hours would be too many."""
+    """Count events by name and hour, or by day or week if there are too many hours."""
 
     def __init__(self, most_cells: int = MOST_CELLS) -> None:
-        """Start with nothing counted.
+        """Start with all counts at zero.
 
         Args:
-            most_cells: How many pairs of name and hour are kept before hours become days.
+            most_cells: The most pairs of name and hour to keep before hours become days.
         """
         self.width: int = HOUR
-        """Seconds that a cell spans."""
+        """The seconds of a cell."""
         self._most_cells = most_cells
         self._cells: Counter[tuple[str, float]] = Counter()
 
@@ -41,7 +41,7 @@ class Timeline:
         self._cells[name, (time - MONDAY) // self.width] -= 1
 
     def counts(self) -> dict[tuple[str, int], int]:
-        """Return the counts by name and by the start of the cell in UNIX seconds."""
+        """Return (name, start of the cell in UNIX seconds) → number of events."""
         return {
             (name, int(cell) * self.width + MONDAY): count
             for (name, cell), count in self._cells.items()

@@ -1,4 +1,4 @@
-"""Finds the names in the settings that had no effect in a run."""
+"""Find the names in the settings that had no effect in a run."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def find_unused_names(
     config: Mapping[str, Any], map_use: MapUse, mapped: Mapping[str, str]
 ) -> SettingsError | None:
-    """Return the error about names that nothing in the input has; None if all were used.
+    """Return an error about names that did not occur in the input, or None if all occurred.
 
     Args:
-        config: The settings.
-        map_use: What `stream_maps` had an effect on.
-        mapped: Stream after stream maps → its event type; empty for a stream of another tap.
+        config: The settings of the target.
+        map_use: The streams and fields that occurred, for the names in `stream_maps`.
+        mapped: Stream after stream maps → its event type, or empty for a stream of another tap.
     """
     came = {stream_id(event_type): event_type for event_type in mapped.values()}
     unknown = [
@@ -36,7 +36,7 @@ def find_unused_names(
             *unmatched_names("streams", config["streams"], mapped),
             *unmatched_names("event_names", unknown, came.values()),
         ],
-        "All events were delivered all the same. Correct the name or remove it.",
+        "All events were delivered anyway. Correct the name or remove it.",
     )
 
 

@@ -1,1 +1,1 @@
-"""From events to Mixpanel: batches, requests, answers and retries; or the file of a dry run."""
+"""Send events to Mixpanel: batches, requests, responses and retries. Or write a dry run's file."""

@@ -1,4 +1,4 @@
-"""Hands batches over to the senders, and bounds what all of them hold in memory."""
+"""The queue between the reader and the sender threads. It bounds the memory of all batches."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ if TYPE_CHECKING:
     from target_mixpanel.sending.batches import Batch
 
 MOST_BYTES_HELD: Final = 160_000_000
-"""Bytes of events and of the lines they came from, in flight and ready to be sent. The default
-settings fill 32 requests with less than this; with larger ones, fewer requests are in flight."""
+"""The most bytes of events and of their input lines, in flight and ready to be sent. With default
+settings, 32 requests need less than this. With larger batches, fewer requests are in flight."""
 _MOST_READY: Final = 2
-"""Batches ready beside those in flight, so that no sender waits for the reader."""
+"""Ready batches besides the ones in flight, so that no sender has to wait for the reader."""
 
 
 class BatchQueue:
-    """Batches on their way, from `put` until `settled`; one thread puts them in, many take them."""
+    """A queue that holds a batch from `put` until `settled`. One thread puts, many threads take."""
 
     def __init__(self, most_bytes: int = MOST_BYTES_HELD) -> None:
-        """Start empty.
+        """Create an empty queue.
 
         Args:
-            most_bytes: How much all batches may hold together. A batch that is larger by itself
-                goes alone.
+            most_bytes: The most bytes of all batches together. A batch that is larger is accepted
+                when no other batch is in the queue.
         """
         self._most_bytes = most_bytes
         self._ready: deque[Batch] = deque()
         self._held: dict[int, int] = {}
-        """Number of a batch → its bytes."""
+        """Number of a batch → its bytes, from `put` until `settled`."""
         self._idle = 0
         self._is_closed = False
         self._changed = threading.Condition()
 
     @property
     def lacks_senders(self) -> bool:
-        """Whether more batches are ready than senders wait for one."""
+        """Whether there are more ready batches than waiting senders."""
         return len(self._ready) > self._idle
 
     def put(self, batch: Batch, seconds: float) -> bool:
         """Add a batch.
 
         Args:
-            batch: To be sent.
-            seconds: How long to wait for room at most.
+            batch: The batch to send.
+            seconds: The most seconds to wait for room.
 
         Returns:
-            Whether there was room.
+            Whether the batch was added.
         """
         size = batch.bytes_held
         with self._changed:
@@ -62,10 +62,10 @@ class BatchQueue:
         """Take the oldest batch that is ready.
 
         Args:
-            seconds: How long to wait for one at most.
+            seconds: The most seconds to wait for a batch.
 
         Returns:
-            The batch; None if none came in time, or none will come any more.
+            The batch, or None if there was none in time or the queue is closed and empty.
         """
         with self._changed:
             self._idle += 1
@@ -80,25 +80,26 @@ class BatchQueue:
             return batch
 
     def settled(self, batch: Batch) -> None:
-        """Note that a batch holds no memory here any more."""
+        """Free the room of a batch whose events all have an outcome."""
         with self._changed:
             self._held.pop(batch.number, None)
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Note that no more batches will come."""
+        """Close the queue: no more batches will come."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
 
     @property
     def has_ended(self) -> bool:
-        """Whether every batch was taken and none will come."""
+        """Whether the queue is closed and all batches were taken."""
         with self._changed:
             return self._is_closed and not self._ready
 
     def _has_room(self, size: int) -> bool:
         if len(self._ready) >= _MOST_READY:
             return False
-        # Alone, a batch of any size passes: it would wait for ever for a smaller one.
+        # If no other batch is held, a batch of any size is accepted. It would wait forever
+        # otherwise.
         return not self._held or sum(self._held.values()) + size <= self._most_bytes

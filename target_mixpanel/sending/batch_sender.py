@@ -1,4 +1,4 @@
-"""What the pipeline needs of the part that takes its batches: `BatchDelivery`, or `DryRun`."""
+"""The interface of `BatchDelivery` and `DryRun` that the pipeline uses."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ if TYPE_CHECKING:
 
 
 class BatchSender(Protocol):
-    """Takes batches, and returns each one when all its events have an outcome."""
+    """A sender takes batches, and returns each batch when all its events have an outcome."""
 
     @property
     def retries(self) -> int:
-        """How many requests were sent again."""
+        """The number of requests that were retried."""
 
     @property
     def retries_by_minute(self) -> Mapping[int, int]:
-        """Minute of the run → how many requests were sent again."""
+        """Minute of the run → the number of requests that were retried."""
 
     @property
     def in_flight(self) -> int:
-        """How many requests have no answer at this moment."""
+        """The number of requests that are waiting for a response."""
 
     @property
     def paused_for(self) -> float:
-        """For how many seconds nothing is sent, after a failure."""
+        """The seconds until the next request may start, after a failure. 0 if there is no pause."""
 
     def check_credentials(self) -> None:
-        """Raise an error, before anything is read, if Mixpanel would accept nothing."""
+        """Raise if Mixpanel does not accept the credentials. Called before the input is read."""
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = ...) -> None:
-        """Take a batch. May block; gives the batch up when `stopping` returns true."""
+        """Take a batch. This may block. If `stopping` returns True, the batch is given up."""
 
     def finished(self) -> Iterator[Delivered]:
-        """Yield the batches whose events all have an outcome, each once."""
+        """Yield each batch whose events all have an outcome, once."""
 
     def abort(self, message: str) -> None:
-        """Send nothing more, and end what is under way with a `StoppedError` of this message."""
+        """Send nothing more. Requests in flight end with a `StoppedError` with this message."""
 
     def drain(self, go_on: Callable[[], bool]) -> None:
-        """Wait for the batches in flight as long as `go_on`, asked often, returns true."""
+        """Wait for the batches in flight while `go_on` returns True. It is called often."""

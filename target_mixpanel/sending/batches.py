@@ -1,4 +1,4 @@
-"""Gathers events into batches of the size of a request, each with the record it came from."""
+"""Collect events into batches, one batch for each request, with the original records."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from target_mixpanel.mapping.fast_lane import Prepared
 
 _BYTES_BETWEEN = 1
-"""The comma or bracket beside each event in the body."""
+"""The comma or bracket next to each event in the body."""
 _MANY = 64
-"""Events that join a batch at once. If they do not all fit, they join one by one: with a small
-number that is only the end of each batch."""
+"""The number of events that are added to a batch at once. If they do not all fit, they are added
+one by one. The number is small, so that this happens only at the end of a batch."""
 
 
 class _RawRecordOf(msgspec.Struct):
@@ -34,12 +34,12 @@ _decode_raw_record = msgspec.json.Decoder(msgspec.Raw).decode
 
 @dataclass(frozen=True)
 class Source:
-    """A stream of records in one form, for the dead letter.
+    """A stream whose input lines have one form. The dead letter needs it to read a line again.
 
     Attributes:
-        stream: Their stream.
-        schema: The stream's SCHEMA message.
-        whole_messages: Whether a line is a whole RECORD message, or the JSON of a record.
+        stream: The name of the stream.
+        schema: The SCHEMA message of the stream.
+        whole_messages: Whether a line is a whole RECORD message, or only the JSON of a record.
     """
 
     stream: str
@@ -47,17 +47,17 @@ class Source:
     whole_messages: bool
 
     def record_of(self, line: bytes) -> dict[str, Any]:
-        """Read the record of one of its lines.
+        """Return the record of an input line.
 
         Raises:
-            InputError: The line holds no record.
+            InputError: The line has no record.
         """
         return read_record(line, self.stream, whole_message=self.whole_messages)
 
     def original(self, line: bytes) -> msgspec.Raw | dict[str, Any]:
-        """Return the record of a line byte for byte; parsed, if the line is not strict JSON.
+        """Return the record of a line byte for byte, or parsed if the line is not strict JSON.
 
-        One that is too large for that is the text of a field, see `unread_record`.
+        For a record that is too large for that, see `unread_record`.
         """
         try:
             line.decode()
@@ -72,23 +72,24 @@ class Source:
 
 
 Origin = tuple[Source, bytes]
-"""One record as it came: its source and its line. Kept as a line, because few are needed again."""
+"""An original record: its source and its input line. The line is kept, and not the parsed record,
+because few records are needed again."""
 
 
 @dataclass
 class Batch:
-    """The events of one request, closed and packed.
+    """The events of one request. No more events are added.
 
-    Dozens of batches wait for their answers at once. As thousands of small objects each they would
-    need several times the memory, so a batch is a few blocks of bytes.
+    Dozens of batches wait for their responses at the same time. As thousands of small objects, each
+    batch would need several times the memory, so it is kept as a few blocks of bytes.
 
     Attributes:
-        number: Counts all batches.
-        names: The events' names, in order.
-        times: Their times in UNIX seconds.
-        events: The JSON of each, one a line; empty once `body` has packed them.
-        sources: Where each came from.
-        lines: The line that each came from, one a line.
+        number: The number of the batch, from 0, in the order of the records.
+        names: The name of each event.
+        times: The time of each event in UNIX seconds.
+        events: The JSON of the events, one on each line. Empty after `body` has compressed it.
+        sources: The source of each event.
+        lines: The input lines of the events, joined with newlines.
     """
 
     number: int
@@ -105,13 +106,18 @@ class Batch:
 
     @property
     def bytes_held(self) -> int:
-        """How many bytes the events and their lines have together."""
+        """The bytes of the events and their input lines together."""
         return len(self.events) + len(self.lines)
 
     def body(self, start: int, end: int) -> bytes:
-        """Return the body of a request with some of the events.
+        """Return the compressed body of a request with some of the events.
 
-        All of them are packed once, and kept only like that: retries need nothing else.
+        The events are compressed once, and the uncompressed JSON is dropped: retries send the same
+        body.
+
+        Args:
+            start: The index of the first event.
+            end: The index after the last event.
         """
         if not self._body:
             self._body = pack(self.events)
@@ -121,13 +127,13 @@ class Batch:
         return pack(b"\n".join(unpack(self._body)[start:end]))
 
     def origins(self) -> list[Origin]:
-        """Return the record of each event as it came."""
+        """Return the original record of each event."""
         return list(zip(self.sources, self.lines.split(b"\n"), strict=True))
 
 
 @dataclass
 class _OpenBatch:
-    """The events that are to make a batch, as parallel lists."""
+    """The batch that is being filled, as lists of the same length."""
 
     number: int
     opened_at: float
@@ -148,13 +154,14 @@ class _OpenBatch:
         self.size += len(body) + _BYTES_BETWEEN
 
     def close(self) -> Batch:
-        # No JSON here holds a newline: the input was split at them, and msgspec escapes them.
+        # Neither the events nor the lines contain a newline: msgspec escapes newlines, and the
+        # input was split at newlines. So joining and splitting at newlines is safe.
         events, lines = b"\n".join(self.bodies), b"\n".join(self.lines)
         return Batch(self.number, self.names, self.times, events, self.sources, lines)
 
 
 class Batcher:
-    """Makes one row of batches for all sinks: ninety event types share a request."""
+    """Fill one sequence of batches for all sinks, so that all event types share requests."""
 
     def __init__(
         self,
@@ -165,15 +172,15 @@ class Batcher:
         clock: Callable[[], float],
         look_at: Callable[[list[bytes], list[float]], object] = lambda *_: None,
     ) -> None:
-        """Start with no open batch.
+        """Start without an open batch.
 
         Args:
-            submit: Takes a full batch; may block while too many are in flight.
-            max_events: Most events in one batch.
-            max_bytes: Most bytes of one request body before compression; a single event that is
-                larger goes alone.
-            clock: Seconds, for the age of the open batch.
-            look_at: Called with the events of a batch, each as JSON, and their times.
+            submit: Takes a full batch. It may block while too many batches are in flight.
+            max_events: The most events in a batch.
+            max_bytes: The most bytes of a request body before compression. A larger event gets its
+                own batch.
+            clock: Returns seconds, for the age of the open batch.
+            look_at: Called with the events of each batch as JSON, and with their times.
         """
         self._submit, self._look_at = submit, look_at
         self._max_events, self._max_bytes, self._clock = max_events, max_bytes, clock
@@ -182,11 +189,11 @@ class Batcher:
 
     @property
     def last_number(self) -> int:
-        """Number of the batch that holds the last event added, -1 before the first."""
+        """The number of the batch with the last event, or -1 before the first event."""
         return self._last_number
 
     def add(self, name: str, time: float, body: bytes, origin: Origin) -> None:
-        """Add one event, submitting the open batch first if the event does not fit."""
+        """Add one event. If it does not fit into the open batch, submit that batch first."""
         batch = self._open
         if batch is not None and batch.size + len(body) + _BYTES_BETWEEN > self._max_bytes:
             self.flush()
@@ -199,7 +206,7 @@ class Batcher:
             self.flush()
 
     def add_many(self, prepared: Prepared, source: Source) -> None:
-        """Add events of one source, many at a time if they fit."""
+        """Add events of one source, many at once if they fit."""
         for start in range(0, len(prepared.bodies), _MANY):
             names = prepared.names[start : start + _MANY]
             times = prepared.times[start : start + _MANY]
@@ -207,7 +214,7 @@ class Batcher:
             lines = prepared.lines[start : start + _MANY]
             batch = self._open
             size = sum(map(len, bodies)) + len(bodies) * _BYTES_BETWEEN
-            # Fewer than `max_events`, not equal: `add` alone submits a full batch.
+            # Strictly fewer than `max_events`: only `add` submits a full batch.
             if (
                 batch is not None
                 and len(batch.bodies) + len(bodies) < self._max_events

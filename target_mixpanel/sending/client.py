@@ -1,4 +1,4 @@
-"""One request to Mixpanel and its answer. The only module here that speaks HTTP."""
+"""Send one request to Mixpanel and return the response. No other module here uses HTTP."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ INTEGRATION_ID: Final = "braze-mixpanel"
 
 
 class MixpanelAnswer(NamedTuple):
-    """What Mixpanel answered to one request.
+    """Mixpanel's response to one request.
 
     Attributes:
-        status: HTTP status; 0 if no whole answer came (time-out, broken connection).
-        body: The JSON object in it, or empty if it holds none.
-        retry_after: Seconds that Mixpanel asks to wait, 0 if it asks for none.
+        status: The HTTP status. 0 if there was no complete response (time-out, broken connection).
+        body: The JSON object of the response. Empty if there is none.
+        retry_after: The seconds of the header Retry-After. 0 without the header.
         problem: For status 0, what went wrong with the connection.
-        date: Mixpanel's clock in UNIX seconds; 0 if the answer does not say.
+        date: Mixpanel's time in UNIX seconds, from the header Date. 0 without the header.
         is_cut: Whether the body ends too early.
     """
 
@@ -60,11 +60,11 @@ class MixpanelAnswer(NamedTuple):
 
 
 def base_url(region: str, api_url: str | None) -> str:
-    """Choose the host.
+    """Return the base URL of Mixpanel's API.
 
     Args:
         region: A key of `REGIONS`.
-        api_url: Used instead where given.
+        api_url: The URL to use instead, if it is set.
 
     Raises:
         SettingsError: `api_url` is neither https nor on this machine.
@@ -73,14 +73,14 @@ def base_url(region: str, api_url: str | None) -> str:
         return REGIONS[region]
     if not is_safe_url(api_url):
         raise SettingsError(
-            f"api_url {api_url} must begin with https:// (http only for localhost) and name a host "
-            "and, perhaps, a port: events hold personal data."
+            f"api_url {api_url} must begin with https:// (http only for localhost) and hold only a "
+            "host and, if needed, a port: events hold personal data."
         )
     return api_url.rstrip("/")
 
 
 class MixpanelClient:
-    """Sends bodies to `/import`; safe to share between threads, each keeps its own connection."""
+    """Send requests to `/import`. Threads can share a client; each has its own connection."""
 
     def __init__(
         self,
@@ -89,12 +89,12 @@ class MixpanelClient:
         *,
         timeouts: tuple[float, float] = TIMEOUTS,
     ) -> None:
-        """Prepare requests; nothing is sent yet.
+        """Create a client. This sends nothing.
 
         Args:
-            url: Base URL, see `base_url`.
-            credentials: See `choose_credentials`.
-            timeouts: Seconds to wait for a connection and for an answer.
+            url: The base URL, see `base_url`.
+            credentials: The credentials, see `choose_credentials`.
+            timeouts: The seconds to wait for a connection, and for a response.
         """
         self.url = url
         self._timeouts = timeouts
@@ -109,13 +109,13 @@ class MixpanelClient:
         """Send events in one request.
 
         Args:
-            body: See `request_body`; at most 2,000 events, together at most 10 MB.
+            body: The body, see `request_body`: at most 2,000 events with at most 10 MB of JSON.
 
         Returns:
-            The answer; a failed connection is an answer with status 0.
+            The response. A failed connection gives a response with status 0.
 
         Raises:
-            SettingsError: Nothing at that URL can ever answer, or something else answers.
+            SettingsError: The URL can never work, or a server that is not Mixpanel responds.
         """
         try:
             with raising_permanent_failures(self.url, ADDRESS_SETTINGS):
@@ -132,7 +132,7 @@ class MixpanelClient:
         )
 
     def abort(self) -> None:
-        """End the requests that are under way; a signal handler may call it."""
+        """End the requests in flight. A signal handler may call this."""
         for session in tuple(self._sessions):
             session.abort()
 

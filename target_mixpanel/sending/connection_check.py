@@ -1,4 +1,4 @@
-"""`--check`: try the credentials on Mixpanel. It imports nothing."""
+"""Check the credentials for `--check`, without importing an event."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 
 def check_account(client: MixpanelClient, now: Callable[[], float]) -> str:
-    """Ask Mixpanel whether it knows the credentials, and once more if it is only busy.
+    """Check whether Mixpanel accepts the credentials. If Mixpanel is busy, check once more.
 
     Args:
-        client: With `CHECK_TIMEOUTS`.
-        now: Returns UNIX seconds.
+        client: A client with `CHECK_TIMEOUTS`.
+        now: Returns the present time in UNIX seconds.
 
     Returns:
         The result, in one line.
 
     Raises:
-        SettingsError: Mixpanel refuses the credentials, or its certificate is not trusted.
+        SettingsError: Mixpanel rejects the credentials, or its certificate is not trusted.
         TemporaryError: Mixpanel cannot be reached or is busy.
     """
     answer = ask_again_if_busy(
@@ -42,11 +42,11 @@ def check_account(client: MixpanelClient, now: Callable[[], float]) -> str:
             client.url,
             outcome.message,
             address=ADDRESS_SETTINGS,
-            result="Tried for a few seconds only; nothing was sent.",
+            result="The check tried for a few seconds only. Nothing was sent.",
         )
     if isinstance(outcome, Retry):
         raise TemporaryError(f"{client.url} cannot answer now: {outcome.message}. Try again later.")
     require_good_probe(answer, client.credentials, now())
     credentials = client.credentials
     project = f" for project {credentials.project_id}" if credentials.project_id else ""
-    return f"All is well: {client.url} takes the {credentials.kind}{project}. Nothing was sent."
+    return f"All is well: {client.url} accepts the {credentials.kind}{project}. Nothing was sent."

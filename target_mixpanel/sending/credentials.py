@@ -28,11 +28,11 @@ class Credentials(NamedTuple):
     """One of the three kinds of credentials for `/import`.
 
     Attributes:
-        user: User name of HTTP Basic authentication: service account, token or API secret.
-        password: Its password; empty but for a service account.
-        project_id: Needed with a service account.
-        settings: Names of the settings these came from, for messages.
-        kind: Which kind they are, in words.
+        user: The user name of HTTP Basic authentication: service account, token or API secret.
+        password: The password of a service account. Empty for the other kinds.
+        project_id: The id of the project. Required with a service account.
+        settings: The names of the settings that hold the credentials, for messages.
+        kind: The kind in words, for messages.
     """
 
     user: str
@@ -43,15 +43,15 @@ class Credentials(NamedTuple):
 
     @property
     def where(self) -> str:
-        """Where the events go, in words."""
+        """The project that gets the events, in words."""
         return f"project {self.project_id}" if self.project_id else f"project of the {self.kind}"
 
 
 def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
-    """Choose the credentials: service account before API secret before project token.
+    """Return the credentials: a service account, else the API secret, else the project token.
 
     Raises:
-        SettingsError: There is none, or half of one.
+        SettingsError: No credentials are set, or a service account is not complete.
     """
     user, password = (
         settings.get("service_account_username"),
@@ -81,20 +81,19 @@ def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
 
 
 def api_secret_warning(credentials: Credentials, now: float) -> str | None:
-    """Warn that the credentials stop working soon.
+    """Return a warning if the API secret stops working soon.
 
     Args:
-        credentials: Those of the run.
-        now: The present in UNIX seconds.
+        credentials: The credentials of the run.
+        now: The present time in UNIX seconds.
 
     Returns:
-        The warning in one line; None if the credentials are no API secret, or the end is more than
-        90 days away.
+        The warning in one line. None if no API secret is used, or more than 90 days are left.
     """
     first_day = API_SECRET_ENDS - timedelta(days=WARN_DAYS)
     if credentials.settings != "api_secret" or now < first_day.timestamp():
         return None
     return (
-        f"Setting api_secret: Mixpanel takes no API secret from {API_SECRETS_END_ON} on. Set "
+        f"Setting api_secret: Mixpanel accepts no API secret from {API_SECRETS_END_ON} on. Set "
         "service_account_username, service_account_password and project_id instead."
     )

@@ -1,4 +1,9 @@
-"""Batches in flight to Mixpanel: several at once, each until every event has its outcome."""
+"""Deliver batches to Mixpanel: several in parallel, each until all its events have an outcome.
+
+The thread that reads the input calls `submit` and `finished`. Sender threads take batches from the
+queue, send them, and put the results into `_finished`. An error in a sender stops all senders, and
+the next call of `submit` or `drain` raises it.
+"""
 
 from __future__ import annotations
 
@@ -44,23 +49,24 @@ if TYPE_CHECKING:
     from target_mixpanel.sending.credentials import Credentials
 
 PROBE = pack(msgspec.json.encode(Event("$braze_mixpanel_probe", {})))
-"""Without `time` it cannot be imported: Mixpanel answers 400 to good credentials, 401 to bad."""
+"""An event without `time`, which Mixpanel cannot import. Mixpanel answers 400 if the credentials
+are right, and 401 if they are wrong."""
 FIRST_CONCURRENCY: Final = 16
-"""Requests in flight at first. Source: Mixpanel advises 10 to 20 concurrent clients."""
+"""The requests in flight at the start. Source: Mixpanel advises 10 to 20 concurrent clients."""
 _LOOK_AROUND_SECONDS = 0.2
 
 
 def require_good_probe(answer: MixpanelAnswer, credentials: Credentials, now: float) -> None:
-    """Read the answer to `PROBE`.
+    """Raise if the response to `PROBE` shows that events cannot be imported.
 
     Args:
-        answer: Of Mixpanel.
-        credentials: Those that were sent.
-        now: When it came, in UNIX seconds.
+        answer: Mixpanel's response.
+        credentials: The credentials that were sent.
+        now: When the response came, in UNIX seconds.
 
     Raises:
-        SettingsError: Mixpanel does not know the credentials, or the project is not there; or the
-            clocks differ too much.
+        SettingsError: Mixpanel does not accept the credentials, the project does not exist, or the
+            clock of this machine is wrong.
     """
     if not isinstance(interpret(answer, 1), Settled) or answer.status == OK:
         raise credentials_refused(
@@ -73,12 +79,12 @@ def require_good_probe(answer: MixpanelAnswer, credentials: Credentials, now: fl
     if behind > MAX_SECONDS_AHEAD / 2:
         raise SettingsError(
             f"The clock of this machine is {behind / 60:.0f} minutes behind Mixpanel's: events of "
-            "today would be rejected as lying in the future. Set the clock."
+            "today would be rejected as events in the future. Set the clock."
         )
 
 
 class ImportClient(Protocol):
-    """What delivery needs of a client."""
+    """The parts of a client that the delivery uses."""
 
     url: str
     credentials: Credentials
@@ -87,7 +93,7 @@ class ImportClient(Protocol):
         """Send the events of a body in one request."""
 
     def abort(self) -> None:
-        """End the requests that are under way."""
+        """End the requests in flight."""
 
 
 @dataclass(frozen=True)
@@ -95,12 +101,12 @@ class Rejection:
     """An event of a batch that Mixpanel rejected.
 
     Attributes:
-        index: Its place in the batch.
-        reason: Short name for the closing table.
-        field: The property at fault, if Mixpanel names one.
-        message: Mixpanel's own message.
-        status: The HTTP status of the answer.
-        attempted_at: When, as ISO 8601 in UTC.
+        index: The index of the event in the batch.
+        reason: A short name for the closing table.
+        field: The wrong property, if Mixpanel names it.
+        message: Mixpanel's message.
+        status: The HTTP status of the response.
+        attempted_at: The time of the response, as ISO 8601 in UTC.
     """
 
     index: int
@@ -113,7 +119,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Delivered:
-    """A batch whose events all have an outcome: imported, except for the rejections."""
+    """A batch whose events all have an outcome. All were imported except for the rejections."""
 
     batch: Batch
     rejections: list[Rejection]
@@ -133,16 +139,16 @@ class BatchDelivery(CountedRequests):
         waits: Callable[[], Iterator[float]] = retry_waits,
         most_bytes: int = MOST_BYTES_HELD,
     ) -> None:
-        """Prepare; threads start when batches wait for them.
+        """Create the delivery. Threads start when batches wait for them.
 
         Args:
             client: Sends one request.
-            concurrency: Most requests in flight; how many there are adapts to the answers.
-            retry_seconds: How long one batch is retried after its first failure.
+            concurrency: The most requests in flight. The actual number adapts to the responses.
+            retry_seconds: How many seconds one batch is retried after its first failure.
             logger: Logs each retry.
-            clock: For waits and dates.
-            waits: Gives the waits between the attempts of one request.
-            most_bytes: Bound on the batches held at once, see `MOST_BYTES_HELD`.
+            clock: The clock for waits and dates.
+            waits: Returns the waits in seconds between the attempts of one request.
+            most_bytes: The most bytes of all batches in memory, see `MOST_BYTES_HELD`.
         """
         self.client = client
         self._clock = clock
@@ -164,11 +170,11 @@ class BatchDelivery(CountedRequests):
         self._starting = threading.Lock()
 
     def check_credentials(self) -> None:
-        """Ask Mixpanel whether it knows the credentials, with an event that it cannot import.
+        """Check whether Mixpanel accepts the credentials, with an event that it cannot import.
 
         Raises:
-            SettingsError: It does not, or the project is not there.
-            TemporaryError: It gave no answer for a minute.
+            SettingsError: Mixpanel rejects the credentials, or the project does not exist.
+            TemporaryError: Mixpanel did not respond for a minute.
         """
         answer = probe_before_run(
             self._loop,
@@ -179,23 +185,23 @@ class BatchDelivery(CountedRequests):
         require_good_probe(answer, self.client.credentials, self._clock.wall())
 
     def abort(self, message: str) -> None:
-        """Send nothing more, and end what is under way; a signal handler may call it.
+        """Send nothing more, and end the requests in flight. A signal handler may call this.
 
         Args:
-            message: Of the `StoppedError` that those who wait raise.
+            message: The message of the `StoppedError` that waiting threads raise.
         """
         self._loop.stop(message)
         self.client.abort()
 
     def submit(self, batch: Batch, *, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Queue a batch; blocks while enough are in flight, which is what bounds the memory.
+        """Add a batch to the queue. This blocks while the queue is full, which bounds the memory.
 
         Args:
-            batch: To be sent.
-            stopping: Asked while blocked; when it returns true the batch is given up, unsent.
+            batch: The batch to send.
+            stopping: Called while waiting. If it returns True, the batch is given up.
 
         Raises:
-            ConnectorError: What made a sender stop.
+            ConnectorError: A sender has failed.
         """
         while not stopping():
             self._raise_failure()
@@ -205,19 +211,19 @@ class BatchDelivery(CountedRequests):
                 return
 
     def finished(self) -> Iterator[Delivered]:
-        """Take the batches that are done, in the order in which they became so."""
+        """Yield the finished batches in the order in which they were finished."""
         while self._finished:
             yield self._finished.popleft()
 
     def drain(self, go_on: Callable[[], bool]) -> None:
-        """Wait until all batches are done, or until there is no more time.
+        """Wait until all batches are finished, or until the time is over.
 
         Args:
-            go_on: Asked several times a second; when it returns false, batches in flight are given
+            go_on: Called several times a second. If it returns False, batches in flight are given
                 up.
 
         Raises:
-            ConnectorError: What made a sender stop.
+            ConnectorError: A sender has failed.
         """
         self._queue.close()
         while go_on():
@@ -229,7 +235,7 @@ class BatchDelivery(CountedRequests):
         self._raise_failure()
 
     def _start_sender(self) -> None:
-        """Start one more thread if a batch waits for one and the limit allows it."""
+        """Start one more thread if a batch waits for a sender and the limit allows it."""
         with self._starting:
             if self._queue.lacks_senders and len(self._threads) < self._gate.limit:
                 name = f"sender-{len(self._threads)}"
@@ -248,7 +254,7 @@ class BatchDelivery(CountedRequests):
                 continue
             try:
                 self._finished.append(Delivered(batch, self._deliver(batch)))
-            except StoppedError:  # by `drain` or by another sender's failure
+            except StoppedError:  # from `drain`, or because another sender has failed
                 return
             except BaseException as error:  # noqa: BLE001 - raised again by the submitting thread
                 self._failure = self._failure or error
@@ -258,7 +264,12 @@ class BatchDelivery(CountedRequests):
             self._start_sender()  # the answer may have raised the limit
 
     def _deliver(self, batch: Batch) -> list[Rejection]:
-        """Send a batch until each event has an outcome, in halves where it must be."""
+        """Send a batch until each event has an outcome, and return the rejected events.
+
+        If Mixpanel refuses a request as a whole, it is not known which event is the cause. Then the
+        two halves are sent, and so on, until the refused part is a single event. `parts` is the
+        stack of parts that are still to be sent.
+        """
         rejections: list[Rejection] = []
         patience = Patience(self._retry_seconds, "retry_seconds")
         parts = [(0, len(batch))]
@@ -297,15 +308,15 @@ class BatchDelivery(CountedRequests):
                     )
                 case Unknown(message):
                     raise ConnectorError(
-                        f"Mixpanel gave an unknown answer: {message}. The run ends here; STATE "
-                        "covers what was settled before."
+                        f"Mixpanel gave an unknown answer: {message}. The run ends here. STATE "
+                        "covers the events before it."
                     )
         return rejections
 
     def _send(
         self, body: bytes, sent: int, patience: Patience
     ) -> tuple[MixpanelAnswer, FinalOutcome]:
-        """Send a body with so many events, again after temporary failures."""
+        """Send a body with `sent` events, and retry after temporary failures."""
         answer = self._loop.send(
             lambda: self.client.import_events(body),
             judge=lambda got: self._judge(got, sent),
@@ -321,7 +332,7 @@ class BatchDelivery(CountedRequests):
             return None
 
         def failure(how_long: str) -> TemporaryError:
-            result = "The run ends here; what Mixpanel has not taken is sent again in the next."
+            result = "The run ends here. The next run sends the events that were not imported."
             what = f"{outcome.message}, {how_long}"
             if answer.status == NO_ANSWER:
                 return unreachable(self.client.url, what, address=ADDRESS_SETTINGS, result=result)

@@ -1,4 +1,4 @@
-"""A dry run: writes the events to a file, exactly as they would be sent, one a line."""
+"""Write the events of a dry run to a file, one on each line, exactly as they would be sent."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class DryRun:
-    """Takes the place of `BatchDelivery`: writes each batch to a file, which settles it."""
+    """A sender that replaces `BatchDelivery`: it writes each batch to a file."""
 
     def __init__(self, file: RunFile) -> None:
-        """Keep the file; `open` makes it.
+        """Create the sender. `open` creates the file.
 
         Args:
-            file: Takes the events.
+            file: The file for the events.
         """
         self.retries = 0
         self.retries_by_minute: Mapping[int, int] = {}
         self.in_flight = 0
         self.paused_for = 0.0
         self.whole = True
-        """Whether the file holds all events that were mapped."""
+        """Whether the file holds all events. False after an error."""
         self._finished: list[Delivered] = []
         self._file = file
 
@@ -38,23 +38,23 @@ class DryRun:
         return self._file.where
 
     def open(self) -> None:
-        """Make the file, so that an unusable path is found before anything is read.
+        """Create the file. This happens before the input is read, to find a wrong path early.
 
         Raises:
-            ConnectorError: It cannot be made.
+            ConnectorError: The file cannot be created.
         """
         self._file.open()
 
     def check(self) -> None:
-        """Check, without writing, that the store can be used.
+        """Check that the store can be used, without writing to it.
 
         Raises:
-            ConnectorError: It cannot.
+            ConnectorError: The store cannot be used.
         """
         self._file.check()
 
     def check_credentials(self) -> None:
-        """Do nothing: a dry run needs none."""
+        """Do nothing: a dry run needs no credentials."""
 
     def abort(self, message: str) -> None:
         """Do nothing: writing never waits."""
@@ -63,11 +63,11 @@ class DryRun:
         """Write a batch.
 
         Args:
-            batch: The events.
-            stopping: Not asked, since writing never waits.
+            batch: The batch to write.
+            stopping: Not called, since writing never waits.
 
         Raises:
-            ConnectorError: It cannot be written.
+            ConnectorError: The file cannot be written.
         """
         del stopping
         try:
@@ -86,7 +86,7 @@ class DryRun:
         """Close the file.
 
         Args:
-            go_on: Not asked, since nothing is in flight.
+            go_on: Not called, since nothing is in flight.
 
         Raises:
             ConnectorError: The last events cannot be written.

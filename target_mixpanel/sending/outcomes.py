@@ -1,6 +1,6 @@
-"""What an answer of Mixpanel means for the events of the request. Pure.
+"""Interpret Mixpanel's responses: what a response means for the events of the request. Pure.
 
-Source: the answers of `/import` in Mixpanel's reference, and its advice on retries.
+Source: the responses of `/import` in Mixpanel's reference, and its advice on retries.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _TEMPORARY: Final = frozenset({NO_ANSWER, REQUEST_TIMEOUT, TOO_MANY_REQUESTS})
 
 @dataclass(frozen=True)
 class Failure:
-    """One event that Mixpanel rejected, with its own message."""
+    """One event that Mixpanel rejected, with Mixpanel's message."""
 
     index: int
     field: str | None
@@ -36,21 +36,21 @@ class Failure:
 
 @dataclass(frozen=True)
 class Settled:
-    """Every event has its outcome: all were imported but the failures."""
+    """All events have an outcome: all were imported except for the failures."""
 
     failures: tuple[Failure, ...] = field(default=())
 
 
 @dataclass(frozen=True)
 class Split:
-    """The request as a whole was refused: send its halves. An event alone is rejected."""
+    """Mixpanel refused the request as a whole: send its halves. A single event is rejected."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Retry:
-    """A temporary failure: send the same again, not before so many seconds."""
+    """A temporary failure: send the same request again after at least `seconds`."""
 
     message: str
     seconds: float
@@ -58,14 +58,14 @@ class Retry:
 
 @dataclass(frozen=True)
 class CredentialsRefused:
-    """Mixpanel takes nothing until the credentials are changed."""
+    """Mixpanel rejects the credentials, so no event can be imported."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """An undocumented answer: going on could lose events or send them twice."""
+    """An undocumented response. To go on could lose events or send them twice."""
 
     message: str
 
@@ -75,11 +75,11 @@ Outcome = FinalOutcome | Retry
 
 
 def interpret(answer: MixpanelAnswer, sent: int) -> Outcome:
-    """Decide what to do after an answer.
+    """Return what to do after a response.
 
     Args:
-        answer: The answer to a request.
-        sent: How many events were in the request.
+        answer: The response to a request.
+        sent: The number of events in the request.
     """
     status = answer.status
     if status in (OK, BAD_REQUEST) and answer.is_cut:
@@ -115,7 +115,7 @@ def _read_counts(answer: MixpanelAnswer, sent: int) -> Outcome:
 
 
 def _failures(body: Mapping[str, Any], sent: int) -> tuple[Failure, ...] | None:
-    """Read `failed_records`; None if they do not say which events failed."""
+    """Return `failed_records`, or None if the response does not show which events failed."""
     listed = body.get("failed_records")
     if not isinstance(listed, list) or not listed:
         return None
@@ -132,7 +132,7 @@ def _failures(body: Mapping[str, Any], sent: int) -> tuple[Failure, ...] | None:
 
 
 def describe(answer: MixpanelAnswer) -> str:
-    """Describe Mixpanel's answer in a few words."""
+    """Return a short description of a response, for messages."""
     if answer.status == NO_ANSWER:
         return f"no answer ({answer.problem})"
     said = answer.body.get("error") or answer.body.get("status") or ""

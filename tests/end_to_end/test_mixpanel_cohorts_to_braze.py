@@ -73,7 +73,7 @@ def test_the_query_api_reaches_braze_and_the_next_run_sends_the_difference(braze
         mixpanel.put(1002, "Others", ["x"])
         settings["TAP_MIXPANEL_COHORTS_API_URL"] = mixpanel.url
         log = run(project, "tap-mixpanel-cohorts", **settings)
-        assert "a run takes about 2 queries of 60 an hour" in log
+        assert "a run needs about 2 queries of 60 an hour" in log
         assert braze.members("1001") == external(READERS)
         mixpanel.put(1001, "Readers", profiles(READERS - {"user-0007"} | {"new"}))
         before = len(braze.writes())

@@ -70,7 +70,7 @@ def test_a_state_or_catalog_that_is_no_json_object_is_reported(tmp_path, option,
     done = command(tmp_path, option, path)
 
     assert done.returncode == SettingsError.exit_code
-    assert f"{option} {path} is no JSON object" in done.stderr
+    assert f"{option} {path} is not a JSON object" in done.stderr
     assert "Traceback" not in done.stderr
 
 

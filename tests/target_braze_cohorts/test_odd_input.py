@@ -34,7 +34,7 @@ def test_a_count_that_cannot_be_used_is_named(braze, tmp_path, count) -> None:
     run(braze, tmp_path, lists(3, "u1", "u2", "u3"), **LENIENT).ok()
     done = run(braze, tmp_path, lists(count, "u1", "u2"), **LENIENT)
     assert done.rows["1"].done.removed == 0
-    assert "count is no whole number" in done.rows["1"].note
+    assert "count is not a whole number" in done.rows["1"].note
     assert "count" in str(done.error)
 
 

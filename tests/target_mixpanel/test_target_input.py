@@ -421,4 +421,4 @@ def test_a_dry_run_whose_file_could_not_be_written_does_not_say_that_it_holds_th
     result = run(SOURCE, None, tmp_path, target_class=Full, dry_run=True)
     assert isinstance(result.error, SettingsError)
     assert "holds the events" not in caplog.text
-    assert "is not whole" in caplog.text
+    assert "is not complete" in caplog.text

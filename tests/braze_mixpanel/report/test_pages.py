@@ -112,7 +112,7 @@ def test_an_error_nobody_foresaw_is_named_without_its_words(
     path = tmp_path / "run.html"
     with pytest.raises(ZeroDivisionError):
         run(events(), mixpanel, tmp_path, report_path=str(path))
-    assert "Unforeseen error, ZeroDivisionError" in path.read_text()
+    assert "Unexpected error, ZeroDivisionError" in path.read_text()
     assert "user-7" not in path.read_text()
 
 

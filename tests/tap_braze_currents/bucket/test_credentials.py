@@ -187,14 +187,15 @@ def test_what_is_missing_or_wrong_is_one_line():
     assert "no AWS profile nobody" in str(error_of("s3://company/prod", profile="nobody"))
     assert "no credentials for S3" in str(error_of("s3://company/prod"))
     assert "both key and secret" in str(error_of("s3://company/prod", key="AKIA"))
-    assert "copied whole" in str(error_of("s3://company/prod", key="AKIA", secret="top\nsecret"))
+    error = error_of("s3://company/prod", key="AKIA", secret="top\nsecret")
+    assert "copied completely" in str(error)
     assert "begin with https" in str(error_of("s3://b/p", **KEYS, endpoint_url="minio:9000"))
 
     assert "names no bucket" in str(error_of("s3:///prod", **KEYS))
     assert "is not known" in str(error_of("ftp://company/prod"))
     assert "account" in str(error_of("az://company/prod", account_key=AZURE_KEY))
     assert "AccountName" in str(error_of("az://c/p", connection_string="AccountKey=topsecret"))
-    assert "no JSON object" in str(error_of("gs://c/p", token="{topsecret"))
+    assert "not a JSON object" in str(error_of("gs://c/p", token="{topsecret"))
     assert "cannot be read" in str(error_of("gs://c/p", token="/nowhere/key.json"))
     assert "private_key" in str(error_of("gs://c/p", token={"client_email": "a@b"}))
     assert "not supported" in str(error_of("gs://c/p", token="browser"))
@@ -203,9 +204,9 @@ def test_what_is_missing_or_wrong_is_one_line():
 def test_a_host_that_ends_in_a_number_and_is_no_address_is_one_line():
     virtual = {"virtual_hosted_style_request": "true"}
     for more in ({"endpoint_url": "https://1.2.3.999"}, {"endpoint_url": "http://127.1:1"}):
-        assert "is no URL: check its host" in str(error_of("s3://bucket/p", **KEYS, **more))
+        assert "is not a URL: check its host" in str(error_of("s3://bucket/p", **KEYS, **more))
     refused = error_of("s3://bucket/p", **KEYS, **virtual, endpoint_url="http://127.0.0.1:1")
-    assert "is no URL: check its host" in str(refused)
+    assert "is not a URL: check its host" in str(refused)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_file_that_may_not_be_read_costs_only_its_own_type(bucket, denied, cap
     streams = make_tap(bucket).streams
 
     assert "id" in streams["users_messages_telepathy_send"].schema["properties"]
-    assert "Without the event types and fields of one file" in caplog.text
+    assert "The catalog lacks the event types and fields of one file" in caplog.text
     assert f"event_type={OPEN}" in caplog.text
 
 

@@ -86,7 +86,7 @@ def test_a_type_of_a_new_family_is_shown_with_its_fields_and_since_when(tmp_path
         ]
     ]
     assert "1 not known here" in out
-    assert "need no new version" in out
+    assert "need no new version of this package" in out
 
 
 def test_new_and_changed_fields_are_found_to_the_hour_in_which_they_began(tmp_path, capsys):
@@ -137,7 +137,7 @@ def test_nothing_new_is_said_in_one_line(tmp_path, capsys):
     out = changes(tmp_path, capsys)
     assert out.count("\n") == 1
     assert "nothing differs" in out
-    assert f"{len(registry()) - 2} known types have no file here." in out
+    assert f"{len(registry()) - 2} known types have no file in this bucket." in out
 
 
 def test_a_known_type_in_another_letter_case_is_known(tmp_path, capsys):

@@ -129,7 +129,7 @@ def test_a_state_of_another_version_is_refused():
     ],
 )
 def test_a_state_that_makes_no_sense_is_refused(state):
-    with pytest.raises(SettingsError, match="cannot be understood"):
+    with pytest.raises(SettingsError, match="cannot be read"):
         Bookmark.from_state({"version": 1, **state})
 
 

@@ -55,7 +55,7 @@ def test_a_start_that_moves_back_is_reported_and_a_sweep_reads_the_hours_before(
 
     assert len(ids(first)) == 6
     assert ids(second) == []
-    assert "read only if sweep is set" in caplog.text
+    assert "set sweep for one run" in caplog.text
     assert ids(third) == ["h0", "h24", "h48", "h72"]
     assert ids(fourth) == []
 

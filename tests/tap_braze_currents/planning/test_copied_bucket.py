@@ -10,12 +10,16 @@ from tests.tap_braze_currents.conftest import make_tap
 from tests.tap_braze_currents.planning.small_files import CATALOG, STREAM, TAP, ids, put
 
 MANY = MOST_FILES_IN_DOUBT + 50
-NOW = datetime.now(timezone.utc)
+
+
+def five_minutes_ago():
+    """By the clock of each call: a long run of tests imports this file well before."""
+    return datetime.now(timezone.utc) - timedelta(minutes=5)
 
 
 def put_copies(root, hours):
     for hour in range(hours):
-        put(root, hour, at=NOW - timedelta(minutes=5))
+        put(root, hour, at=five_minutes_ago())
 
 
 def bookmark(output):
@@ -50,7 +54,7 @@ def test_later_runs_leave_nothing_either(tmp_path, run):
 def test_a_sweep_finds_what_came_late_and_reads_the_copies_once_more(tmp_path, run):
     put_copies(tmp_path, MANY)
     first = run(lookback_hours=2)
-    put(tmp_path, 7.5, at=NOW - timedelta(minutes=5))
+    put(tmp_path, 7.5, at=five_minutes_ago())
     ordinary = run(lookback_hours=2, state=first.state)
     swept = run(lookback_hours=2, state=ordinary.state, sweep=True)
 
@@ -62,7 +66,7 @@ def test_a_sweep_finds_what_came_late_and_reads_the_copies_once_more(tmp_path, r
 def test_few_files_in_doubt_are_named_and_no_sweep_repeats_them(tmp_path, run):
     put_copies(tmp_path, MOST_FILES_IN_DOUBT // 2)
     first = run(lookback_hours=2)
-    put(tmp_path, 7.5, at=NOW - timedelta(minutes=5))
+    put(tmp_path, 7.5, at=five_minutes_ago())
     swept = run(lookback_hours=2, state=first.state, sweep=True)
     again = run(lookback_hours=2, state=swept.state, sweep=True)
 

@@ -55,7 +55,7 @@ def test_files_of_a_type_that_lie_in_no_hour_are_reported(tmp_path, run, caplog,
     output = run(**({"start_date": start} if start else {}))
 
     assert ids(output) == ["h0"]
-    assert "are not read: their folder is none of an hour" in caplog.text
+    assert "are not read: they are not in a folder of an hour" in caplog.text
     assert below.partition("/")[0] in caplog.text
 
 
@@ -143,7 +143,7 @@ def test_a_file_of_another_form_in_the_folder_of_an_hour_is_named_once(tmp_path,
 
     first = run()
     assert ids(first) == ["h0"]
-    assert f"{other} is passed over: it is neither Avro nor JSON." in caplog.text
+    assert f"{other} is skipped: it is neither Avro nor JSON." in caplog.text
     caplog.clear()
     assert ids(run(state=first.state)) == []
     assert name not in caplog.text

@@ -145,7 +145,7 @@ def test_a_service_that_fails_for_every_file_ends_the_run_with_its_own_code(
         raise failure
 
     tap.bucket.store.read = cat_file
-    with pytest.raises(ConnectorError, match="named above") as caught:
+    with pytest.raises(ConnectorError, match="See the log lines above") as caught:
         tap.sync_all()
 
     assert caught.value.exit_code == exit_code

@@ -60,7 +60,7 @@ def test_a_name_that_is_no_text_is_named_and_passed_over(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(EVENT))
     assert run(tmp_path, capfdbinary) is None
-    assert "no text in UTF-8" in caplog.text
+    assert "not valid UTF-8" in caplog.text
 
 
 @pytest.mark.parametrize("target", [".", "..", "loop.json", "/dev/zero"])

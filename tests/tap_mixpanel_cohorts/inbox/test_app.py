@@ -172,7 +172,7 @@ def test_too_many_bytes_at_once_are_503_and_the_memory_stays_small(app, store, m
             await asyncio.sleep(0.02)
         await until(lambda: calls[2].status is not None)
         assert calls[2].status == 503
-        assert "Too much at the same time" in calls[2].message
+        assert "Too many bytes at the same time" in calls[2].message
         for call in calls[:2]:
             call.send(page(), more=False)
         await asyncio.gather(*running)

@@ -175,7 +175,7 @@ def test_a_port_in_use_is_one_line(tmp_path):
         port = str(taken.getsockname()[1])
         code, lines = refuse("--inbox-db", f"sqlite:///{tmp_path}/i.db", "--port", port)
     assert (code, len(lines)) == (78, 1)
-    assert f"Port {port} of 127.0.0.1 cannot be listened at" in lines[0]
+    assert f"Cannot listen on port {port} of 127.0.0.1" in lines[0]
 
 
 def test_a_certificate_that_does_not_fit_its_key_is_one_line(tmp_path):
@@ -188,7 +188,7 @@ def test_a_certificate_that_does_not_fit_its_key_is_one_line(tmp_path):
         *("--tls-cert", tmp_path / "cert.pem", "--tls-key", tmp_path / "key.pem"),
     )
     assert (code, len(lines)) == (78, 1)
-    assert "does not fit the key" in lines[0]
+    assert "does not match the key" in lines[0]
 
 
 def test_it_serves_https_with_its_own_certificate(tmp_path):

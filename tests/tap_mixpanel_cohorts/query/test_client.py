@@ -144,7 +144,7 @@ def test_a_spent_budget_is_waited_out_with_one_line(make, clock, caplog):
 
 def test_a_spent_budget_beyond_retry_seconds_is_an_error_that_says_when(make, clock):
     client = make(budget=1, asked=[clock.now - 60], retry_seconds=600)
-    with pytest.raises(LimitedError, match="may be asked in 3540 s"):
+    with pytest.raises(LimitedError, match="is possible in 3540 s"):
         client.ask("cohorts/list", {})
     assert clock.slept == 0
 

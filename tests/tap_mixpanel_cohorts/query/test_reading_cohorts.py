@@ -127,8 +127,8 @@ def test_the_budget_is_kept_over_runs_in_state(mixpanel, tmp_path):
 
 def test_the_log_says_beforehand_what_the_run_takes_and_which_schedule_fits(mixpanel, tmp_path):
     done = run_tap(tmp_path, config(mixpanel)).ok()
-    assert "3 cohorts: a run takes about 13 queries of 60 an hour" in done.log
-    assert "it fits a schedule of every 15 minutes" in done.log
+    assert "3 cohorts: a run needs about 13 queries of 60 an hour" in done.log
+    assert "A schedule of every 15 minutes fits" in done.log
 
 
 def test_the_connection_test_asks_one_query(mixpanel, tmp_path):

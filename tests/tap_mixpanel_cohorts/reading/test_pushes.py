@@ -205,8 +205,11 @@ def test_a_full_refresh_gives_every_complete_list_and_names_the_others(server, d
     for done in (first, again):
         assert {record["cohort_id"] for record in done.of("cohort_members")} == {1}
         assert [(one["id"], one["count"]) for one in done.of("cohorts")] == [(1, 2), (2, None)]
-        assert "Cohort 2 (Changes) comes as changes: the inbox has not received its" in done.log
-        assert "Cohort 3 (Coming) is not given out yet: 2 of 3 pages" in done.log
+        assert (
+            "Cohort 2 (Changes) comes as changes: the inbox has not received its complete list"
+            in done.log
+        )
+        assert "Cohort 3 (Coming) is not sent yet: 2 of 3 pages" in done.log
         assert "The inbox knows 2 cohorts; 2 have news." in done.log
 
 

@@ -136,7 +136,7 @@ def test_a_list_that_is_not_complete_shows_nobody_who_would_leave(braze, tmp_pat
 def test_a_cohort_that_vanished_is_shown_where_it_would_be_cleared(braze, tmp_path):
     run(braze, tmp_path, full({1: "ab", 2: "xyz"})).ok()
     kept = dry(braze, tmp_path, full({2: "xyz"})).ok()
-    assert "Nobody would be added or removed." in kept.stderr
+    assert "No person would be added or removed." in kept.stderr
     assert not (tmp_path / "plan").exists()
     dry(braze, tmp_path, full({2: "xyz"}), clear_vanished_cohorts=True, **LENIENT).ok()
     assert people(tmp_path, "remove") == {"a", "b"}

@@ -252,7 +252,7 @@ def test_a_dry_run_prints_the_plan_sends_nothing_and_changes_nothing(braze, tmp_
     for _ in range(2):
         done = run(braze, tmp_path, lists + state(bookmark=1), dry_run=True).ok()
         assert done.stdout == ""
-        table = done.stderr.partition("What would be done with each cohort:\n")[2]
+        table = done.stderr.partition("Plan for each cohort:\n")[2]
         headings, first, second = table.splitlines()[:3]
         assert headings.split("  ")[0] == "cohort"
         assert first.split() == ["1", "Readers", "9", "0", "10", "1", "2"]
@@ -323,7 +323,7 @@ def test_a_member_marked_as_removed_is_no_member_of_a_full_list(braze, tmp_path,
     )
     done = run(braze, tmp_path, lines).ok()
     assert braze.members("1") == {"a", "b"}
-    assert done.rows["1"].note == "1 marked as no members"
+    assert done.rows["1"].note == "1 marked as removed"
     assert done.rows["1"].counts.received == 2
 
 

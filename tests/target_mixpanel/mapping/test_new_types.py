@@ -57,7 +57,7 @@ def test_a_known_type_in_another_letter_case_gets_its_documented_name():
 @pytest.mark.parametrize("annotation", [None, 7, "", " ", "."])
 def test_an_annotation_that_names_no_type_marks_nothing(annotation):
     body = {"properties": {}, EVENT_TYPE_ANNOTATION: annotation}
-    with pytest.raises(SettingsError, match="another tap's stream"):
+    with pytest.raises(SettingsError, match="is not from Braze Currents"):
         choose_mapper("users_messages_pigeon_sent", body, ["id"], DEFAULTS)
 
 
@@ -117,7 +117,7 @@ def test_a_wrong_schema_of_a_stream_that_is_not_mapped_costs_that_stream_only(
     result = run(schema() + opens(1) + wrong + opens(2, start=1) + state(1), mixpanel, tmp_path)
     assert mixpanel.insert_ids() == {"event-0", "event-1", "event-2"}
     assert isinstance(result.error, SettingsError)
-    assert "Stream orders is another tap's stream" in str(result.error)
+    assert "Stream orders is not from Braze Currents" in str(result.error)
     assert result.states == []
 
 

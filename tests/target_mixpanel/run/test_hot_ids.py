@@ -81,6 +81,10 @@ def test_the_run_warns(monkeypatch, tmp_path, caplog) -> None:
         for number in range(32 * 21)
     )
     run(source + opens(1), None, tmp_path, dry_run=True)
-    warned = [r.getMessage() for r in caplog.records if "events of one day" in r.getMessage()]
+    warned = [
+        r.getMessage()
+        for r in caplog.records
+        if "on one day: Mixpanel quarantines" in r.getMessage()
+    ]
     assert len(warned) == 1
     assert "constant-id" not in warned[0]

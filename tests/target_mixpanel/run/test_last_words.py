@@ -31,7 +31,9 @@ REJECTED = {
 
 
 def closing_table(caplog) -> str:
-    (table,) = (r.getMessage() for r in caplog.records if "What became of" in r.getMessage())
+    (table,) = (
+        r.getMessage() for r in caplog.records if "Outcome of every record" in r.getMessage()
+    )
     return str(table)
 
 
@@ -110,10 +112,10 @@ def test_a_stopped_run_says_what_is_open_and_what_state_covers(
     assert ("No STATE was written" in said) != has_written_state
 
 
-def test_a_stopped_dry_run_says_that_its_file_is_not_whole() -> None:
+def test_a_stopped_dry_run_says_that_its_file_is_not_complete() -> None:
     said = stopped_error(signal.SIGINT, under_way=3, has_written_state=False, dry_run=True)
     assert isinstance(said, StoppedError)
-    assert "not whole" in str(said)
+    assert "not complete" in str(said)
 
 
 def test_an_input_without_a_line_points_to_the_tap(tmp_path) -> None:

@@ -56,7 +56,7 @@ def test_a_line_every_ten_seconds_with_the_age_of_the_newest_event(world, caplog
     world.progress.log_if_due()
     world.progress.log_if_due()
     assert lines(caplog) == [
-        "40 events imported, 4 a second; 0 requests in flight, 0 sent again; newest event 20 s old"
+        "40 events imported, 4 a second; 0 requests in flight, 0 retried; newest event 20 s old"
     ]
 
 
@@ -79,9 +79,7 @@ def test_a_long_run_ends_with_a_line_about_the_whole(world, caplog) -> None:
     world.pipeline.account.settle(["Open"] * 40_000)
     world.now += 20
     world.progress.log_end()
-    assert lines(caplog) == [
-        "40,000 events imported in 20.0 s: 2,000 a second, 0 requests sent again"
-    ]
+    assert lines(caplog) == ["40,000 events imported in 20.0 s: 2,000 a second, 0 requests retried"]
 
 
 def test_a_short_run_ends_with_its_table_only(world, caplog) -> None:

@@ -18,6 +18,6 @@ def test_a_page_does_not_claim_what_a_dry_run_did_not_do(dry_run, word, failure)
     page = make_page(ending, settings, None, now=0.0, dry_run_file="here" * dry_run)
     names = [figure.label for figure in page.figures]
     assert names[0] == word
-    assert "Sent again" in names
+    assert "Retried" in names
     labels = [label for one in page.lists for label, _ in one.rows]
     assert ("Events as they would be sent" in labels) == (dry_run and not failure)

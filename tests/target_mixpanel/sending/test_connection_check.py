@@ -51,7 +51,7 @@ def test_good_credentials_are_one_line_and_nothing_is_imported(
 ) -> None:
     result = try_it(mixpanel, tmp_path, **change)
     assert result.exit_code == 0
-    assert result.stdout == f"All is well: {mixpanel.url} takes the {kind}. Nothing was sent.\n"
+    assert result.stdout == f"All is well: {mixpanel.url} accepts the {kind}. Nothing was sent.\n"
     assert len(mixpanel.requests) == 1
     assert mixpanel.count == 0
 
