@@ -19,6 +19,12 @@ _unfit_for_log = re.compile(f"[{_FORBIDDEN}{_BIDIRECTIONAL}]")
 _unfit_for_line = re.compile(f"[\t\n{_FORBIDDEN}{_BIDIRECTIONAL}]")
 
 
+class Lines(str):
+    """A text whose line breaks are meant, such as a table: a log keeps them."""
+
+    __slots__ = ()
+
+
 def one_line(text: str, most: int = MOST_SHOWN) -> str:
     """Return a name or message that is safe to show in one line or table cell.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.clean_text import Lines, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +50,7 @@ MOST_ROWS: Final = 200
 """The most rows of any table. Each event name has a row, and apps may have any number of names."""
 
 
-def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Lines:
     """Return a table with aligned columns, one line for each row.
 
     Cells are cleaned and shortened by `one_line`. Columns of integers are aligned to the right.
@@ -80,4 +80,4 @@ def text_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     ]
     if left_out > 0:
         lines.insert(-1, f"… and {left_out} more")
-    return "\n".join(lines)
+    return Lines("\n".join(lines))

@@ -35,8 +35,8 @@ SCHEMA: Final[dict[str, Any]] = th.PropertiesList(
     *shared.SERVICE_ACCOUNT,
     th.Property(
         "project_id",
-        th.StringType,
-        description="Id of the Mixpanel project, as text. Required with a service account.",
+        th.CustomType({"type": ["string", "integer", "null"]}),
+        description="Id of the Mixpanel project. Required with a service account.",
     ),
     th.Property(
         "project_token",
@@ -191,7 +191,7 @@ def find_mistakes(config: Mapping[str, Any]) -> list[str]:
     mistakes += [
         f"Setting {name} is wrong: it begins or ends with white space. Copy it again."
         for name in CREDENTIAL_SETTINGS
-        if (value := config.get(name)) and value != value.strip()
+        if (value := str(config.get(name) or "")) != value.strip()
     ]
     names = Counter(stream_id(name) for name in config["event_names"])
     mistakes += [

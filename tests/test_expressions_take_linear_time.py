@@ -69,6 +69,7 @@ TABLE: dict[str, dict[str, tuple[str, Seeds]]] = {
         "_has_type": ("search", (('"type"', " ", "x"), ("", '"type" ', ""))),
         "_has_stream": ("search", (('"stream"', " ", "x"), ("", '"stream" ', ""))),
     },
+    "braze_mixpanel.stores.options": {"_NAME": ("fullmatch", (("", "a.", " "),))},
     "braze_mixpanel.stores.place": {
         "_SCHEME": ("match", (("a", "+", ""), ("", "a.", " "))),
         "_NAME": ("fullmatch", (("", "a.", " "),)),

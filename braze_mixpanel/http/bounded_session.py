@@ -12,6 +12,7 @@ import socket
 import threading
 import zlib
 from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import requests
@@ -31,6 +32,8 @@ events and has about 1 MB."""
 SPARE_SECONDS: Final = 30.0
 """The most seconds from the first byte of a response to the last."""
 _PIECE_BYTES: Final = 64 << 10
+_NO_COOKIES: Final = DefaultCookiePolicy(allowed_domains=[])
+"""Neither service needs any, and a server could follow a customer by one."""
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 _current = threading.local()
@@ -181,6 +184,7 @@ class BoundedSession:
         self._session.headers.update(headers)
         self._session.headers["Accept-Encoding"] = "gzip"
         self._session.auth = _keep_credentials
+        self._session.cookies.set_policy(_NO_COOKIES)
         adapter = _Adapter()
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
-from braze_mixpanel.clean_text import lines
+from braze_mixpanel.clean_text import Lines, lines
 from braze_mixpanel.settings.spellings import spellings_of
 
 if TYPE_CHECKING:
@@ -195,7 +196,27 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text without secrets and without control characters."""
-        return lines(mask_urls(redact(self._formatter.format(record), self._secrets)))
+        text = self._formatter.format(_with_one_line_each(record))
+        return lines(mask_urls(redact(text, self._secrets)))
+
+
+def _with_one_line_each(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record with its arguments in one line each, but for those that are `Lines`.
+
+    A stream, a cohort or an error may have a line break in its name, and what follows would look
+    like a line of the log.
+    """
+    args = record.args
+    if not isinstance(args, tuple) or not any(map(_breaks, args)):
+        return record
+    cleaned = copy.copy(record)
+    cleaned.args = tuple(" ".join(str(arg).splitlines()) if _breaks(arg) else arg for arg in args)
+    return cleaned
+
+
+def _breaks(arg: object) -> bool:
+    is_text = isinstance(arg, (str, BaseException)) and not isinstance(arg, Lines)
+    return is_text and "\n" in str(arg)
 
 
 def protect_logs(secrets: set[str]) -> None:

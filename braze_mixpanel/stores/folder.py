@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.connection import require_usable
 from braze_mixpanel.stores.place import open_bucket, parse_place
-from braze_mixpanel.stores.service_answers import ServiceError, as_service_error
+from braze_mixpanel.stores.service_answers import ServiceError, as_service_error, is_panic
 from braze_mixpanel.stores.store_errors import explain, is_denied
 
 if TYPE_CHECKING:
@@ -128,7 +128,10 @@ class StoreFolder:
             yield
         except ServiceError as error:
             raise explain(error, self.where(name), self._use) from None
-        except (BaseError, FileNotFoundError, ValueError) as error:
+        except BaseException as error:
+            known = isinstance(error, (BaseError, FileNotFoundError, ValueError))
+            if not known and not is_panic(error):
+                raise
             found = as_service_error(error, self.where(name))
             if isinstance(found, FileNotFoundError):
                 raise found from None

@@ -48,6 +48,7 @@ IGNORED = frozenset(
 """Names that older versions passed on to fsspec. They set up caches and writing: nothing here."""
 
 
+_NAME = re.compile("[A-Za-z0-9._-]+")
 _LEAST_SECONDS = 1e-3
 MOST_SECONDS = 7 * 86_400
 MOST_TIMES = 1_000
@@ -235,8 +236,9 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
             "http://."
         )
     host = host_of(url)
-    # With such a host, obstore would panic and print a stack trace.
-    if not host or (_ends_in_number(host) and not _is_ip_address(host)):
+    # With other hosts, obstore would panic and print a stack trace.
+    as_written = url.isascii() and host.lower() in url.lower()  # not decoded from %41
+    if not as_written or not (_is_ip_address(host) or _is_name(host)):
         raise SettingsError(
             f"The endpoint {url!r} in {use.options} or the environment is not a URL: check its "
             "host and port."
@@ -244,9 +246,9 @@ def endpoint_of(url: str | None, use: Use) -> str | None:
     return url.rstrip("/")
 
 
-def _ends_in_number(host: str) -> bool:
-    """Return whether URL parsers take a host for an IPv4 address, as WHATWG's URL standard says."""
-    return host.rstrip(".").rpartition(".")[2].isdigit()
+def _is_name(host: str) -> bool:
+    """Return whether a host is a name; one that ends in a number is an address, says WHATWG."""
+    return bool(_NAME.fullmatch(host)) and not host.rstrip(".").rpartition(".")[2].isdigit()
 
 
 def _is_ip_address(host: str) -> bool:
@@ -254,7 +256,7 @@ def _is_ip_address(host: str) -> bool:
         ip_address(host.strip("[]"))
     except ValueError:
         return False
-    return True
+    return "%" not in host  # a zone, as in [::1%eth0]
 
 
 def is_true(value: object) -> bool:

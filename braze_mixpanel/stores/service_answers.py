@@ -51,7 +51,15 @@ class ServiceError(Exception):
         self.codes = codes
 
 
-def as_service_error(error: Exception, path: str) -> Exception:
+def is_panic(error: BaseException) -> bool:
+    """Return whether obstore panicked, as it does where settings make an impossible host.
+
+    Its class is no `Exception` and cannot be imported.
+    """
+    return type(error).__name__ == "PanicException"
+
+
+def as_service_error(error: BaseException, path: str) -> Exception:
     """Translate an error of obstore.
 
     Args:
@@ -61,6 +69,8 @@ def as_service_error(error: Exception, path: str) -> Exception:
     Returns:
         FileNotFoundError for an object that is not there, ServiceError for anything else.
     """
+    if is_panic(error):
+        return ServiceError("no host or port can be made of it", "invalid endpoint")
     whole = str(error)
     text, _, dump = whole.partition(_DUMP)
     text, dump = text[:_MOST_TEXT], dump[:_MOST_TEXT]

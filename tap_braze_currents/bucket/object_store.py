@@ -9,7 +9,7 @@ import obstore
 from obstore.exceptions import BaseError
 
 from braze_mixpanel.stores.listing import pages_of, within_memory
-from braze_mixpanel.stores.service_answers import as_service_error
+from braze_mixpanel.stores.service_answers import as_service_error, is_panic
 from tap_braze_currents.bucket.objects import Children, StoredObject
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FILE_BYTES
@@ -117,5 +117,9 @@ def _translated(path: str) -> Iterator[None]:
     """Convert errors of obstore into the errors of this project."""
     try:
         yield
-    except (BaseError, FileNotFoundError, ValueError) as error:
+    except BaseException as error:
+        if not isinstance(error, (BaseError, FileNotFoundError, ValueError)) and not is_panic(
+            error
+        ):
+            raise
         raise as_service_error(error, path) from None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from braze_mixpanel.identifiers import whole_numbers
 from tap_braze_currents.formats.fields import json_type_of
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def convert(value: object, avro_type: str, wanted: str) -> object:
     """
     if value is None or (wanted == "array" and isinstance(value, list)):
         return value
+    if wanted == "string" and isinstance(value, float):
+        value = whole_numbers(value)  # 12345 and 12345.0 are one id
     is_nested = avro_type == "other" and not isinstance(value, _SCALARS)
     if is_nested or (wanted == "string" and not isinstance(value, str)):
         return _encode(value).decode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.clean_text import Lines, one_line
 from braze_mixpanel.files.run_file import make_run_file
 from target_braze_cohorts.intake.identity import track_identity
 from target_braze_cohorts.planning.changes import Change
@@ -172,9 +172,8 @@ class PlannedPeople:
         else:
             where = "No person would be added or removed."
         cost = f" It would cost {result.data_points} data points." * result.writes_attributes
-        return "\n".join(
-            [*lines, f"Dry run, nothing was sent to Braze. {where}{cost} STATE was not changed."]
-        )
+        lines.append(f"Dry run, nothing was sent to Braze. {where}{cost} STATE was not changed.")
+        return Lines("\n".join(lines))
 
 
 @dataclass
@@ -192,7 +191,8 @@ class _Shown:
     def line(self, kind: str) -> str:
         result = self.planned.result
         name = " ".join(one_line(result.name).split())
-        cohort = name if name == result.cohort_id else f"{name} ({result.cohort_id})"
+        cohort_id = " ".join(one_line(result.cohort_id).split())
+        cohort = name if name == cohort_id else f"{name} ({cohort_id})"
         of_list = self.planned.label not in {result.cohort_id, result.name}
         former = f" from {one_line(self.planned.label)}" if of_list else ""
         stopped = "STOPPED, would " if result.stopped else ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk import metrics
 
-from braze_mixpanel.clean_text import one_line
+from braze_mixpanel.clean_text import Lines, one_line
 from braze_mixpanel.clock import SYSTEM_CLOCK, Clock
 from target_mixpanel.run.account import by_event
 from target_mixpanel.run.estimate import estimate
@@ -126,7 +126,7 @@ class ProgressLog:
             most = Counter(dict(reasons.most_common(_MOST_NAMED)))
             events = {one_line(name): why for name, why in by_event(most).items()}
             self._measure(outcome, reasons.total(), {"by_event": events})
-        self._logger.info("%s", "\n".join(lines))
+        self._logger.info("%s", Lines("\n".join(lines)))
         self._log_whole_run()
 
     def _estimate(self) -> Estimate | None:

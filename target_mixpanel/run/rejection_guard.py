@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from target_mixpanel.run.account import Account
 
 FEW_EVENTS: Final = 100
-"""Up to this number of events the ratio is not meaningful."""
+"""Up to this number of events a ratio is not meaningful. A ratio of 0 always is: it means that no
+event may be rejected."""
 MANY_EVENTS: Final = 5000
 """Up to this number of events the ratio may still fall: STATE waits, and the run goes on."""
 
@@ -58,7 +59,7 @@ class RejectionGuard:
         if rejected <= ratio * FEW_EVENTS:
             return False
         events = self._account.read.total() - self._account.skipped.total()
-        if events <= FEW_EVENTS or rejected <= ratio * events:
+        if (ratio and events <= FEW_EVENTS) or rejected <= ratio * events:
             return False
         if input_ended or events > MANY_EVENTS:
             self.stopped = (

@@ -57,7 +57,7 @@ def choose_credentials(settings: Mapping[str, Any]) -> Credentials:
         settings.get("service_account_username"),
         settings.get("service_account_password"),
     )
-    project_id = settings.get("project_id")
+    project_id = str(settings.get("project_id") or "") or None
     if user or password:
         names = CREDENTIAL_SETTINGS[:3]
         missing = [name for name in names if not settings.get(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import unicodedata
 
@@ -72,3 +73,28 @@ def test_a_long_name_and_many_rows_are_cut() -> None:
     assert table.splitlines()[-2] == f"… and {10_000 - MOST_ROWS} more"
     assert table.splitlines()[-1].endswith("9999")
     assert len(one_line("x" * 10_000)) == MOST_SHOWN
+
+
+def logged(message: str, *args: object) -> str:
+    shown = io.StringIO()
+    handler = logging.StreamHandler(shown)
+    handler.setFormatter(RedactingFormatter(None, ()))
+    logger = logging.getLogger("lines")
+    logger.addHandler(handler)
+    try:
+        logger.error(message, *args)
+    finally:
+        logger.removeHandler(handler)
+    return shown.getvalue().rstrip()
+
+
+@pytest.mark.parametrize("between", ["\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("kind", [str, ValueError])
+def test_a_name_or_an_error_cannot_forge_a_line_of_the_log(kind, between) -> None:
+    name = kind(f"a{between}2026-11-27 | INFO | all is well")
+    assert logged("Stream %s is left out.", name).count("\n") == 0
+
+
+def test_a_table_keeps_its_lines_in_the_log() -> None:
+    table = text_table(("a", "b"), [("d\ne", 1), ("f", 2)])
+    assert logged("Read by %s:\n%s", "x\ny", table).count("\n") == 3

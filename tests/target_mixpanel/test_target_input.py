@@ -294,6 +294,10 @@ def test_a_wrong_setting_is_one_line_that_says_which(tmp_path, caplog, change, s
     assert "account-secret" not in caplog.text
 
 
+def test_the_project_id_may_be_a_number_as_yaml_reads_it(mixpanel, tmp_path) -> None:
+    assert run(SOURCE, mixpanel, tmp_path, project_id=12345).error is None
+
+
 def test_ratios_can_be_text_because_meltano_fails_on_decimals(mixpanel, tmp_path) -> None:
     assert run(SOURCE, mixpanel, tmp_path, max_rejected_ratio="0.25").error is None
 

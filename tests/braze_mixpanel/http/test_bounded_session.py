@@ -141,3 +141,20 @@ def test_neither_netrc_nor_the_url_replaces_the_key(tmp_path, monkeypatch) -> No
         session().post(f"http://u:p@127.0.0.1:{port}", b"")
         thread.join()
     assert b"Authorization: Bearer key" in seen[0]
+
+
+def test_a_cookie_is_not_kept() -> None:
+    received: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        said = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
+        connection.sendall(said)
+        received.append(connection.recv(65536))
+        connection.sendall(said)
+
+    with server(answer) as url:
+        kept = session()
+        kept.post(url, b"")
+        kept.post(url, b"")
+    assert received
+    assert b"cookie" not in received[0].lower()

@@ -12,6 +12,7 @@ import trustme
 from braze_mixpanel.errors import ConnectorError, SettingsError, TemporaryError
 from braze_mixpanel.stores import s3
 from braze_mixpanel.stores.azure import read_connection_string
+from braze_mixpanel.stores.folder import StoreFolder
 from tap_braze_currents.bucket.open_store import CURRENTS
 from tap_braze_currents.bucket.store import Bucket
 from tests.currents_generator import generate
@@ -405,10 +406,33 @@ def test_a_key_that_no_path_can_be_made_of_is_named_by_its_folder(server, key):
         bucket.files_below("bad")
 
 
-@pytest.mark.parametrize("address", ["h:99999", "h:abc", "127.0.0.2:1\\@127.0.0.1", "[::1"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "h:99999",
+        "h:abc",
+        "127.0.0.2:1\\@127.0.0.1",
+        "[::1",
+        "[::1%eth0]:1",
+        "[zz]",
+        "%zz",
+        "a%41",
+        "1.2.3.4.5",
+    ],
+)
 def test_an_endpoint_that_is_no_url_is_one_line(address):
     endpoint = f"https://{address}"
     blob = f"AccountName=a;AccountKey={AZURE_KEY};BlobEndpoint={endpoint}"
     assert "is no URL" in str(error_of("s3://b/p", **KEYS, endpoint_url=endpoint))
     assert "is no URL" in str(error_of("gs://b/p", token="anon", endpoint_url=endpoint))
     assert "is no URL" in str(error_of("az://b/p", connection_string=blob))
+
+
+@pytest.mark.parametrize("region", ["a:99999", "a%zz", "[::1", "a\\b"])
+def test_a_region_that_makes_an_impossible_host_is_one_line(region):
+    with pytest.raises(SettingsError, match="no host or port can be made of it"):
+        Bucket("s3://b/p", {**KEYS, "region_name": region}).folders()
+    with pytest.raises(SettingsError, match="no host or port can be made of it"):
+        StoreFolder("s3://b/p", {**KEYS, "region_name": region}, CURRENTS).write(
+            "x", b"", "text/plain"
+        )

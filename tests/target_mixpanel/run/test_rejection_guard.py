@@ -80,3 +80,11 @@ def test_a_run_that_read_few_events_never_fails_for_them(mixpanel, tmp_path) -> 
     result = run(schema() + bad(FEW_EVENTS) + state(1), mixpanel, tmp_path)
     assert result.error is None
     assert result.states == [{"bookmarks": {STREAM: 1}}]
+
+
+def test_a_ratio_of_zero_allows_no_rejected_event_among_few_either(mixpanel, tmp_path) -> None:
+    source = schema() + opens(5) + bad(1) + state(1)
+    result = run(source, mixpanel, tmp_path, max_rejected_ratio=0)
+    assert isinstance(result.error, TooManyRejectedError)
+    assert result.states == []
+    assert mixpanel.count == 5
