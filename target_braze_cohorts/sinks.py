@@ -23,6 +23,7 @@ class _Message(msgspec.Struct):
 
 
 _LONG_LINE = 1 << 20
+_NOT_READ = (*UNREADABLE, TooLargeRecordError)
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
@@ -72,20 +73,24 @@ class CohortSink(StreamSink[CohortsTarget]):
         for line in lines:
             try:
                 if len(line) > _LONG_LINE:
-                    record = read_record(line, self.stream_name)  # checks the number of values
+                    record = read_record(line, self.stream_name)  # counts before it reads
                 else:
-                    record = self._read_short(line)
-            except TooLargeRecordError as error:
-                self.take_too_large(line, error, self._schema_message)
-                continue
+                    record = _decode_message(line).record
+            except _NOT_READ:
+                found = self._read_again(line)
+                if found is None:
+                    continue
+                record = found
             for take in takes:
                 take(record)
 
-    def _read_short(self, line: bytes) -> dict[str, Any]:
+    def _read_again(self, line: bytes) -> dict[str, Any] | None:
+        """Return a record that is not strict JSON; None if it is too large, and rejected."""
         try:
-            return _decode_message(line).record
-        except UNREADABLE:
             return read_record(line, self.stream_name)
+        except TooLargeRecordError as error:
+            self.take_too_large(line, error, self._schema_message)
+            return None
 
     def take_too_large(
         self, line: bytes, error: TooLargeRecordError, schema_message: Mapping[str, Any]
