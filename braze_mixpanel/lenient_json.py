@@ -26,7 +26,7 @@ UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of the strict parser after which the lenient one may still succeed."""
 
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-"""Windows programs write it at the beginning of a file."""
+"""Windows programs write it at the beginning of a file, and tools that join files once more."""
 
 _decode = msgspec.json.Decoder().decode
 # The pattern also matches a string without a closing quote. Otherwise the search would start again
@@ -68,8 +68,8 @@ def _end_of_text(text: bytes | memoryview, position: int) -> int:
     return len(text)
 
 
-class TooManyValuesError(ValueError):
-    """A text has more objects and lists than `MOST_BRACKETS`."""
+class TooLargeTextError(ValueError):
+    """A text is beyond `MOST_BRACKETS`, or beyond the limits of lenient parsing."""
 
 
 def decode_leniently(text: bytes) -> object:
@@ -80,11 +80,12 @@ def decode_leniently(text: bytes) -> object:
     whole record would be lost.
 
     Raises:
+        TooLargeTextError: The text would need too much memory.
         ValueError: The text is not JSON.
     """
     brackets = text.count(b"[") + text.count(b"{")
     if brackets > MOST_BRACKETS:
-        raise TooManyValuesError("more objects and lists than fit into memory")
+        raise TooLargeTextError("more objects and lists than fit into memory")
     if brackets > MOST_NESTED:
         text = _without_depths(text)
     try:
@@ -97,12 +98,13 @@ def strict_json(text: bytes) -> bytes:
     """Return JSON as strict JSON, with the forbidden parts replaced.
 
     Raises:
-        ValueError: The text is not JSON, or is too large for lenient parsing.
+        TooLargeTextError: The text is too large for lenient parsing.
+        ValueError: The text is not JSON.
     """
     if len(text) > MOST_LENIENT_BYTES or text.count(b"\\") > MOST_ESCAPES:
-        raise ValueError("not strict JSON, and too large to be read leniently")
+        raise TooLargeTextError("not strict JSON, and too large to be read leniently")
     value = json.loads(
-        text.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace"),
+        without_marks(text).decode("utf-8", "replace"),
         strict=False,
         parse_constant=lambda _: None,
         parse_float=_finite,
@@ -111,6 +113,14 @@ def strict_json(text: bytes) -> bytes:
     written = json.dumps(value, ensure_ascii=False)
     # Encoding and decoding joins the two surrogates of a pair, and replaces single surrogates.
     return written.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def without_marks(text: bytes) -> bytes:
+    """Return a text without the byte order marks that it begins with."""
+    start = 0
+    while text.startswith(BYTE_ORDER_MARK, start):
+        start += len(BYTE_ORDER_MARK)
+    return text[start:]
 
 
 def _finite(digits: str) -> float | None:

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from singer_sdk.helpers.capabilities import CapabilitiesEnum, PluginCapabilities
+from singer_sdk.mapper import RemoveRecordTransform
 
 from braze_mixpanel.errors import InputError, StoppedError
 from braze_mixpanel.files.dead_letter import DeadLetter
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
-    from braze_mixpanel.singer.message_reader import Lane
+    from braze_mixpanel.singer.message_reader import Lane, TooLargeRecordError
     from braze_mixpanel.summary.content import RunFacts
     from target_braze_cohorts.braze.client import BrazeClient
     from target_braze_cohorts.intake.cohort_records import Intake
@@ -210,6 +211,13 @@ class TargetBrazeCohorts(ConnectorTarget):
             if mapped is not None:
                 self.get_sink(stream_map.stream_alias).process_record(mapped, {})
 
+    def reject_too_large(self, stream: str, line: bytes, error: TooLargeRecordError) -> None:
+        """Set a record aside in each stream that it would have become."""
+        for stream_map in self.mapper.stream_maps[stream]:
+            if not isinstance(stream_map, RemoveRecordTransform):
+                sink = self.get_sink(stream_map.stream_alias)
+                cast("CohortSink", sink).take_too_large(line, error, self.schema_messages[stream])
+
     def take_state_message(self, message: dict[str, Any]) -> None:
         """Keep STATE for the end, without `currently_syncing`.
 
@@ -284,6 +292,7 @@ class TargetBrazeCohorts(ConnectorTarget):
                 config=self.config,
                 streams=self.schema_messages,
                 unusable=run.intake.unusable,
+                set_aside=run.intake.set_aside,
                 people=self.people if self.config["dry_run"] else None,
                 rejected=self.rejects.where,
             )

@@ -13,13 +13,18 @@ from braze_mixpanel.errors import ConnectorError, InputError, SettingsError, Sto
 from braze_mixpanel.http.credentials_check import CHECK_TIMEOUTS
 from braze_mixpanel.singer.batch_input import lines_of_batch
 from braze_mixpanel.singer.bucket_read import find_note
-from braze_mixpanel.singer.message_reader import read_record, require_input, require_schema
+from braze_mixpanel.singer.message_reader import (
+    TooLargeRecordError,
+    read_record,
+    require_input,
+    require_schema,
+)
 from braze_mixpanel.singer.target import ConnectorTarget
 from target_mixpanel import settings
 from target_mixpanel.mapping.mapper_choice import doubtful_event_names
 from target_mixpanel.run import unused_names
 from target_mixpanel.run.hot_ids import HotIds
-from target_mixpanel.run.mapped_records import take_through_maps
+from target_mixpanel.run.mapped_records import reject_too_large, take_through_maps
 from target_mixpanel.run.output_files import make_dead_letter, make_dry_run
 from target_mixpanel.run.pipeline import GRACE_SECONDS, Pipeline, PipelineSettings
 from target_mixpanel.run.progress_log import ProgressLog
@@ -29,6 +34,7 @@ from target_mixpanel.run.stopped import stopped_error
 from target_mixpanel.run.stream_mappers import StreamMappers
 from target_mixpanel.run.summary_facts import run_facts
 from target_mixpanel.run.timeline import Timeline
+from target_mixpanel.sending.batches import Source
 from target_mixpanel.sending.client import make_client
 from target_mixpanel.sending.connection_check import check_account
 from target_mixpanel.sending.credentials import api_secret_warning
@@ -240,6 +246,13 @@ class TargetMixpanel(ConnectorTarget):
         maps = self.mapper.stream_maps[stream]
         take_through_maps(record, message, maps, self.pipeline, self._sink)
 
+    def reject_too_large(
+        self, stream: str, line: bytes, error: TooLargeRecordError, *, whole_message: bool = True
+    ) -> None:
+        """Reject a record that no stream map can be applied to."""
+        source = Source(stream, self.schema_messages[stream], whole_messages=whole_message)
+        reject_too_large(line, error, source, self.mapper.stream_maps[stream], self.pipeline)
+
     def _sink(self, stream: str) -> MixpanelSink:
         return cast("MixpanelSink", self.get_sink(stream))
 
@@ -260,11 +273,18 @@ class TargetMixpanel(ConnectorTarget):
         for lines in lines_of_batch(message, storage):
             if has_maps:
                 for line in lines:
-                    record = read_record(line, stream, whole_message=False)
-                    self.take_record_message({"stream": stream, "record": record})
+                    self._take_line_with_maps(line, stream)
             else:
                 self._sink(stream).take_records(lines)
             self.between_blocks()
+
+    def _take_line_with_maps(self, line: bytes, stream: str) -> None:
+        try:
+            record = read_record(line, stream, whole_message=False)
+        except TooLargeRecordError as error:
+            self.reject_too_large(stream, line, error, whole_message=False)
+        else:
+            self.take_record_message({"stream": stream, "record": record})
 
     # The end
 
@@ -295,6 +315,7 @@ class TargetMixpanel(ConnectorTarget):
             raise error
         if not self.schema_messages:
             require_input(self.reader)
+            return  # nothing came, so no name in the settings can be wrong by it
         self.mappers.require_all_mapped()
         self.require_used_names()
 

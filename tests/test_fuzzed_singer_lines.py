@@ -117,7 +117,7 @@ def mixpanel(folder: Path) -> TargetMixpanel:
 def braze(folder: Path) -> TargetBrazeCohorts:
     config = {
         "dry_run": True,
-        "membership_db": "sqlite://",
+        "membership_db": f"sqlite:///{folder}/cohorts.db",
         "dead_letter_path": str(folder),
         "rest_endpoint": "http://127.0.0.1:1",
     }

@@ -19,15 +19,15 @@ def sqlite_file(url: URL) -> Path | None:
         url: The URL of a SQLite database.
 
     Returns:
-        The path, or None for a database in memory.
+        The path, or None for a database in memory or in a file that SQLite deletes at the end.
     """
     name = url.database or ":memory:"
     if name.startswith("file:"):
         query = dict(parse_qsl(name.partition("?")[2])) | dict(url.query)
-        if query.get("mode") == "memory":
+        if query.get("mode") == "memory" or query.get("vfs") == "memdb":
             return None
         name = unquote(urlsplit(name).path) or ":memory:"
-    return None if name == ":memory:" else Path(name)
+    return None if name.strip() in {"", ":memory:"} else Path(name)
 
 
 def make_private(path: Path) -> None:

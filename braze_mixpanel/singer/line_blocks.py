@@ -8,11 +8,17 @@ import os
 import select
 import stat
 import time
+from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import InputError
-from braze_mixpanel.lenient_json import BYTE_ORDER_MARK, decode_leniently
+from braze_mixpanel.lenient_json import (
+    BYTE_ORDER_MARK,
+    TooLargeTextError,
+    decode_leniently,
+    json_tokens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,6 +136,9 @@ def _is_readable(descriptor: int) -> bool:
 def _is_whole(line: bytes) -> bool:
     try:
         decode_leniently(line)
+    except TooLargeTextError:
+        marks = Counter(token[0] for token in json_tokens(line) if token[0] in b"[{}]")
+        return marks[b"{"] == marks[b"}"] > 0 and marks[b"["] == marks[b"]"]
     except ValueError:
         return False
     return True

@@ -22,17 +22,16 @@ from singer_sdk.exceptions import RecordsWithoutSchemaException
 from singer_sdk.singerlib.encoding.base import GenericSingerReader, SingerMessageType
 
 from braze_mixpanel.errors import ConnectorError, InputError
-from braze_mixpanel.lenient_json import (
-    UNREADABLE,
-    TooManyValuesError,
-    decode_leniently,
-)
+from braze_mixpanel.lenient_json import UNREADABLE, TooLargeTextError, decode_leniently
+from braze_mixpanel.singer.large_records import without_record
 from braze_mixpanel.singer.line_blocks import is_regular_file, line_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
 Lane = Callable[[list[bytes]], None]
+TakeTooLarge = Callable[[str, bytes, "TooLargeRecordError"], None]
+"""Takes the stream, the line and why it cannot be read."""
 _OF_RECORDS = frozenset({"RECORD", "BATCH"})
 _NO_PREFIX = b"\n"
 """A prefix that no line has."""
@@ -73,6 +72,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
     """Parse the JSON object of one line, see `decode_leniently`.
 
     Raises:
+        TooLargeTextError: The line would need too much memory.
         ValueError: The line is not a JSON object.
     """
     value = decode_leniently(line)
@@ -90,16 +90,13 @@ def read_record(line: bytes, stream: str, *, whole_message: bool = True) -> dict
         whole_message: Whether the line is a RECORD message.
 
     Raises:
-        TooLargeRecordError: The record has more values than fit into memory.
+        TooLargeRecordError: The record would need too much memory.
         InputError: The line has no record.
     """
     try:
         value = decode_line(line)
-    except TooManyValuesError as error:
-        raise TooLargeRecordError(
-            f"A record of stream {stream} holds {error}: leave such records out in the tap. What "
-            "came before it was processed."
-        ) from error
+    except TooLargeTextError as error:
+        raise TooLargeRecordError(stream, error) from error
     except ValueError as error:
         raise _no_record(stream) from error
     return record_of(value, stream) if whole_message else value
@@ -160,7 +157,19 @@ def require_input(reader: SingerLineReader) -> None:
 
 
 class TooLargeRecordError(InputError):
-    """A record has more values than fit into memory."""
+    """A record would take too much memory: it is rejected, and the others are read."""
+
+    def __init__(self, stream: str, cause: TooLargeTextError) -> None:
+        """Say which stream's record it is.
+
+        Args:
+            stream: The stream.
+            cause: Which bound it is beyond.
+        """
+        super().__init__(
+            f"A record of stream {stream} is too large to be read ({cause}): leave such records "
+            "out in the tap."
+        )
 
 
 class RecordBeforeSchemaError(InputError, RecordsWithoutSchemaException):
@@ -193,6 +202,7 @@ class SingerLineReader(GenericSingerReader[bytes]):
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         translating: Callable[[], AbstractContextManager[None]] = nullcontext,
         is_used: Callable[[str], bool] = bool,
+        take_too_large: TakeTooLarge,
     ) -> None:
         """Start without lanes. This reads nothing.
 
@@ -206,13 +216,15 @@ class SingerLineReader(GenericSingerReader[bytes]):
                 libraries to `ConnectorError`.
             is_used: Returns whether a stream is used. For a stream that is not, a wrong SCHEMA is
                 no error. By default all streams with a name are used.
+            take_too_large: Takes a RECORD line that is too large to be read, of a stream without a
+                lane.
         """
         super().__init__()
         self.lanes: dict[str, Lane] = {}
         self.begin = begin
         self._between_blocks = between_blocks
         self._around, self._translating = around, translating
-        self._is_used = is_used
+        self._is_used, self._take_too_large = is_used, take_too_large
         self.error: ConnectorError | None = None
         self.is_empty = True
         """Whether the input had no line so far."""
@@ -298,11 +310,11 @@ class SingerLineReader(GenericSingerReader[bytes]):
             return _decode_head(line)
         except UNREADABLE:
             try:
-                return msgspec.convert(self.deserialize_json(line), _Head)
+                return msgspec.convert(self._readable_part(line), _Head)
             except (ValueError, msgspec.ValidationError) as error:
-                if _is_utf_16(line):
+                if encoding := _wide_encoding(line):
                     raise InputError(
-                        f"Line {number} of the input is UTF-16, and Singer messages are UTF-8. "
+                        f"Line {number} of the input is {encoding}, and Singer messages are UTF-8. "
                         "PowerShell writes UTF-16 with >: connect the tap by a pipe in cmd or "
                         "Meltano, or convert the file. What came before it was processed."
                     ) from error
@@ -310,6 +322,12 @@ class SingerLineReader(GenericSingerReader[bytes]):
                     f"Line {number} of the input is not a Singer message: is the tap's standard "
                     "output mixed with something else? What came before it was processed."
                 ) from error
+
+    def _readable_part(self, line: bytes) -> dict[str, Any]:
+        try:
+            return self.deserialize_json(line)
+        except TooLargeTextError:
+            return self.deserialize_json(without_record(line))
 
     def _dispatch(
         self, head: _Head, line: bytes, callbacks: dict[str, Callable[[dict[str, Any]], None]]
@@ -320,6 +338,9 @@ class SingerLineReader(GenericSingerReader[bytes]):
         try:
             message = self.deserialize_json(line)
         except ValueError as error:
+            if isinstance(error, TooLargeTextError) and head.type == "RECORD":
+                self._take_too_large(head.stream, line, TooLargeRecordError(head.stream, error))
+                return
             raise InputError(
                 f"A {head.type} message cannot be read ({error}): fix the tap. What came before it "
                 "was processed."
@@ -345,9 +366,11 @@ class SingerLineReader(GenericSingerReader[bytes]):
         raise AssertionError(lines)
 
 
-def _is_utf_16(line: bytes) -> bool:
-    """Return whether a line begins with the byte order mark or a zero byte of UTF-16."""
-    return line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2]
+def _wide_encoding(line: bytes) -> str | None:
+    """Return the encoding whose byte order mark or zero bytes a line begins with."""
+    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or line[:4].count(0) == 3:  # noqa: PLR2004
+        return "UTF-32"
+    return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2] else None
 
 
 def _common_prefix(line: bytes) -> bytes:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from braze_mixpanel.report.page import Page
     from braze_mixpanel.report.writer import Ending
     from braze_mixpanel.sdk import TargetArguments
-    from braze_mixpanel.singer.message_reader import Lane
+    from braze_mixpanel.singer.message_reader import Lane, TooLargeRecordError
 
 
 class ConnectorTarget(ConnectorPlugin, SingerTarget):
@@ -64,6 +64,7 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
             around=lambda: self._report.after(last_step=False),
             translating=self.translating_errors,
             is_used=self.is_used,
+            take_too_large=self._take_too_large,
         )
 
     # What a run does
@@ -107,6 +108,16 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
         """
 
     @abstractmethod
+    def reject_too_large(self, stream: str, line: bytes, error: TooLargeRecordError) -> None:
+        """Take a record with stream maps that is too large to be read, and so to be mapped.
+
+        Args:
+            stream: By the tap's name.
+            line: The RECORD message.
+            error: Why it cannot be read.
+        """
+
+    @abstractmethod
     def end(self) -> None:
         """Deliver what was read, log the result, and raise the error of the run if it has one."""
 
@@ -141,6 +152,10 @@ class ConnectorTarget(ConnectorPlugin, SingerTarget):
         record = record_of(message, stream)
         self.map_use.saw_record(stream, record, closed=self._closed[stream])
         self.take_record(stream, record)
+
+    def _take_too_large(self, stream: str, line: bytes, error: TooLargeRecordError) -> None:
+        require_schema(stream, self.schema_messages)
+        self.reject_too_large(stream, line, error)
 
     # The end
 

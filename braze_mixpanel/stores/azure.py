@@ -9,13 +9,8 @@ from obstore.store import AzureStore
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.ambient import without_other_credentials
-from braze_mixpanel.stores.options import (
-    Options,
-    client_options,
-    endpoint_of,
-    is_true,
-    retry_config,
-)
+from braze_mixpanel.stores.connection import client_options, retry_config
+from braze_mixpanel.stores.options import Options, endpoint_of, is_true
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

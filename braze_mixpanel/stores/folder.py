@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.stores.connection import require_usable
 from braze_mixpanel.stores.place import open_bucket, parse_place
-from braze_mixpanel.stores.service_answers import as_service_error, is_panic
+from braze_mixpanel.stores.service_answers import ServiceError, as_service_error, is_panic
 from braze_mixpanel.stores.store_errors import explain, is_denied
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ class StoreFolder:
             use: What it is used for.
 
         Raises:
-            SettingsError: The URL is none of a store, or a part of its path cannot be one.
+            SettingsError: The URL is none of a store, a part of its path cannot be one, or an
+                option of the connection is wrong.
         """
         place = parse_place(url, use)
         if place is None:
@@ -46,6 +48,7 @@ class StoreFolder:
             raise SettingsError(
                 f"{use.url} {url} holds an empty, '.' or '..' part: write the path without it."
             )
+        require_usable(options, use)
         self.url = url.rstrip("/")
         self._place, self._options, self._use = place, options, use
 
@@ -103,10 +106,12 @@ class StoreFolder:
         Raises:
             ConnectorError: They cannot be listed.
         """
+        from braze_mixpanel.stores.listing import pages_of  # noqa: PLC0415 - loads obstore
+
         begin = len(self._key(""))
         with self._explained(""):
             pages = self._store.list(self._place.prefix or None)
-            return sorted(found["path"][begin:] for page in pages for found in page)
+            return sorted(found["path"][begin:] for page in pages_of(pages) for found in page)
 
     @cached_property
     def _store(self) -> S3Store | GCSStore | AzureStore:
@@ -121,6 +126,8 @@ class StoreFolder:
 
         try:
             yield
+        except ServiceError as error:
+            raise explain(error, self.where(name), self._use) from None
         except BaseException as error:
             known = isinstance(error, (BaseError, FileNotFoundError, ValueError))
             if not known and not is_panic(error):

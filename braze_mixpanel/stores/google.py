@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +11,8 @@ from obstore.store import GCSStore
 
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.ambient import without_other_credentials
-from braze_mixpanel.stores.options import (
-    Options,
-    client_options,
-    endpoint_of,
-    is_true,
-    retry_config,
-)
+from braze_mixpanel.stores.connection import client_options, retry_config
+from braze_mixpanel.stores.options import Options, endpoint_of, is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,9 +101,8 @@ def _connection(options: Options, endpoint: str | None) -> dict[str, Any]:
             raise SettingsError(f"{options.place}.requester_pays needs project, which pays.")
         headers = connect.get("default_headers") or {}
         connect["default_headers"] = {**headers, "x-goog-user-project": project}
-    timeout = options.take("requests_timeout", "timeout")
-    if isinstance(timeout, (int, float)):
-        connect["timeout"] = timedelta(seconds=timeout)
+    if (timeout := options.seconds("requests_timeout", "timeout")) is not None:
+        connect["timeout"] = timeout
     return connect
 
 

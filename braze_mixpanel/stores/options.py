@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from braze_mixpanel.errors import SettingsError
+from braze_mixpanel.identifiers import exact_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,40 +45,45 @@ IGNORED = frozenset(
         "version_aware",
     ]
 )
-"""Options of fsspec for caches and writing, which older versions passed on. They have no meaning
-here."""
+"""Names that older versions passed on to fsspec. They set up caches and writing: nothing here."""
+
+
 _NAME = re.compile("[A-Za-z0-9._-]+")
-_CERTIFICATES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_RETRIES = {
-    "max_retries": 6,
-    "retry_timeout": timedelta(seconds=60),
-    "backoff": {
-        "init_backoff": timedelta(seconds=0.1),
-        "max_backoff": timedelta(seconds=10),
-        "base": 2,
-    },
+_LEAST_SECONDS = 1e-3
+MOST_SECONDS = 7 * 86_400
+MOST_TIMES = 1_000
+_UNITS = {
+    **dict.fromkeys(("ms", "msec"), 1e-3),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86_400.0),
 }
-"""The retries for 5xx, 429 and broken connections. After them, the reader of files retries, and
-then the run ends with exit code 75."""
-_CLIENT = frozenset(
-    {
-        "allow_http",
-        "allow_invalid_certificates",
-        "connect_timeout",
-        "default_headers",
-        "http1_only",
-        "http2_only",
-        "pool_idle_timeout",
-        "pool_max_idle_per_host",
-        "proxy_ca_certificate",
-        "proxy_excludes",
-        "proxy_url",
-        "read_timeout",
-        "root_certificate",
-        "timeout",
-        "user_agent",
-    }
-)
+"""Of obstore's durations, such as `2h 37min`."""
+_LONGEST_DURATION = 50
+
+
+def seconds_of(value: object) -> float | None:
+    """Read a duration: a number, also as a text, or obstore's `2h 37min`.
+
+    Args:
+        value: As set.
+
+    Returns:
+        Seconds, which may be below 0 or not finite; None if it is no duration.
+    """
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    text = str(value).strip()[:_LONGEST_DURATION]
+    try:
+        return float(text)
+    except ValueError:
+        parts = re.findall(r"([0-9]+) *([a-z]+)|(\S)", text)
+    if not parts or any(rest or unit not in _UNITS for _, unit, rest in parts):
+        return None
+    return sum(int(number) * _UNITS[unit] for number, unit, _ in parts)
 
 
 class Options:
@@ -140,17 +144,58 @@ class Options:
             raise SettingsError(f"{self.place}.{name} must be an object.")
         return value or {}
 
-    def number(self, name: str) -> float | None:
-        """Return a number, also one that was given as a text.
+    def seconds(self, *names: str, least: float = _LEAST_SECONDS) -> timedelta | None:
+        """Return the first of these names that is set, as a duration.
+
+        Args:
+            names: Other names of the same option.
+            least: The shortest, in seconds.
 
         Raises:
-            SettingsError: It is no number.
+            SettingsError: It is no duration, shorter, or longer than a week.
+        """
+        set_names = [name for name in names if name in self._left]
+        value = self.take(*names)
+        if value is None:
+            return None
+        seconds = seconds_of(value)
+        if seconds is None or not least <= seconds <= MOST_SECONDS:
+            above = "at least 0" if least == 0 else "more than 0"
+            raise SettingsError(
+                f"{self.place}.{set_names[0]} must be a number of seconds, {above} and at most "
+                f"{MOST_SECONDS}, or a duration such as 30s."
+            )
+        return timedelta(seconds=seconds)
+
+    def whole_number(self, *names: str) -> int | None:
+        """Return the first of these names that is set, as a whole number from 0 on.
+
+        Raises:
+            SettingsError: It is none, or larger than `MOST_TIMES`.
+        """
+        set_names = [name for name in names if name in self._left]
+        value = self.take(*names)
+        if value is None:
+            return None
+        number = exact_count(value)
+        if number is None or number > MOST_TIMES:
+            raise SettingsError(
+                f"{self.place}.{set_names[0]} must be a whole number from 0 to {MOST_TIMES}."
+            )
+        return number
+
+    def switch(self, name: str) -> bool | None:
+        """Return a switch.
+
+        Raises:
+            SettingsError: It is neither true nor false.
         """
         value = self.take(name)
-        try:
-            return None if value is None else float(str(value))
-        except ValueError:
-            raise SettingsError(f"{self.place}.{name} must be a number.") from None
+        if value is None:
+            return None
+        if str(value).strip().lower() not in {"true", "false", "1", "0", "yes", "no"}:
+            raise SettingsError(f"{self.place}.{name} must be true or false.")
+        return is_true(str(value).strip())
 
     def rest(self, names: Iterable[str]) -> dict[str, Any]:
         """Take all of these names that are set."""
@@ -212,70 +257,6 @@ def _is_ip_address(host: str) -> bool:
     except ValueError:
         return False
     return "%" not in host  # a zone, as in [::1%eth0]
-
-
-def client_options(options: Options, endpoint: str | None) -> dict[str, Any]:
-    """Return how to connect: proxy, certificates, timeouts.
-
-    Args:
-        options: obstore's own `client_options` are taken from them.
-        endpoint: Plain HTTP is allowed if this is an `http://` URL.
-
-    Raises:
-        SettingsError: The file of certificates cannot be read.
-    """
-    own = options.nested("client_options", _CLIENT)
-    result = {
-        "timeout": timedelta(seconds=120),
-        "connect_timeout": timedelta(seconds=10),
-        "pool_max_idle_per_host": "128",
-        **own.rest(_CLIENT),
-    }
-    own.finish()
-    for name in ("timeout", "connect_timeout", "read_timeout", "pool_idle_timeout"):
-        if isinstance(result.get(name), (int, float)):
-            result[name] = timedelta(seconds=result[name])
-    if endpoint and endpoint.startswith("http://"):
-        result["allow_http"] = True
-    bundle = next(filter(None, map(os.environ.get, _CERTIFICATES)), None)
-    if bundle and "root_certificate" not in result:
-        result["root_certificate"] = certificates(bundle, options.use)
-    return result
-
-
-def certificates(path: str, use: Use) -> bytes:
-    """Read a file of certificates.
-
-    Args:
-        path: The file.
-        use: Names the setting in the error.
-
-    Raises:
-        SettingsError: It cannot be read.
-    """
-    try:
-        return Path(path).expanduser().read_bytes()
-    except OSError as error:
-        raise SettingsError(
-            f"The certificates in {path} cannot be read ({error.strerror}): check {use.options} "
-            f"and {', '.join(_CERTIFICATES)}."
-        ) from error
-
-
-def retry_config(options: Options) -> dict[str, Any]:
-    """Return how often a request is repeated after 5xx, 429 and broken connections."""
-    known = ("max_retries", "retry_timeout", "backoff")
-    own = options.nested("retry_config", known)
-    given = own.rest(known)
-    own.finish()
-    if isinstance(given.get("retry_timeout"), (int, float)):
-        given["retry_timeout"] = timedelta(seconds=given["retry_timeout"])
-    if isinstance(given.get("backoff"), dict):
-        given["backoff"] = {
-            name: value if name == "base" else timedelta(seconds=value)
-            for name, value in given["backoff"].items()
-        }
-    return {**_RETRIES, **given}
 
 
 def is_true(value: object) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,14 +12,13 @@ from obstore.store import S3Store
 from braze_mixpanel.errors import SettingsError
 from braze_mixpanel.stores.ambient import without_other_credentials
 from braze_mixpanel.stores.aws_profiles import profile_of
-from braze_mixpanel.stores.options import (
-    Options,
+from braze_mixpanel.stores.connection import (
+    botocore_config,
     certificates,
     client_options,
-    endpoint_of,
-    is_true,
     retry_config,
 )
+from braze_mixpanel.stores.options import Options, endpoint_of, is_true
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -239,16 +237,13 @@ def _connection(parts: _Given, endpoint: str | None) -> tuple[dict[str, Any], di
         connect["allow_invalid_certificates"] = True
     elif isinstance(verify, str):
         connect["root_certificate"] = certificates(verify, parts.options.use)
-    for name in ("connect_timeout", "read_timeout"):
-        if (seconds := parts.config.number(name)) is not None:
-            connect[name] = timedelta(seconds=seconds)
+    timeouts, most = botocore_config(parts.config)
+    connect.update(timeouts)
     proxies = parts.config.mapping("proxies")
     if proxy := proxies.get("https") or proxies.get("http"):
         connect["proxy_url"] = proxy
-    attempts = parts.config.mapping("retries")
-    most = attempts.get("max_attempts", attempts.get("total_max_attempts"))
     if most is not None:
-        retries["max_retries"] = int(most)
+        retries["max_retries"] = most
     parts.options.take("use_ssl")  # the endpoint's scheme says it
     parts.client.take("use_ssl")
     return connect, retries

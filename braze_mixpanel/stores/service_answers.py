@@ -19,19 +19,22 @@ _CODE = re.compile(r"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(r"<Message>([^<\n]*)")
 _DETAILS = re.compile(r"<Details>([^<\n]*)")
 _URL = re.compile(r"https?://\S+")
-_IN_TIME = re.compile(r" in [\d.]+[nµm]?s\b.*?(?= - )", re.DOTALL)
+_IN_TIME = re.compile(r" in [\d.]+[nµm]?s\b.{0,500}?(?= - )", re.DOTALL)
 _CAUSES = re.compile(
     r'message: "([^"]*)"|error: "([^"]*)"|kind: (Timeout|Connect|Decode|Body)\b'
     r"|InvalidCertificate\(\s*(\w+)|(dns error)|(ProxyAuthRequired|TunnelUnsuccessful)"
     r"|(IncompleteMessage|TimedOut|ConnectionReset)"
 )
 _NO_REGION = "redirect without LOCATION"
-_BAD_SEGMENT = re.compile(r'[Pp]ath "(.*)"(?: contained|: Encountered)')
+_BAD_SEGMENT = re.compile(r'[Pp]ath "(.{0,1100})"(?: contained|: Encountered)')
+"""A key has at most 1,024 bytes."""
 _TOKEN_REQUEST = re.compile(
     r"token request|instance metadata|credentials from|credential error|169\.254\."
     r"|metadata\.google|oauth2|TokenRequest|AssumeRoleWithWebIdentity"
 )
 _LONGEST = 300
+_MOST_TEXT = 20_000
+"""What is looked at of a text that holds the body of an answer, whatever its length."""
 
 
 class ServiceError(Exception):
@@ -70,6 +73,7 @@ def as_service_error(error: BaseException, path: str) -> Exception:
         return ServiceError("no host or port can be made of it", "invalid endpoint")
     whole = str(error)
     text, _, dump = whole.partition(_DUMP)
+    text, dump = text[:_MOST_TEXT], dump[:_MOST_TEXT]
     status = _first(_STATUS, text)
     code = _first(_CODE, text)
     if isinstance(error, FileNotFoundError) and code not in {"NoSuchBucket", "ContainerNotFound"}:

@@ -45,6 +45,12 @@ _RULES = (
     ),
     _Rule(
         SettingsError,
+        "listingtoolarge",
+        (),
+        "{url} cannot be listed: {text}. Is the address in endpoint_url that of a store?",
+    ),
+    _Rule(
+        SettingsError,
         "invalidcertificate",
         (),
         "{url} cannot be trusted: {text}. Set SSL_CERT_FILE to your own certificates.",
@@ -160,9 +166,11 @@ _OTHER = _Rule(
 )
 _CODE_IN_TEXT = re.compile(r"ErrorCode: ?(\w+)|error occurred \(([\w.]+)\)")
 """As Azure's and Amazon's libraries write it."""
-_NAMELIKE = re.compile(r"\S*([/@-]|:\S)\S*")
+_is_namelike = re.compile("[/@-]|:.").search
 _PAST_END = frozenset({"416", "invalidrange"})
 _LONGEST_TEXT = 300
+_MOST_TEXT = 20_000
+"""What is looked at of an error's text, which may quote a whole answer."""
 
 
 def explain(error: Exception, url: str, use: Use) -> ConnectorError:
@@ -240,12 +248,12 @@ def _own_codes(error: BaseException) -> Iterator[object]:
     if isinstance(response, dict):  # botocore's
         yield response.get("Error", {}).get("Code")
         yield response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    for found in _CODE_IN_TEXT.finditer(str(error)):
+    for found in _CODE_IN_TEXT.finditer(str(error)[:_MOST_TEXT]):
         yield found[1] or found[2]
 
 
 def _words(text: str, url: str) -> str:
     """Return a text in lower case without what is, or looks like, a part of a URL."""
     names = {name for name in re.split(r"[/:]+", url.lower()) if name}
-    words = _NAMELIKE.sub(" ", text.lower()).split()
+    words = (word for word in text[:_MOST_TEXT].lower().split() if not _is_namelike(word))
     return " ".join(word for word in words if word.strip("\"'.,:()") not in names)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 HOUR_FORMAT = "%Y-%m-%d-%H"
-INTEGRATION_FOLDER = re.compile(r"^dataexport\..+\.integration\.[^/]+$")
+INTEGRATION_FOLDER = re.compile(r"^dataexport\.(?=[^/]+$).+\.integration\.[^/]")
 TYPE_FOLDER = "event_type="
 HOUR_FOLDER = "date="
 DATA_SUFFIXES = (".avro", ".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.exceptions import BaseError
 
+from braze_mixpanel.stores.listing import pages_of, within_memory
 from braze_mixpanel.stores.service_answers import as_service_error, is_panic
 from tap_braze_currents.bucket.objects import Children, StoredObject
 from tap_braze_currents.formats.errors import BrokenFileError
@@ -51,7 +52,7 @@ class ObjectStore:
                 offset=self._key(after) or None,
                 chunk_size=_KEYS_A_PAGE,
             )
-            for page in pages:
+            for page in pages_of(pages):
                 if objects := [self._object(found) for found in page if not _is_marker(found)]:
                     yield objects
 
@@ -62,7 +63,8 @@ class ObjectStore:
             ServiceError: The service answered with an error.
         """
         with _translated(folder):
-            found = obstore.list_with_delimiter(self._store, self._key(folder) or None)
+            with within_memory():
+                found = obstore.list_with_delimiter(self._store, self._key(folder) or None)
             folders = sorted({path.rpartition("/")[2] for path in found["common_prefixes"]})
             objects = [self._object(one) for one in found["objects"] if not _is_marker(one)]
             return Children(folders, objects)

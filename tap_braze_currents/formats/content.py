@@ -5,6 +5,7 @@ The name is no proof of the format: people and tools copy, rename, compress and 
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import Final
 
@@ -14,12 +15,14 @@ from tap_braze_currents.formats.avro_container import MAGIC
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import UNZIPPED_BYTES
 
-UTF8_MARK: Final = b"\xef\xbb\xbf"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ANY_GZIP: Final = zlib.MAX_WBITS + 16
-_UTF32 = ((b"\xff\xfe\0\0", "utf-32-le"), (b"\0\0\xfe\xff", "utf-32-be"))
-_UTF16 = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_WIDE: Final = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
+"""UTF-32 first: the mark of its little-endian form begins with that of UTF-16."""
+_MARK: Final = "\ufeff"
+_MARKS: Final = re.compile(rb"(?:[ \t\r\n]*\xef\xbb\xbf){0,100}")
 _JSON_BEGINS: Final = (b"{", b"[")
+_FIRST: Final = ("{", "[", " ", "\t", "\r", "\n")
 _HEAD = 4096
 _FIRST_PIECE = 1 << 10
 _PIECE = 4 << 20
@@ -88,27 +91,15 @@ def _unzip_one(zipped: memoryview, data: bytearray) -> int:
 
 
 def in_utf8(data: memoryview) -> memoryview:
-    """Return JSON text in UTF-8, without a byte order mark.
+    """Return JSON text in UTF-8, without the marks that some programs put before it.
 
-    UTF-16 and UTF-32, which PowerShell writes, are recognised by their byte order marks, or by the
-    zero byte beside the first character.
-
-    Raises:
-        BrokenFileError: The text does not match the encoding of its byte order mark.
+    UTF-16 and UTF-32 (PowerShell writes them) are recognised by their marks, or by the zeros
+    beside the first character. What is broken in them costs a character.
     """
-    if bytes(data[: len(UTF8_MARK)]) == UTF8_MARK:
-        return data[len(UTF8_MARK) :]
-    for mark, encoding in (*_UTF32, *_UTF16):
-        if data[: len(mark)] == mark:
-            return _recoded(data[len(mark) :], encoding)
-    for encoding in ("utf-16-le", "utf-16-be"):
-        if bytes(data[:2]) in {begin.decode().encode(encoding) for begin in _JSON_BEGINS}:
-            return _recoded(data, encoding)
-    return data
-
-
-def _recoded(data: memoryview, encoding: str) -> memoryview:
-    try:
-        return memoryview(str(data, encoding, "replace").encode())
-    except UnicodeError as error:
-        raise BrokenFileError(f"it is not text in {encoding}") from error
+    for encoding in _WIDE:
+        begins = [begin.encode(encoding) for begin in (_MARK, *_FIRST)]
+        if bytes(data[: len(begins[0])]) in begins:
+            data = memoryview(str(data, encoding, "replace").encode())
+            break
+    found = _MARKS.match(data)
+    return data[found.end() :] if found else data

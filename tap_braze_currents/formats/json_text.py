@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from msgspec import Raw
 
-from braze_mixpanel.lenient_json import json_tokens, strict_json
-from tap_braze_currents.formats.content import UTF8_MARK
+from braze_mixpanel.lenient_json import json_tokens, strict_json, without_marks
 from tap_braze_currents.formats.errors import BrokenFileError
 from tap_braze_currents.formats.limits import FREE_VALUES, JSON_DEPTH, VALUES_AN_EVENT
 
@@ -78,7 +77,7 @@ def event_bodies(data: memoryview) -> Iterator[tuple[Place, list[Raw]]]:
         yield place, _raw_events(data)
         return
     for place, found in _lines(data):
-        line = bytes(found).strip().removeprefix(UTF8_MARK)
+        line = without_marks(bytes(found).strip())
         if line:
             try:
                 events = _raw_events(line)

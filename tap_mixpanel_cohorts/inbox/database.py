@@ -50,7 +50,10 @@ def parse_url(url: str, setting: str) -> sa.URL:
     kind = parsed.drivername.partition("+")[0]
     if kind == SQLITE:
         if sqlite_file(parsed) is None:
-            raise SettingsError(f"{setting} is wrong: give a file, as in sqlite:///inbox.db.")
+            raise SettingsError(
+                f"{setting} is wrong: give a file, as in sqlite:///inbox.db. A database in memory "
+                "ends with its process."
+            )
         return parsed.set(drivername=SQLITE)
     if kind in {POSTGRESQL, "postgres"}:
         return parsed.set(drivername=f"{POSTGRESQL}+psycopg")

@@ -20,6 +20,7 @@ from braze_mixpanel.errors import SettingsError
 from tap_mixpanel_cohorts.inbox.access import PASSWORD_VARIABLE
 from tap_mixpanel_cohorts.inbox.app import Inbox, make_app
 from tap_mixpanel_cohorts.inbox.cleaning import Cleaning
+from tap_mixpanel_cohorts.inbox.connections import HEAD_SECONDS, BoundedConnection
 from tap_mixpanel_cohorts.inbox.database import SQLITE, create_tables, make_engine, parse_url
 from tap_mixpanel_cohorts.inbox.intake import Intake
 from tap_mixpanel_cohorts.inbox.logs import log_to_stderr
@@ -90,11 +91,13 @@ def serve(
         inbox = Inbox(Intake(engine), access, names, ping=ping, writers=writers)
         config = uvicorn.Config(
             make_app(inbox, Cleaning(engine, keep_days).run),
+            http=BoundedConnection,
+            ws="none",
             access_log=False,
             log_config=None,
             lifespan="on",
             limit_concurrency=1000,
-            timeout_keep_alive=30,
+            timeout_keep_alive=HEAD_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
             server_header=False,
             ssl_certfile=endpoint.certificate,

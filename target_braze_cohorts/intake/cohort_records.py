@@ -49,6 +49,8 @@ class Cohort:
         count: The number of members in the cohort's own record.
         has_wrong_count: Whether this number is not a whole number, and so proves nothing.
         nameless: The number of member records without a usable id. They are not staged.
+        set_aside: The number of records that a stream map could not process, or too large to be
+            read.
         not_members: The number of records marked as removed in a stream of full lists. They are not
             staged.
         has_list: Whether the stream of full lists has records of this cohort.
@@ -62,6 +64,7 @@ class Cohort:
     count: int | None = None
     has_wrong_count: bool = False
     nameless: int = 0
+    set_aside: int = 0
     not_members: int = 0
     has_list: bool = False
     by_changes: bool = False
@@ -117,10 +120,12 @@ class Intake:
         self._known_names: dict[str, str | None] = {}
         self._changes = changes_stream(config)
         self._member_fields = (config["member_cohort_id_field"], config["member_id_field"])
-        self._has_unmapped = False
         self._kind = config["identifier"]
         self._identifier_of = identifier_reader(self._kind)
         self._read_member = id_of if is_joined(config) else self._identifier_of
+        self.set_aside = 0
+        """Records that no stream map could take, or too large to be read."""
+        self._set_aside_of_cohorts = 0
         self.unusable = 0
         """The number of records whose identifier has a wrong form: not an e-mail address, say."""
         self._has_identified_profile = self._has_identified_member = False
@@ -189,9 +194,10 @@ class Intake:
             every_cohort_came=members
             and (cohorts.complete or not cohorts.began)
             and not self.takes_changes
-            and not self._has_unmapped,
+            and not self.set_aside,
             profiles_complete=not self.joined
-            or (self.profiles_evidence.complete and not self._has_unmapped),
+            or (self.profiles_evidence.complete and not self.set_aside),
+            set_aside=self.set_aside - self._set_aside_of_cohorts,
         )
 
     def roles(self, stream: str) -> list[Take]:
@@ -263,16 +269,16 @@ class Intake:
         """Read a record of the stream of changes."""
         self._take_person(record, self.changes_evidence, is_change=True)
 
-    def take_unmapped(self, stream: str, record: Mapping[str, Any]) -> None:
-        """Count a record that a stream map could not process: its person is not known.
+    def take_rejected(self, stream: str, record: Mapping[str, Any]) -> None:
+        """Count a record that cannot be read or mapped: its person is not known.
 
-        If the record names a cohort, it counts there as a member without an identifier.
+        If the record names a cohort, it counts there as set aside.
 
         Args:
             stream: The name of the stream, after stream maps.
-            record: The record, before stream maps.
+            record: The record before stream maps, or what can be read of it.
         """
-        self._has_unmapped = True
+        self.set_aside += 1
         for evidence in self.evidence():
             if evidence.stream == stream:
                 evidence.saw_record()
@@ -281,7 +287,8 @@ class Intake:
             if cohort is not None:
                 is_change = self._changes.in_members or stream == self._changes.name
                 cohort.saw_person(is_change=is_change)
-                cohort.nameless += 1
+                cohort.set_aside += 1
+                self._set_aside_of_cohorts += 1
 
     def _take_person(
         self, record: dict[str, Any], evidence: StreamEvidence, *, is_change: bool

@@ -29,12 +29,14 @@ class InputEvidence:
         members_complete: Whether the members stream is complete.
         every_cohort_came: Whether the input has all cohorts of the source.
         profiles_complete: Whether the profiles stream is complete or not needed.
+        set_aside: The number of records that could not be read and may be of any cohort.
     """
 
     cut: bool
     members_complete: bool
     every_cohort_came: bool
     profiles_complete: bool
+    set_aside: int = 0
 
 
 class StreamEvidence:

@@ -62,7 +62,7 @@ class MappedRecords:
                 self._unmapped[stream] = error
                 cause = one_line(masked(str(error)))
                 self._logger.warning("%s Such records go to the dead letter.", cause)
-            intake.take_unmapped(stream_map.stream_alias, record)
+            intake.take_rejected(stream_map.stream_alias, record)
             rejects.unmapped(record, schema_message=schema_message, message=str(error))
             return None
         self._mapped.add(stream)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from braze_mixpanel.singer.large_records import unread_record
 from target_braze_cohorts.intake.identity import alias_object
 from target_braze_cohorts.settings.identifier_kinds import ALIAS
 from target_braze_cohorts.settings.identifier_property import is_joined
@@ -84,6 +85,22 @@ class RejectedMembers:
             record,
             schema=schema_message,
             reason="stream_maps cannot be applied",
+            message=message,
+        )
+
+    def too_large(self, line: bytes, *, schema_message: Mapping[str, Any], message: str) -> None:
+        """Write a record that is too large to be read, as the tap wrote it.
+
+        Args:
+            line: Its RECORD message.
+            schema_message: The SCHEMA message of its stream.
+            message: Why it cannot be read.
+        """
+        self._dead_letter.add(
+            schema_message["stream"],
+            unread_record(line, whole_message=True),
+            schema=schema_message,
+            reason="too large",
             message=message,
         )
 

@@ -79,10 +79,17 @@ class Decision:
 
 
 INCOMPLETE_NOTE = "list not complete: adds only"
+SET_ASIDE_NOTE = "adds only, as records were set aside"
 
 
 def decide(
-    counts: CohortCounts, *, complete: bool, mode: SyncMode, delivered: bool, guards: Guards
+    counts: CohortCounts,
+    *,
+    complete: bool,
+    mode: SyncMode,
+    delivered: bool,
+    guards: Guards,
+    somebody_unread: bool = False,
 ) -> Decision:
     """Decide about one cohort.
 
@@ -92,6 +99,8 @@ def decide(
         mode: The setting `sync_mode`.
         delivered: Whether Braze once had the complete list.
         guards: The limits.
+        somebody_unread: Whether a record of the list could not be read: whoever is missing from
+            the list may be the person in it.
 
     Returns:
         The decision. A guard stops the whole cohort, its adds too: a list with too many removals
@@ -104,6 +113,8 @@ def decide(
         return Decision(send=True, remove=False, finishes=complete, note=note)
     if not complete:
         return Decision(send=True, remove=False, finishes=False, note=INCOMPLETE_NOTE)
+    if somebody_unread:
+        return Decision(send=True, remove=False, finishes=True, note=SET_ASIDE_NOTE)
     stopped = _guard(counts, guards)
     allowed = stopped is None
     return Decision(send=allowed, remove=allowed, finishes=allowed, stopped=stopped)

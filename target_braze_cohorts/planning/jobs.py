@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from braze_mixpanel.settings.reading import parse_ratio
 from target_braze_cohorts.planning.changes import ListSize
 from target_braze_cohorts.planning.decision import (
+    SET_ASIDE_NOTE,
     CohortCounts,
     Decision,
     Guards,
@@ -91,7 +92,7 @@ class Planner:
             difference: The numbers of changes. Zeros if `needs_difference` is False.
         """
         cohort = match.cohort
-        received = staged.received + cohort.nameless
+        received = staged.received + cohort.nameless + cohort.set_aside
         if match.conflict is not None:
             nothing = Decision(send=False, remove=False, finishes=False, stopped=match.conflict)
             return Job(match=match, decision=nothing, counts=CohortCounts(received=received))
@@ -117,6 +118,7 @@ class Planner:
             mode=self._mode,
             delivered=match.delivered,
             guards=self._guards_of(match),
+            somebody_unread=self._lacks_somebody(cohort, staged),
         )
         # The plan table counts all removals that are sent: all members are removed from a former
         # label, also the ones who move to the new label.
@@ -154,20 +156,30 @@ class Planner:
             return True
         # A member whose profile is not in the input may still have an identifier in Mixpanel.
         profiles = evidence.profiles_complete or not staged.without_profile
-        counted = cohort.count is not None and cohort.count == staged.received
+        unread = cohort.set_aside + evidence.set_aside
+        counted = cohort.count is not None and 0 <= cohort.count - staged.received <= unread
         return profiles and (evidence.members_complete or counted)
+
+    def _lacks_somebody(self, cohort: Cohort, staged: StagedCounts) -> bool:
+        """Return whether a record that could not be read may be of a cohort's list."""
+        if cohort.by_changes:
+            return False
+        of_any = self._evidence.set_aside and cohort.count != staged.received
+        return bool(cohort.set_aside or of_any)
 
     def _note(
         self, match: Match, staged: StagedCounts, decision: Decision, *, complete: bool
     ) -> str:
         cohort, note = match.cohort, decision.note
-        if complete and not cohort.by_changes and cohort.count not in {None, staged.received}:
+        counts_others = cohort.count not in {None, staged.received}
+        if complete and not cohort.by_changes and counts_others and note != SET_ASIDE_NOTE:
             note = f"the source counts {cohort.count}"
         wrong = "the source's count is not a whole number and proves nothing"
         wrong = wrong if cohort.has_wrong_count and not cohort.by_changes else ""
+        set_aside = f"records set aside: {cohort.set_aside}" if cohort.set_aside else ""
         left_out = f"{cohort.not_members} marked as removed" if cohort.not_members else ""
         renamed = ", ".join(f"was {other.label} before" for other in match.former)
-        return "; ".join(filter(None, (note, wrong, renamed, left_out)))
+        return "; ".join(filter(None, (note, wrong, renamed, left_out, set_aside)))
 
 
 def is_incomplete(jobs: Sequence[Job], evidence: InputEvidence, known: Sequence[KnownList]) -> bool:

@@ -21,6 +21,7 @@ def log_result(
     config: Mapping[str, Any],
     streams: Collection[str],
     unusable: int,
+    set_aside: int,
     people: PlannedPeople | None,
     rejected: object,
 ) -> None:
@@ -32,6 +33,8 @@ def log_result(
         config: The settings of the target.
         streams: The names of the streams in the input.
         unusable: The number of records whose identifier cannot be used.
+        set_aside: The number of records that a stream map could not process, or too large to be
+            read.
         people: The people whom a dry run would add and remove. None in a run that sends.
         rejected: The path of the dead letter, or None if nothing was written.
     """
@@ -57,6 +60,12 @@ def log_result(
             "an identifier.",
             CONTACTS[config["identifier"]],
             unusable,
+        )
+    if set_aside:
+        logger.warning(
+            "Records that are too large to be read, or that a stream map cannot take: %d. Nobody "
+            "is removed from a list that may lack one of them.",
+            set_aside,
         )
     if rejected:
         logger.warning("Members that were not delivered, with the reason: %s", rejected)

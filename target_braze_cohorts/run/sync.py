@@ -52,6 +52,11 @@ _INCOMPLETE = (
     "end early? A proof is ACTIVATE_VERSION for the members stream, a STATE whose "
     "currently_syncing has moved on, or the right count of the cohort."
 )
+_SET_ASIDE = (
+    "{count} of the input's records cannot be read: they are too large, or a stream map fails on "
+    "them. They are in the dead letter with the reason. So nothing proves that the lists of "
+    "members are complete, and nobody was removed. Fix the map or the records, then run again."
+)
 
 
 class Sync:
@@ -159,14 +164,14 @@ class Sync:
     def failure(self) -> ConnectorError | None:
         """Return the error of a run that has reached its end, or None if all is well."""
         stopped = self.result.stopped
-        incomplete = _INCOMPLETE if self.result.incomplete else ""
+        unread = self._intake.set_aside
+        why = _SET_ASIDE.format(count=unread) if unread else _INCOMPLETE
+        incomplete = why if self.result.incomplete else ""
         if not stopped:
             if self._missing_cohorts and not incomplete:
-                missing = ", ".join(self._missing_cohorts)
-                return SettingsError(
-                    f"Setting cohort_ids: the input has no cohort {missing}. "
-                    "The others were delivered. Correct the id or remove it."
-                )
+                return self._missing()
+            if incomplete and unread:
+                return InputError(incomplete)
             return TemporaryError(incomplete) if incomplete else None
         cohorts = ", ".join(f"{cohort.cohort_id} ({cohort.stopped})" for cohort in stopped)
         message = f"These cohorts were stopped: {cohorts}. The others went on. {incomplete}".strip()
@@ -175,6 +180,19 @@ class Sync:
         if not self._guarded:
             return TemporaryError(f"{message} Run again later.")
         return SettingsError(f"{message} If the lists are right, allow it with these settings.")
+
+    def _missing(self) -> SettingsError:
+        missing = ", ".join(self._missing_cohorts)
+        if not (self._intake.cohorts or self._intake.passed_over):
+            return SettingsError(
+                f"The input has no cohorts at all, so none of those in cohort_ids ({missing}). "
+                "Does the tap's project have them, and may its credentials see them? Nothing was "
+                "sent."
+            )
+        return SettingsError(
+            f"Setting cohort_ids: the input has no cohort {missing}. "
+            "The others were delivered. Correct the id or remove it."
+        )
 
     # The input
 

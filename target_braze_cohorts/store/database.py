@@ -46,7 +46,7 @@ def parse_url(url: str) -> URL:
         The URL, with psycopg 3 as the driver of PostgreSQL.
 
     Raises:
-        SettingsError: The text is not a URL, or it names another kind of database.
+        SettingsError: The text is not a URL, or it names no file, or another kind of database.
     """
     try:
         parsed = make_url(url)
@@ -57,12 +57,25 @@ def parse_url(url: str) -> URL:
         ) from None
     backend = parsed.drivername.partition("+")[0]
     if backend == SQLITE:
+        if sqlite_file(parsed) is None:
+            raise SettingsError(
+                "Setting membership_db is wrong: give a file, as in sqlite:///braze_cohorts.db. A "
+                "database in memory forgets who is in Braze when the run ends, and then nobody can "
+                "be removed."
+            )
         return parsed.set(drivername=SQLITE)
     if backend in {POSTGRESQL, "postgres"}:
         return parsed.set(drivername=f"{POSTGRESQL}+psycopg")
     raise SettingsError(
         f"Setting membership_db is wrong: {backend} is not supported, only sqlite and postgresql."
     )
+
+
+def _file_of(url: URL) -> Path:
+    file = sqlite_file(url)
+    if file is None:
+        raise ValueError("parse_url refuses a database in memory")
+    return file
 
 
 @contextmanager
@@ -128,11 +141,7 @@ def _arguments(url: URL, connect_seconds: int) -> dict[str, int | None]:
 @contextmanager
 def _file_lock(url: URL) -> Iterator[None]:
     """Hold a lock on a file next to the database. The lock ends with the process in any case."""
-    file = sqlite_file(url)
-    if file is None:
-        yield
-        return
-    path = file.resolve()  # so that two links to one database share the lock
+    path = _file_of(url).resolve()  # so that two links to one database share the lock
     # First check that this is a database: `make_private` must not change another file's rights.
     _require_sqlite(path)
     try:
@@ -205,9 +214,7 @@ def check_database(url: str) -> None:
     """
     parsed = parse_url(url)
     if parsed.drivername == SQLITE:
-        file = sqlite_file(parsed)
-        if file is not None:
-            _check_file(file)
+        _check_file(_file_of(parsed))
         return
     with _connection(parsed, _CHECK_SECONDS) as connection:
         connection.execute(text("SELECT 1"))

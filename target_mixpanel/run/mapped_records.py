@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
+from singer_sdk.mapper import RemoveRecordTransform
 
 from braze_mixpanel.singer.stream_map_errors import UnmappedRecordError, map_record
 from target_mixpanel.mapping.event import RejectedEvent
+from target_mixpanel.mapping.rules import TOO_LARGE
 from target_mixpanel.sending.batches import Source
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.mapper import StreamMap
 
+    from braze_mixpanel.singer.message_reader import TooLargeRecordError
     from target_mixpanel.run.pipeline import Pipeline
     from target_mixpanel.sending.batches import Origin
 
@@ -61,3 +64,25 @@ def take_through_maps(
             passed += 1
     if not passed:
         pipeline.account.skip(stream, FILTERED)
+
+
+def reject_too_large(
+    line: bytes,
+    error: TooLargeRecordError,
+    source: Source,
+    maps: Iterable[StreamMap],
+    pipeline: Pipeline,
+) -> None:
+    """Reject a record that is too large to be read, and so to be mapped.
+
+    Args:
+        line: Its line.
+        error: Why it cannot be read.
+        source: Its stream, and the form of the line.
+        maps: The maps of its stream; if they remove the stream, the record is skipped.
+        pipeline: Takes the rejected record.
+    """
+    if all(isinstance(one, RemoveRecordTransform) for one in maps):
+        pipeline.account.skip(source.stream, FILTERED)
+        return
+    pipeline.take(RejectedEvent(source.stream, TOO_LARGE, None, str(error)), (source, line))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from braze_mixpanel.lenient_json import UNREADABLE
-from braze_mixpanel.singer.message_reader import read_record
+from braze_mixpanel.singer.large_records import unread_record
+from braze_mixpanel.singer.message_reader import TooLargeRecordError, read_record
 from target_mixpanel.sending.request_body import pack, unpack
 
 if TYPE_CHECKING:
@@ -54,14 +55,20 @@ class Source:
         return read_record(line, self.stream, whole_message=self.whole_messages)
 
     def original(self, line: bytes) -> msgspec.Raw | dict[str, Any]:
-        """Return the record of a line byte for byte, or parsed if the line is not strict JSON."""
+        """Return the record of a line byte for byte, or parsed if the line is not strict JSON.
+
+        For a record that is too large for that, see `unread_record`.
+        """
         try:
             line.decode()
             if self.whole_messages:
                 return _decode_raw_message(line).record
             return _decode_raw_record(line)
         except UNREADABLE:
-            return self.record_of(line)
+            try:
+                return self.record_of(line)
+            except TooLargeRecordError:
+                return unread_record(line, whole_message=self.whole_messages)
 
 
 Origin = tuple[Source, bytes]

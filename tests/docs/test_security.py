@@ -10,8 +10,9 @@ import pytest
 from braze_mixpanel import clean_text, lenient_json, tables
 from braze_mixpanel.http import bounded_session
 from braze_mixpanel.singer import line_blocks, plugin
+from braze_mixpanel.stores import listing
 from tap_braze_currents.formats import limits
-from tap_mixpanel_cohorts.inbox import app, push
+from tap_mixpanel_cohorts.inbox import app, connections, push
 from tap_mixpanel_cohorts.query import connection
 from target_mixpanel.run import pipeline
 from target_mixpanel.target import TargetMixpanel
@@ -19,7 +20,7 @@ from target_mixpanel.target import TargetMixpanel
 TEXT = (Path(__file__).parents[2] / "SECURITY.md").read_text("utf-8")
 MODULES = (
     *(clean_text, tables, bounded_session, lenient_json, line_blocks, plugin),
-    *(limits, app, push, connection),
+    *(limits, app, connections, push, connection, listing),
 )
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "MB": 10**6}
 _NAME = re.compile(r"`([A-Z][A-Z_]{5,})`")

@@ -74,13 +74,23 @@ def test_a_stream_without_a_map_is_unused_although_others_have_one(braze, tmp_pa
 
 
 @pytest.mark.parametrize("place", [0, 1, 2, 3])
-def test_a_byte_order_mark_is_passed_over_wherever_it_stands(braze, tmp_path, place) -> None:
+@pytest.mark.parametrize("marks", [1, 2, 3])
+def test_byte_order_marks_are_passed_over_wherever_they_stand(
+    braze, tmp_path, place, marks
+) -> None:
     lines = lists(2, "u1", "u2").splitlines(keepends=True)
-    lines[place] = b"\xef\xbb\xbf" + lines[place]
+    lines[place] = b"\xef\xbb\xbf" * marks + lines[place]
     assert run(braze, tmp_path, b"".join(lines)).ok().rows["1"].done.added == 2
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_named(braze, tmp_path, encoding) -> None:
     text = (SCHEMAS + cohort(1, "VIP", 0)).decode().encode(encoding)
-    assert "UTF-16" in str(run(braze, tmp_path, text).error)
+    assert "Line 1 of the input is UTF-16" in str(run(braze, tmp_path, text).error)
+
+
+@pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_utf_32_is_named(braze, tmp_path, encoding, mark) -> None:
+    text = (mark + (SCHEMAS + cohort(1, "VIP", 0)).decode()).encode(encoding)
+    assert "Line 1 of the input is UTF-32" in str(run(braze, tmp_path, text).error)

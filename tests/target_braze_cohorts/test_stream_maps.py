@@ -66,7 +66,9 @@ def test_a_record_that_its_map_cannot_take_costs_that_member_only(
     lines = full({2: ["id-1" if "id" in expression[:3] else "x", person]})
     done = run(braze, tmp_path, lines, **maps(distinct_id=expression)).ok()
     assert len(braze.members("2")) == 1
-    assert done.rows["2"].counts.without_identifier == 1
+    assert done.rows["2"].counts.received == 2
+    assert done.rows["2"].counts.without_identifier == 0
+    assert "records set aside: 1" in done.rows["2"].note
     assert (person, 2) in [
         (d["record"]["distinct_id"], d["record"]["cohort_id"]) for d in done.dead
     ]

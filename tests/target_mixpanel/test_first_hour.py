@@ -108,6 +108,31 @@ def test_an_input_without_any_stream(mixpanel, tmp_path, source) -> None:
     assert ("select" if source else "input is empty") in str(result.error)
 
 
+NAMES = {
+    "streams": {"orders": {"event": "Order", "distinct_id": "u", "time": "t"}},
+    "event_names": {"orders.placed": "Order"},
+    "stream_maps": {"orders": {"email": None}},
+}
+
+
+def test_an_empty_dead_letter_is_nothing_to_replay_whatever_the_settings_name(
+    mixpanel, tmp_path
+) -> None:
+    file = tmp_path / "empty.jsonl"
+    file.touch()
+    with file.open("rb") as source:
+        assert run(source, mixpanel, tmp_path, **NAMES).error is None
+
+
+@pytest.mark.parametrize("source", [b"", b"\n", state(1)])
+def test_of_an_input_without_any_stream_no_name_in_the_settings_is_the_cause(
+    mixpanel, tmp_path, source
+) -> None:
+    result = run(source, mixpanel, tmp_path, **NAMES)
+    assert isinstance(result.error, InputError)
+    assert "orders" not in str(result.error)
+
+
 def test_a_stream_with_nothing_new_is_no_mistake(mixpanel, tmp_path) -> None:
     assert run(schema(), mixpanel, tmp_path).error is None
 

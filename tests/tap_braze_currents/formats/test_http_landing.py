@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tap_braze_currents.formats import json_events as http_landing
 from tap_braze_currents.formats.errors import BrokenFileError
+from tap_braze_currents.formats.event_file import EventFile
 from tap_braze_currents.formats.fields import Field
 from tap_braze_currents.formats.json_events import JsonFile, event_types
 from tap_braze_currents.formats.records import Selection
@@ -21,6 +22,8 @@ OPEN = "users.messages.email.Open"
 CUSTOM = "users.behaviors.CustomEvent"
 NEW = "users.messages.telepathy.Send"
 TYPES = {"id": "string", "time": "integer", "user_id": "string", "subject": "string"}
+
+WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 
 
 def event(number, event_type=OPEN, **properties):
@@ -77,6 +80,27 @@ BODY = json.dumps({"events": [event(1), event(2)]})
 def test_values_are_found_however_they_follow_one_another(text):
     assert ids(text.encode()) == ["1", "2", "3"]
     assert ids(gzip.compress(text.encode())) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", *(f"utf-{n}-{end}e" for n in (16, 32) for end in "lb")]
+)
+@pytest.mark.parametrize("marks", ["", "\ufeff", "\ufeff\ufeff", "\ufeff \n\ufeff", " \ufeff"])
+@pytest.mark.parametrize("name", ["a.json", "a"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_every_encoding_of_json_is_read_with_marks_and_without(encoding, marks, name, pack):
+    content = pack(f"{marks}{ONE}\n{marks}{TWO}\n{THREE}".encode(encoding))
+    file = EventFile(name, content)
+    rows = file.rows(OPEN, Selection(TYPES), lambda fields: None)
+    lines = [line for some in rows for line in some.ndjson.splitlines()]
+    assert [json.loads(line)["id"] for line in lines] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("encoding", WIDE)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_text_of_a_wide_encoding_that_ends_amid_a_character_is_named_by_its_place(encoding, mark):
+    with pytest.raises(BrokenFileError, match=r"line 2 \(at byte"):
+        EventFile("a.json", f"{mark}{ONE}\n{TWO}".encode(encoding)[:-1]).event_types()
 
 
 @pytest.mark.parametrize(

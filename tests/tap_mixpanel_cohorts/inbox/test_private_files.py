@@ -6,12 +6,31 @@ import os
 
 import pytest
 
+from braze_mixpanel.errors import SettingsError
 from tap_mixpanel_cohorts.inbox.database import (
     create_tables,
     make_engine,
     parse_url,
     require_inbox,
 )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file::memory:",
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite:///file:/x?vfs=memdb&uri=true",
+    ],
+)
+@pytest.mark.parametrize("setting", ["--inbox-db", "Setting inbox_db"])
+def test_an_inbox_in_memory_is_refused(url, setting) -> None:
+    with pytest.raises(SettingsError, match=f"^{setting} is wrong: give a file"):
+        parse_url(url, setting)
 
 
 @pytest.mark.parametrize("form", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])

@@ -55,6 +55,21 @@ def test_fields_that_hold_no_cohort_id_are_reported(braze, tmp_path):
     assert_reported(run(braze, tmp_path, lines), SettingsError, "member_cohort_id_field")
 
 
+def test_a_source_without_cohorts_is_the_cause_and_not_cohort_ids(braze, tmp_path):
+    lines = syncing("cohorts") + SCHEMAS + state(bookmark=1)
+    done = run(braze, tmp_path, lines, cohort_ids=["99", "VIP"])
+    assert_reported(done, SettingsError, "The input has no cohorts at all", "(99, VIP)")
+    assert "others were delivered" not in str(done.error)
+    assert not braze.requests
+
+
+@pytest.mark.parametrize("lines", [b"", b"\n", state(bookmark=1)])
+def test_an_empty_input_is_the_cause_and_not_cohort_ids(braze, tmp_path, lines):
+    done = run(braze, tmp_path, lines, cohort_ids=["99"], allow_removals_for=["99"])
+    assert_reported(done, InputError, "The input is empty")
+    assert "cohort_ids" not in str(done.error)
+
+
 # What is good
 
 

@@ -13,6 +13,22 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+IN_MEMORY = (
+    "sqlite://",
+    "sqlite:///",
+    "sqlite:///:memory:",
+    "sqlite+pysqlite:///:memory:",
+    "sqlite:///:memory:?cache=shared",
+    "sqlite:///file::memory:",
+    "sqlite:///file::memory:?cache=shared&uri=true",
+    "sqlite:///file:x?mode=memory&uri=true",
+    "sqlite:///file:x?mode=memory&cache=shared&uri=true",
+    "sqlite:///file:/x?vfs=memdb&uri=true",
+    "sqlite:///file:?uri=true",
+    "sqlite:/// ",
+)
+
+
 def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
@@ -44,11 +60,13 @@ def test_a_file_that_is_no_database_keeps_its_rights_and_content(tmp_path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_database_in_memory_makes_no_file(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("url", IN_MEMORY)
+@pytest.mark.parametrize("use", [check_database, lambda url: open_database(url, "w").__enter__()])
+def test_a_database_in_memory_is_refused_and_makes_no_file(tmp_path, monkeypatch, url, use) -> None:
     monkeypatch.chdir(tmp_path)
-    for url in ("sqlite://", "sqlite:///file:x?mode=memory&uri=true"):
-        with open_database(url, "w"):
-            pass
+    with pytest.raises(SettingsError, match="membership_db is wrong: give a file") as why:
+        use(url)
+    assert "\n" not in str(why.value)
     assert list(tmp_path.iterdir()) == []
 
 
