@@ -423,9 +423,9 @@ def test_a_key_that_no_path_can_be_made_of_is_named_by_its_folder(server, key):
 def test_an_endpoint_that_is_no_url_is_one_line(address):
     endpoint = f"https://{address}"
     blob = f"AccountName=a;AccountKey={AZURE_KEY};BlobEndpoint={endpoint}"
-    assert "is no URL" in str(error_of("s3://b/p", **KEYS, endpoint_url=endpoint))
-    assert "is no URL" in str(error_of("gs://b/p", token="anon", endpoint_url=endpoint))
-    assert "is no URL" in str(error_of("az://b/p", connection_string=blob))
+    assert "is not a URL" in str(error_of("s3://b/p", **KEYS, endpoint_url=endpoint))
+    assert "is not a URL" in str(error_of("gs://b/p", token="anon", endpoint_url=endpoint))
+    assert "is not a URL" in str(error_of("az://b/p", connection_string=blob))
 
 
 @pytest.mark.parametrize("region", ["a:99999", "a%zz", "[::1", "a\\b"])
