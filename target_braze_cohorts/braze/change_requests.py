@@ -9,7 +9,11 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from target_braze_cohorts.braze.outcomes import LOCKED, CohortRefusedError
+from target_braze_cohorts.braze.outcomes import (
+    LOCKED,
+    CohortRefusedError,
+    EveryMemberRefusedError,
+)
 from target_braze_cohorts.intake.rejected_members import RefusedMember
 from target_braze_cohorts.planning.changes import Change
 
@@ -98,7 +102,15 @@ class ListChanges:
 
     def refusal(self) -> CohortRefusedError:
         """Return the error for a list of which Braze accepts no person."""
-        return CohortRefusedError(f"Braze refused every member (status {self.status})")
+        return CohortRefusedError(self._refused_everybody)
+
+    def refusal_of_members(self) -> EveryMemberRefusedError:
+        """Return the error for a list whose people Braze all refuses, each of them alone."""
+        return EveryMemberRefusedError(self._refused_everybody)
+
+    @property
+    def _refused_everybody(self) -> str:
+        return f"Braze refused every member (status {self.status})"
 
 
 @dataclass

@@ -106,6 +106,7 @@ class ListDelivery:
 
         Raises:
             CohortRefusedError: Braze accepts no person at all. The known membership is kept.
+            EveryMemberRefusedError: The same, although Braze takes requests for this list.
             ConnectorError: An error of `Senders.ask`.
         """
         task = ListChanges(known, change, done, someone_staying)
@@ -228,6 +229,7 @@ class ListDelivery:
 
         Raises:
             CohortRefusedError: Braze accepts no person.
+            EveryMemberRefusedError: Each one of them was sent alone.
         """
         if not await self._takes_removals(task):
             raise task.refusal()
@@ -241,7 +243,7 @@ class ListDelivery:
             pages.append(page)
             tried += len(page.identifiers)
         if not task.is_proven:
-            raise task.refusal()
+            raise task.refusal() if task.waiting else task.refusal_of_members()
         for page in pages:
             self._requests.settle(task, page)
 

@@ -27,6 +27,10 @@ class CohortRefusedError(InputError):
     """Braze refuses a cohort. The run continues with the others."""
 
 
+class EveryMemberRefusedError(CohortRefusedError):
+    """Braze takes requests for a list, but refuses every person who is to be added to it."""
+
+
 class CohortLockedError(TemporaryError):
     """Braze has locked a cohort for another update. The run continues with the others."""
 

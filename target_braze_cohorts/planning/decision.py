@@ -69,6 +69,7 @@ class Decision:
         finishes: Whether Braze has the complete list afterwards.
         stopped: The reason of the guard that stops the cohort, for the user. None: not stopped.
         note: A note for the user.
+        may_empty: Whether the cohort may lose its last member.
     """
 
     send: bool
@@ -76,6 +77,7 @@ class Decision:
     finishes: bool
     stopped: str | None = None
     note: str = ""
+    may_empty: bool = False
 
 
 INCOMPLETE_NOTE = "list not complete: adds only"
@@ -117,7 +119,13 @@ def decide(
         return Decision(send=True, remove=False, finishes=True, note=SET_ASIDE_NOTE)
     stopped = _guard(counts, guards)
     allowed = stopped is None
-    return Decision(send=allowed, remove=allowed, finishes=allowed, stopped=stopped)
+    return Decision(
+        send=allowed,
+        remove=allowed,
+        finishes=allowed,
+        stopped=stopped,
+        may_empty=guards.allow_empty_cohorts,
+    )
 
 
 def _guard(counts: CohortCounts, guards: Guards) -> str | None:

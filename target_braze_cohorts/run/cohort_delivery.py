@@ -18,7 +18,11 @@ from typing import TYPE_CHECKING, Any
 from braze_mixpanel.times import UnreadableTimeError, read_time
 from target_braze_cohorts.braze.change_requests import ChangeRequests
 from target_braze_cohorts.braze.list_delivery import ListDelivery
-from target_braze_cohorts.braze.outcomes import CohortLockedError, CohortRefusedError
+from target_braze_cohorts.braze.outcomes import (
+    CohortLockedError,
+    CohortRefusedError,
+    EveryMemberRefusedError,
+)
 from target_braze_cohorts.braze.side_by_side import SideBySide
 from target_braze_cohorts.planning.changes import Change
 from target_braze_cohorts.store.staged_changes import emptying_queue
@@ -152,9 +156,19 @@ class CohortDelivery:
         if known.generation != match.generation:
             self._store.begin_resync(known.id, match.generation, self._seconds)
             known = known._replace(generation=match.generation)
-        await self._send(known, cohort.number, Change.ADD, result)
+        refusal: EveryMemberRefusedError | None = None
+        try:
+            await self._send(known, cohort.number, Change.ADD, result)
+        except EveryMemberRefusedError as error:
+            # Nobody of the list is in the cohort, so the removals would empty it. People who left
+            # must not stay because of that, but the guard of empty cohorts counts here too.
+            if not job.decision.may_empty:
+                raise
+            refusal = error
         if job.decision.remove:
             await self._remove(job, known, result)
+        if refusal is not None:
+            raise refusal
         if job.decision.finishes and not result.done.refused and known.delivered_at is None:
             self._store.set_delivered(known.id, self._seconds)
 

@@ -115,6 +115,20 @@ def test_a_cohort_of_unusable_ids_is_given_up_after_each_was_tried_and_the_other
     assert braze.members("2") == {"a"}
 
 
+@pytest.mark.parametrize("way", [{}, by_attribute(attribute_value="id")])
+@pytest.mark.parametrize("may_empty", [False, True])
+def test_a_list_of_unusable_ids_keeps_those_who_left_only_while_it_may_not_become_empty(
+    braze, tmp_path, way, may_empty
+):
+    run(braze, tmp_path, full({1: "abcd"}), **way).ok()
+    braze.malformed = {"x", "y"}
+    done = run(
+        braze, tmp_path, full({1: "xy"}), **{**LENIENT, **way, "allow_empty_cohorts": may_empty}
+    )
+    assert "1 (Braze refused every member (status 400))" in str(done.error)
+    assert braze.members("1") == (set() if may_empty else set("abcd"))
+
+
 def test_people_whom_track_names_in_a_400_are_set_aside_without_halving(tmp_path):
     people = [f"u{number:03}" for number in range(225)]
     by_id = by_attribute(attribute_value="id")
