@@ -1,10 +1,12 @@
 """Listings of a store, ended before an answer without end fills the memory.
 
 The store library reads each answer to a listing as a whole, without a limit of its own, and its
-calls cannot be cancelled. So a thread watches the memory of the process while one is under way. If
-it grows too much, the thread shuts the connections down that have brought much: the library gives
-up and frees what it has read. Where something else has grown meanwhile, a listing is not hurt, and
-the read of a file that loses its connection is repeated.
+calls cannot be cancelled. So a thread watches the memory of the process while a listing is under
+way. If the memory grows too much, the thread shuts down the connections that have received much
+since the listing began. The library then gives up and frees what it has read.
+
+The process may also grow because it decodes a large file. An honest page of a listing is small, so
+its connection stays open then. A file that loses its connection is read again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from obstore.exceptions import BaseError
 
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
+_Ends = tuple[Any, Any]
 PAGE_MEMORY_BYTES: Final = 256 << 20
 """How much the process may grow while it waits for one answer. A page of 1,000 keys has 3 MB."""
 FOLDER_MEMORY_BYTES: Final = 1 << 30
 """The same while it waits for a whole folder, which may take many answers: 3 million files."""
 MUCH_BYTES: Final = 64 << 20
-"""What a connection has brought that may be the cause."""
+"""A connection that receives so much during one request for a listing may be the cause."""
 _LOOK_SECONDS: Final = 0.1
 _STATM: Final = Path("/proc/self/statm")
 _DESCRIPTORS: Final = "/dev/fd"
@@ -86,7 +89,7 @@ def within_memory(most_bytes: int = FOLDER_MEMORY_BYTES) -> Iterator[None]:
 
 
 class _Watch(threading.Thread):
-    """Cuts connections while the process holds too much."""
+    """Cut connections while the process holds too much memory."""
 
     def __init__(self, most_bytes: int) -> None:
         """Prepare the thread.
@@ -102,55 +105,57 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         """Look until the request has ended."""
+        if self._has_ended.wait(_LOOK_SECONDS):
+            return
+        # Connections stay open for many requests: only what they receive from here on counts.
+        before = {key: _received(one) for key, one in _connections()}
         while not self._has_ended.wait(_LOOK_SECONDS):
-            # Once it was too much, each new attempt of the library is cut as soon as it is seen.
-            if self.has_cut or held_bytes() > self._most_bytes:
-                self.has_cut |= _cut_connections(0 if self.has_cut else MUCH_BYTES)
+            if held_bytes() > self._most_bytes:
+                for key, connection in _connections():
+                    if _received(connection) - before.get(key, 0) >= MUCH_BYTES:
+                        self.has_cut = True
+                        with suppress(OSError):  # the other end has closed it meanwhile
+                            connection.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Stop to look, and wait until nothing is cut any more."""
+        """Stop the thread, and wait until it has ended."""
         self._has_ended.set()
         self.join()
 
 
-def _cut_connections(least_bytes: int) -> bool:
-    """Shut down the TCP connections of this process that have brought at least so many bytes.
+def _connections() -> Iterator[tuple[_Ends, socket.socket]]:
+    """Yield the TCP connections of this process, each with the addresses of its two ends.
 
-    Returns:
-        Whether there was one.
+    A connection is valid only until the next one.
     """
-    has_cut = False
-    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - names alone, of what may be gone
-        with suppress(OSError):  # no socket, or closed since
-            own = os.dup(int(name))  # a number of ours: nobody else can reuse it meanwhile
+    for entry in Path(_DESCRIPTORS).iterdir():
+        with suppress(OSError), _copied(int(entry.name)) as copy:  # not a socket, or closed now
+            connection = socket.socket(fileno=copy)
             try:
-                has_cut |= _cut(own, least_bytes)
+                if connection.type == socket.SOCK_STREAM and connection.family in _INTERNET:
+                    yield (connection.getsockname(), connection.getpeername()), connection
             finally:
-                os.close(own)
-    return has_cut
+                connection.detach()
 
 
-def _cut(descriptor: int, least_bytes: int) -> bool:
-    connection = socket.socket(fileno=descriptor)
+@contextmanager
+def _copied(descriptor: int) -> Iterator[int]:
+    """Copy a descriptor: no other thread can close the copy and reuse its number."""
+    copy = os.dup(descriptor)
     try:
-        is_tcp = connection.type == socket.SOCK_STREAM and connection.family in _INTERNET
-        if not is_tcp or _received(connection) < least_bytes:
-            return False
-        connection.getpeername()  # raises for one that listens
-        connection.shutdown(socket.SHUT_RDWR)
-        return True
+        yield copy
     finally:
-        connection.detach()
+        os.close(copy)
 
 
 def _received(connection: socket.socket) -> int:
-    """Return how many bytes a connection has brought; without end where the system does not say."""
+    """Return how many bytes a connection has received; 0 where the system does not say it."""
     if sys.platform != "linux":
-        return sys.maxsize
-    told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
-    if len(told) < _BYTES_RECEIVED + 8:
-        return sys.maxsize
-    return int(struct.unpack_from("=Q", told, _BYTES_RECEIVED)[0])
+        return 0
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_RECEIVED + 8)
+    if len(info) < _BYTES_RECEIVED + 8:
+        return 0
+    return int(struct.unpack_from("=Q", info, _BYTES_RECEIVED)[0])
 
 
 def held_bytes() -> int:

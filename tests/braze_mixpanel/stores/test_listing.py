@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 
@@ -82,4 +83,28 @@ def test_a_listing_is_not_hurt_where_something_else_grows(monkeypatch) -> None:
 
     with misbehaving(late) as url:
         assert pages(url) == []
+    assert held
+
+
+def test_a_connection_that_brought_much_before_is_not_cut(monkeypatch) -> None:
+    """A store's connection serves many requests, large files among them."""
+    monkeypatch.setattr(listing, "PAGE_MEMORY_BYTES", 1 << 20)
+    monkeypatch.setattr(listing, "MUCH_BYTES", 1 << 20)
+    held: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        theirs, _ = server.accept()
+        with ours, theirs:
+            sending = threading.Thread(target=theirs.sendall, args=(b"x" * (4 << 20),))
+            sending.start()
+            left = 4 << 20
+            while left:
+                left -= len(ours.recv(left))
+            sending.join()
+            with within_memory(1 << 20):
+                time.sleep(0.25)
+                held.append(b"x" * (16 << 20))
+                time.sleep(0.25)
+            theirs.sendall(b"still open")
+            assert ours.recv(10) == b"still open"
     assert held
