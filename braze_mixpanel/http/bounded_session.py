@@ -75,13 +75,8 @@ class _Plain(HTTPConnection):
         _current.deadline.hold(self.sock)
 
 
-class _Encrypted(HTTPSConnection):
-    response_class = _Response
-
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-        _current.deadline.watch(self)
-        super().request(*args, **kwargs)
-        _current.deadline.hold(self.sock)
+class _Encrypted(_Plain, HTTPSConnection):
+    """The same over TLS: `request` of `_Plain` goes on to that of `HTTPSConnection`."""
 
 
 class _PlainPool(HTTPConnectionPool):

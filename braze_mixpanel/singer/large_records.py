@@ -77,7 +77,8 @@ def small_value(line: bytes, field: str) -> object:
     record = msgspec.defstruct("Record", [("value", msgspec.Raw)], rename={"value": field})
     message = msgspec.defstruct("Message", [("record", record)])
     try:
-        value = msgspec.json.decode(line, type=message).record.value  # type: ignore[attr-defined]
+        decoded: Any = msgspec.json.decode(line, type=message)
+        value = decoded.record.value
         return msgspec.json.decode(value) if len(value) <= _MOST_SMALL_BYTES else None
     except UNREADABLE:
         return None

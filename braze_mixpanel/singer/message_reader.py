@@ -15,7 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 from singer_sdk.exceptions import RecordsWithoutSchemaException
@@ -33,6 +33,7 @@ Lane = Callable[[list[bytes]], None]
 TakeTooLarge = Callable[[str, bytes, "TooLargeRecordError"], None]
 """Takes the stream, the line and why it cannot be read."""
 _OF_RECORDS = frozenset({"RECORD", "BATCH"})
+_ZEROS_IN_A_LETTER_OF_UTF32: Final = 3
 _NO_PREFIX = b"\n"
 """A prefix that no line has."""
 _has_record = re.compile(rb'"record"\s*:').search
@@ -368,7 +369,8 @@ class SingerLineReader(GenericSingerReader[bytes]):
 
 def _wide_encoding(line: bytes) -> str | None:
     """Return the encoding whose byte order mark or zero bytes a line begins with."""
-    if line.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")) or line[:4].count(0) == 3:  # noqa: PLR2004
+    marks = b"\xff\xfe\0\0", b"\0\0\xfe\xff"
+    if line.startswith(marks) or line[:4].count(0) == _ZEROS_IN_A_LETTER_OF_UTF32:
         return "UTF-32"
     return "UTF-16" if line.startswith((b"\xff\xfe", b"\xfe\xff")) or 0 in line[:2] else None
 

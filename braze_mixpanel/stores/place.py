@@ -94,15 +94,10 @@ def open_bucket(
     Raises:
         SettingsError: An option is wrong, or a package is missing.
     """
-    # Imported here, because a local folder does not need these modules.
+    from braze_mixpanel.stores import azure, google, s3  # noqa: PLC0415 - a folder needs none
+
     if place.scheme in S3:
-        from braze_mixpanel.stores.s3 import open_s3  # noqa: PLC0415
-
-        return open_s3(place.bucket, options, use)
+        return s3.open_s3(place.bucket, options, use)
     if place.scheme in GOOGLE:
-        from braze_mixpanel.stores.google import open_google  # noqa: PLC0415
-
-        return open_google(place.bucket, options, use)
-    from braze_mixpanel.stores.azure import open_azure  # noqa: PLC0415
-
-    return open_azure(place.bucket, place.account, options, use)
+        return google.open_google(place.bucket, options, use)
+    return azure.open_azure(place.bucket, place.account, options, use)

@@ -45,14 +45,19 @@ def changes_option(make_tap: Callable[..., SurveyedTap]) -> click.Option:
         make_tap: The class of the tap.
     """
 
-    def run(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:  # noqa: FBT001
-        if is_given:
-            tap = make_tap(**options_of_config(ctx), setup_mapper=False)
-            selection = meltano_selection(os.environ)
-            print_changes(tap, _selected(ctx) if selection is None else selection)
-            ctx.exit()
+    def run(ctx: click.Context) -> None:
+        tap = make_tap(**options_of_config(ctx), setup_mapper=False)
+        selection = meltano_selection(os.environ)
+        print_changes(tap, _selected(ctx) if selection is None else selection)
+        ctx.exit()
 
-    return click.Option(["--changes"], is_flag=True, expose_value=False, callback=run, help=HELP)
+    return click.Option(
+        ["--changes"],
+        is_flag=True,
+        expose_value=False,
+        callback=lambda ctx, _, is_given: run(ctx) if is_given else None,
+        help=HELP,
+    )
 
 
 def print_changes(tap: SurveyedTap, selected: Container[str] | None) -> None:

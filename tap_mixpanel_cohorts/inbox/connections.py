@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -23,9 +23,9 @@ class BoundedConnection(H11Protocol):
     _waiting: ClassVar[dict[BoundedConnection, asyncio.TimerHandle]] = {}
     """Those without a request, the longest waiting first. A process has one server."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for a request; close the longest waiting if there are too many."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", transport))
         self._wait()
         if len(self.connections) > MOST_CONNECTIONS:
             next(iter(self._waiting)).close_now()
