@@ -42,7 +42,7 @@ class KeptReports:
         self._folder, self._options = folder.rstrip("/"), options or {}
 
     def add(self, page: Page, began: datetime, seconds: float) -> str:
-        """Write the page of a run, and the one about all runs anew.
+        """Write the page of a run, and write the page about all runs again.
 
         Args:
             page: The run's page.

@@ -1,4 +1,4 @@
-"""The base of the sinks: the SDK's class, for a target of which a sink needs little."""
+"""The base of the sinks: the SDK's class, for sinks that need little of their target."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ _MOST_NAMED: Final = 100
 
 
 class FileFailures:
-    """The errors of one run, none of which ends it before the other files are read."""
+    """The errors of one run. None of them ends the run before the other files are read."""
 
     def __init__(self, most_in_a_row: int) -> None:
         """Start without errors.

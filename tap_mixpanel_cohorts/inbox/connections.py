@@ -14,7 +14,7 @@ HEAD_SECONDS: Final = 30
 long a connection stays open between two requests, and behind a body that was refused."""
 MOST_CONNECTIONS: Final = 500
 """Beyond it, the connection that has waited longest for a request is closed for the new one. A
-process may usually have 1,024 files, of which the database needs some."""
+process may usually have 1,024 open files, and the database needs some of them."""
 
 
 class BoundedConnection(H11Protocol):

@@ -101,7 +101,7 @@ class ListChanges:
         self.is_locked = True
 
     def refusal(self) -> CohortRefusedError:
-        """Return the error for a list of which Braze accepts no person."""
+        """Return the error for a list when Braze accepts no person in it."""
         return CohortRefusedError(self._refused_everybody)
 
     def refusal_of_members(self) -> EveryMemberRefusedError:

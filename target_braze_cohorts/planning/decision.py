@@ -101,8 +101,8 @@ def decide(
         mode: The setting `sync_mode`.
         delivered: Whether Braze once had the complete list.
         guards: The limits.
-        somebody_unread: Whether a record of the list could not be read: whoever is missing from
-            the list may be the person in it.
+        somebody_unread: Whether a record of the list could not be read. A person who is missing
+            from the list may be the one in that record.
 
     Returns:
         The decision. A guard stops the whole cohort, its adds too: a list with too many removals

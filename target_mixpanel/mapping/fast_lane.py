@@ -9,8 +9,8 @@ Mixpanel's names. It creates no dict.
 How the two halves stay equal: the fast lane never skips or rejects an event. If a record is not
 ordinary, the fast lane returns its line, and `currents` and `rules` decide. If both halves make an
 event, the bytes are the same: `tests/target_mixpanel/mapping/test_fast_lane.py` compares them for
-every documented event type and for records with unusual values. Whoever changes the mapping or a
-rule must change this module too; the test fails otherwise.
+every documented event type and for records with unusual values. If you change the mapping
+or a rule, change this module too; the test fails otherwise.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ def project(tmp_path) -> Project:
 
 
 def keep_only(project: Project, plugin: str) -> None:
-    """Leave the other plugins out of meltano.yml: Meltano writes it anew for each setting."""
+    """Leave the other plugins out of meltano.yml: Meltano writes it again for each setting."""
     path = project.folder / "meltano.yml"
     content = yaml.safe_load(path.read_text("utf-8"))
     content["plugins"] = {

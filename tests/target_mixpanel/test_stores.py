@@ -25,7 +25,7 @@ def test_a_dry_run_and_its_rejected_records_go_to_a_store(any_cloud, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_report_goes_to_a_store_and_the_next_run_writes_it_anew(any_cloud, mixpanel, tmp_path):
+def test_the_report_goes_to_a_store_and_the_next_run_overwrites_it(any_cloud, mixpanel, tmp_path):
     changes = {"report_path": f"{any_cloud.url}/run.html", "path_options": any_cloud.options}
     for _ in range(2):
         assert run(SOURCE, mixpanel, tmp_path, **changes).error is None

@@ -69,7 +69,7 @@ def test_hours_that_do_not_exist_are_left_out(hour: str):
     assert "Hours" not in rows_of(Input(schemas(OPEN), {OPEN}, read))["What was read"]
 
 
-def test_each_event_type_is_in_one_group_whoever_sends_it_to_mixpanel():
+def test_each_event_type_is_in_one_group_whether_or_not_braze_sends_it_to_mixpanel():
     selected = schemas(OPEN, CUSTOM, **{NEW: "users.messages.carrier_pigeon.Send"})
     types = rows_of(Input(selected, {OPEN, NEW}, READ))["Event types"]
     assert types["2 selected, with records"] == "Carrier_pigeon Send, Email Open"
