@@ -140,9 +140,7 @@ def _figures(
         *figures,
         Figure("Duration", duration(ending.seconds)),
         Figure("Throughput", f"{imported / max(ending.seconds, 0.001):,.0f}", "events a second"),
-        Figure(
-            "Sent again", f"{pipeline.retries if pipeline else 0:,}", "requests, after a failure"
-        ),
+        Figure("Retried", f"{pipeline.retries if pipeline else 0:,}", "requests, after a failure"),
         Figure("Lag", "-", "nothing was imported")
         if lag is None
         else Figure("Lag", duration(lag), "age of newest event"),

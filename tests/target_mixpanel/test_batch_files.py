@@ -192,7 +192,7 @@ def test_a_link_out_of_the_root_and_a_pipe_are_not_read(mixpanel, tmp_path) -> N
     (root / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
     os.mkfifo(root / "pipe.jsonl")
     storage = {"storage": {"root": root.as_uri()}}
-    for name, words in (("link", "outside batch_config.storage.root"), ("pipe", "no regular")):
+    for name, words in (("link", "outside batch_config.storage.root"), ("pipe", "not a regular")):
         url = (root / f"{name}.jsonl").as_uri()
         assert words in error_of(tmp_path, mixpanel, batch(url), batch_config=storage)
 

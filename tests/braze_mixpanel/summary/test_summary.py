@@ -214,7 +214,7 @@ def test_an_unforeseen_error_leaves_a_summary_too(summaries, mixpanel, tmp_path)
     code = (
         "from target_mixpanel.target import TargetMixpanel as T\n"
         "def fail(self): raise ZeroDivisionError('of a person')\n"
-        "T._begin = fail\n"
+        "T.begin = fail\n"
         "T.cli()\n"
     )
     config = settings(mixpanel, tmp_path, summary_path=str(summaries.path))

@@ -112,8 +112,7 @@ def test_blank_lines_take_no_time_and_are_counted(blank):
 def test_byte_order_marks_without_end_take_no_memory():
     data = memoryview(b"\xef\xbb\xbf" * 3_000_000)
     tracemalloc.start()
-    with pytest.raises(BrokenFileError, match="is not JSON"):
-        list(event_bodies(data))
+    assert list(event_bodies(data)) == []
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 64 << 20

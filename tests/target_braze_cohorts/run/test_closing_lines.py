@@ -29,7 +29,7 @@ def log_of(braze: FakeBraze | None, folder: Path, people: dict[int, list[str]], 
 
 def test_a_first_run_has_a_row_for_each_cohort(braze, tmp_path) -> None:
     log = log_of(braze, tmp_path, PEOPLE)
-    assert "What was done with each cohort" in log
+    assert "Result for each cohort" in log
     assert all(name in log for name in NAMES.values())
     assert "unchanged" not in log
 
@@ -38,7 +38,7 @@ def test_a_run_without_changes_has_one_line_instead_of_the_table(braze, tmp_path
     log_of(braze, tmp_path, PEOPLE)
     log = log_of(braze, tmp_path, PEOPLE)
     assert "3 cohorts are unchanged: 4 members received, 4 are in Braze. Read, staged" in log
-    assert "What was done" not in log
+    assert "Result for each cohort" not in log
     assert "Readers" not in log
 
 
