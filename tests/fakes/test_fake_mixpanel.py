@@ -160,6 +160,16 @@ def test_gzip_and_lines_are_understood(server):
         (b"[" + b" " * 10_000_000 + b"]", {}, 413),
         (gzip.compress(b"[" + b" " * 10_000_000 + b"]"), {"Content-Encoding": "gzip"}, 413),
     ],
+    ids=[
+        "an object",
+        "half a list",
+        "not JSON by its type",
+        "an unknown encoding",
+        "not packed",
+        "too many events",
+        "too large",
+        "too large when unpacked",
+    ],
 )
 def test_a_body_that_is_no_batch_is_refused_as_a_whole(server, body, headers, status):
     answer = send(server, body, headers=headers)
