@@ -88,13 +88,12 @@ def project(tmp_path):
 
 @pytest.mark.slow
 def test_real_runs_end_with_the_codes_of_the_plugins(project):
+    """A run that succeeds, and one without a bucket, are in the test of `--summary`."""
     with FakeMixpanel() as mixpanel:
         good = {"TARGET_MIXPANEL_API_URL": mixpanel.url}
-        assert end(start(project, **good))[0] == 0
         wrong = {**good, "TARGET_MIXPANEL_SERVICE_ACCOUNT_PASSWORD": "no"}
         code, log = end(start(project, **wrong))
         assert (code, '"exit_codes"' in log) == (78, True)
-        assert end(start(project, **good, TAP_BRAZE_CURRENTS_STORAGE_URL="/missing"))[0] == 78
     unreachable = {"TARGET_MIXPANEL_RETRY_SECONDS": "1"}
     assert end(start(project, **unreachable))[0] == 75
 

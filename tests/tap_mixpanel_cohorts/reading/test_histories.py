@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -206,7 +207,7 @@ class Histories(RuleBasedStateMachine):
 
 
 Histories.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=100 if os.environ.get("EXHAUSTIVE") else 50,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
