@@ -61,7 +61,8 @@ def test_an_endless_answer_ends_with_one_line(monkeypatch, answer, ask) -> None:
     assert "takes more than 96 MiB" in str(caught.value)
     assert "endpoint_url" in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert max(most) - before < 10 * LIMIT
+    # Without a bound it is gigabytes: the answer goes on until the client's time is over.
+    assert max(most) - before < 16 * LIMIT
 
 
 @pytest.mark.parametrize("answer", ENDLESS)

@@ -62,7 +62,7 @@ def live(config, start, seconds):
     covered = start
     for line in process.stdout:
         if line.endswith(b"\n"):
-            if killer and not killer.is_alive():
+            if killer and killer.ident is None:
                 killer.start()  # counted from the first STATE on
             covered = json.loads(line)["bookmarks"][STREAM]
     process.stdout.close()

@@ -189,7 +189,7 @@ def requests_to_a_service_that_takes_four_at_once(folder: Path) -> list[int]:
         World(time, service, folder).send(400)
     assert len(service.taken) == 400
     assert set(service.taken) == names(400)
-    assert max(seen[len(seen) // 2 :]) <= 6
+    assert max(seen[len(seen) // 2 :]) <= 8  # half as many again, and two
     return seen
 
 
